@@ -1,0 +1,202 @@
+"""What admins configure, as the stages need it: whose we are, who is a customer, fields, stages, routes.
+
+`config` builds these from TOML; the stages read them. They live here because stages may not import `config`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from sidecar.model.things import Identifier, Role
+
+
+class Mode(StrEnum):
+    """The ladder: infer and write nothing; write AI-owned fields, notes and suggestions; write what the policy applies."""
+
+    SHADOW = "shadow"
+    SUGGEST = "suggest"
+    AUTO = "auto"
+
+
+class FieldClass(StrEnum):
+    """What "human wins" means for a field: for good; as a new baseline; until newer activities say otherwise."""
+
+    IDENTITY = "identity"
+    STATE = "state"
+    OBSERVATION = "observation"
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Our side: domains (lower case), addresses (normalised e-mails and E.164 phones), where and when we are."""
+
+    domains: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    default_region: str = "GB"
+    timezone: str = "UTC"
+
+    def owns(self, identifier: Identifier) -> bool:
+        """Say whether an identifier is ours; an e-mail address also when its domain, or a parent of it, is."""
+        value = identifier.value.strip().casefold()
+        if value in self.addresses:
+            return True
+        if identifier.kind != "email" or "@" not in value:
+            return False
+        domain = value.rsplit("@", 1)[1]
+        return any(domain == own or domain.endswith("." + own) for own in self.domains)
+
+
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """Lists of patterns (`*@supplier.test`, `+4420*`, `web:bot-*`) that say who is a customer before any model call.
+
+    Order: do_not_process, customer, not_customer; then the built-in rules. `not_customer_subjects` are lower-case
+    words at the start of a subject, or within it, of mail that is no customer's (applications, invoices to us).
+    """
+
+    do_not_process: tuple[str, ...] = ()
+    customer: tuple[str, ...] = ()
+    not_customer: tuple[str, ...] = ()
+    not_customer_subjects: tuple[str, ...] = ()
+    free_mail: frozenset[str] = frozenset()
+
+    @staticmethod
+    def listed(identifier: Identifier, patterns: tuple[str, ...]) -> bool:
+        """Say whether one of the patterns names this identifier, by its value or as `kind:value`."""
+        value = identifier.value.casefold()
+        whole = f"{identifier.kind}:{value}"
+        return any(fnmatchcase(value, p.casefold()) or fnmatchcase(whole, p.casefold()) for p in patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a field goes in the CRM: a record kind and the CRM's property."""
+
+    kind: str
+    property: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPolicy:
+    """One field: what it is, what it may hold, who may assert it, how sure it must be, where it goes.
+
+    `native` marks a property that the CRM's people own (a name, the deal's stage); AI-owned properties are not native.
+    `grounding` is quoted (a verbatim span is needed) or computed (by code, from named facts).
+    """
+
+    name: str
+    cls: FieldClass
+    type: str = "text"
+    values: tuple[str, ...] = ()
+    criteria: str = ""
+    grounding: str = "quoted"
+    asserted_by: frozenset[Role] = frozenset({Role.CUSTOMER, Role.AGENT, Role.SYSTEM, Role.BOT})
+    threshold: float = 0.5
+    mode: Mode | None = None
+    targets: tuple[Target, ...] = ()
+    native: bool = False
+    max_chars: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StagePolicy:
+    """One stage: where it may go next, how sure a claim must be, whose word it takes, when silence is an exception.
+
+    `needs` is any, seller (an authenticated person of ours, a system, or a reviewer) or system (a system or a reviewer).
+    `silent_days` are business days without a word from the customer; None never raises.
+    """
+
+    name: str
+    to: tuple[str, ...] = ()
+    threshold: float = 0.6
+    needs: str = "any"
+    terminal: bool = False
+    silent_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Maps channels and our addresses to a pipeline, a stage map (ours to theirs), an owner, a brand, a prompt, a mode."""
+
+    name: str = "default"
+    channels: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    pipeline: str = ""
+    stages: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    brand: str = ""
+    prompt: str = "relationship"
+    mode: Mode | None = None
+
+    def takes(self, channel: str, addresses: frozenset[str]) -> bool:
+        """Say whether an activity on this channel, to or from these addresses of ours, goes this way."""
+        if self.channels and channel not in self.channels:
+            return False
+        return not self.addresses or bool(addresses & frozenset(self.addresses))
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """How notes and tasks reach the CRM without flooding it."""
+
+    enabled: bool = True
+    settle_s: float = 4 * 3600.0
+    new_per_day: int = 1
+    skip_channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that decides what may be written; `sha256` names this version of it in each Decision."""
+
+    fields: Mapping[str, FieldPolicy]
+    stages: Mapping[str, StagePolicy]
+    mode: Mode = Mode.SHADOW
+    create_contact: str = "suggest"
+    create_deal: str = "never"
+    routes: tuple[Route, ...] = (Route(),)
+    notes: Notes = Notes()
+    party_by: str = "person"
+    baseline_writes: bool = False
+    overdue_grace_days: int = 0
+    alerts_per_owner: int = 10
+    sha256: str = ""
+
+    @property
+    def first_stage(self) -> str:
+        """The stage in which each engagement begins."""
+        return next(iter(self.stages))
+
+    def route(self, channel: str, addresses: frozenset[str] = frozenset()) -> Route:
+        """Return the first route that takes the activity, else the first of all."""
+        return next((r for r in self.routes if r.takes(channel, addresses)), self.routes[0])
+
+
+@dataclass(frozen=True, slots=True)
+class PromptField:
+    """The criteria that a prompt file gives for one field: what counts, what doesn't, few examples."""
+
+    name: str
+    criteria: str
+    not_criteria: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt file, loaded: its text, its criteria per field, and the hash that each inference names."""
+
+    name: str
+    text: str
+    fields: tuple[PromptField, ...]
+    sha256: str
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A moment and the journal's beginning, for rules about silence: parties quiet before `installed_at` are ignored."""
+
+    now: datetime
+    installed_at: datetime

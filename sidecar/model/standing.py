@@ -1,0 +1,154 @@
+"""What the journal's facts add up to for one party: the projection that every run starts from.
+
+It is folded fact by fact in the transaction that writes the facts (`journal.standing`), so that no message costs work
+that grows with history, and it can be rebuilt from the book. Only the fold makes new ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sidecar.model.facts import Hold
+from sidecar.model.things import Identifier, Step, Value
+
+
+@dataclass(frozen=True, slots=True)
+class FieldStanding:
+    """One field's believed value. `engine` is the LLM adapter's name, `code` for computed values, `person` for a person's.
+
+    `evidence_at` is the time of the newest activity (or of the person's edit) that the value rests on.
+    """
+
+    value: Value
+    decision: str
+    engine: str
+    confidence: float
+    evidence_at: datetime
+    activities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A value that waits for a person: a decision with the verdict suggest, or hold."""
+
+    value: Value
+    decision: str
+    reason: str
+    at: datetime
+    verdict: str = "suggest"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSync:
+    """What we know of one CRM property: `posted` and confirmed; `pending` sent or about to be, unconfirmed; `hold` not ours.
+
+    `posted_evidence_at` is the evidence time of the posted value. `pinned` is a person's order to leave the field alone.
+    """
+
+    posted: Value = None
+    was_posted: bool = False
+    change: str = ""
+    posted_evidence_at: datetime | None = None
+    pending: Mapping[str, Value] = field(default_factory=dict)
+    hold: Hold | None = None
+    pinned: bool = False
+    freed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSync:
+    """One CRM record of the party: its idempotency key, its ref once made or found, its properties."""
+
+    kind: str
+    key: str
+    ref: str | None = None
+    engagement: int = 0
+    reading: str = ""
+    read_at: datetime | None = None
+    sent_at: datetime | None = None
+    gone: bool = False
+    fields: Mapping[str, FieldSync] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """An alert that no later fact has closed."""
+
+    id: str
+    rule: str
+    about: str
+    rank: float
+    reason: str
+    at: datetime
+    engagement: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One thread of the party: its channel, when it began and last moved, how many activities."""
+
+    thread: str
+    channel: str
+    first_at: datetime
+    last_at: datetime
+    count: int = 0
+    route: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Engagement:
+    """One run through the stages: believed fields, open suggestions, steps."""
+
+    number: int = 1
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    fields: Mapping[str, FieldStanding] = field(default_factory=dict)
+    suggestions: Mapping[str, Suggestion] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    summary: str = ""
+
+    @property
+    def stage(self) -> str:
+        """The believed stage, or an empty text before the first."""
+        held = self.fields.get("stage")
+        return str(held.value) if held else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything believed about one party, and everything known of its CRM records.
+
+    `records` are keyed by their idempotency key. `conversations` holds the newest 20. `read_whole_at` and
+    `activities_at_whole` say when the whole history was last read, and how many activities it had.
+    """
+
+    party: str
+    name: str = ""
+    identifiers: tuple[Identifier, ...] = ()
+    merged_into: str | None = None
+    since: datetime | None = None
+    last_activity_at: datetime | None = None
+    last_customer_at: datetime | None = None
+    last_agent_at: datetime | None = None
+    activities: int = 0
+    activities_at_whole: int = 0
+    needs_whole: bool = False
+    channel: str = ""
+    route: str = ""
+    engagements: tuple[Engagement, ...] = (Engagement(),)
+    conversations: tuple[Conversation, ...] = ()
+    records: Mapping[str, RecordSync] = field(default_factory=dict)
+    alerts: tuple[OpenAlert, ...] = ()
+    last_inference: str = ""
+
+    @property
+    def engagement(self) -> Engagement:
+        """The current engagement."""
+        return self.engagements[-1]
+
+    def record(self, kind: str, engagement: int | None = None) -> RecordSync | None:
+        """Return the party's live record of a kind, of one engagement where that is asked."""
+        found = [r for r in self.records.values() if r.kind == kind and not r.gone]
+        if engagement is not None:
+            found = [r for r in found if r.engagement == engagement]
+        return found[-1] if found else None

@@ -1,0 +1,181 @@
+"""The things that facts are about: identifiers, people in an activity, evidence, CRM records.
+
+Frozen and without I/O. Times are aware UTC; offsets are code points in an activity's immutable text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+Value = str | int | float | bool | None
+"""What a CRM field holds, canonically: dates as ISO text, enums as their id; None is an empty field."""
+
+
+class Role(StrEnum):
+    """Who did something."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    BOT = "bot"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A kind and a normalised value that name one party: `("email", "ann@x.test")`, `("phone", "+447700900123")`.
+
+    Kinds are `email`, `phone`, `domain` (only where parties are companies), or a channel's own id such as `web:visitor`.
+    Before `resolve` has normalised it, the value is as the channel gave it.
+    """
+
+    kind: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did an activity, and how we know.
+
+    `authenticated` is true only for what the sender can't forge: a sent folder or an API of ours, a signed request
+    of a booking system. A `From` line is never that.
+    """
+
+    role: Role
+    how: str
+    authenticated: bool = False
+    name: str = ""
+    identifiers: tuple[Identifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody named in an activity: `part` is from, to, cc, reply_to, speaker, organizer, attendee or subject."""
+
+    part: str
+    name: str = ""
+    identifiers: tuple[Identifier, ...] = ()
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A span of an activity's text that somebody said in it: quoted replies and signatures are in no span."""
+
+    start: int
+    end: int
+    role: Role
+    authenticated: bool = False
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A verbatim place in an activity's text: `text[start:end] == quote`, and who said it."""
+
+    activity: str
+    start: int
+    end: int
+    quote: str
+    role: Role = Role.CUSTOMER
+    authenticated: bool = False
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One possible answer to "whose is this" or "which deal": a score, and the signals that it is made of."""
+
+    ref: str
+    score: float
+    signals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A next step that somebody owes: it keeps its id when it is reworded."""
+
+    id: str
+    what: str
+    who: str
+    due_text: str = ""
+    due: str | None = None
+    status: str = "open"
+
+
+class AuthorKind(StrEnum):
+    """Who wrote a CRM field, as far as the CRM's history can tell."""
+
+    PERSON = "person"
+    AUTOMATION = "automation"
+    US = "us"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The author of a CRM field's value; `ref` and `name` are the CRM's own."""
+
+    kind: AuthorKind
+    ref: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One entry of a CRM field's history, oldest first in any list of them."""
+
+    field: str
+    value: Value
+    at: datetime
+    author: Author
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An association from one CRM record to another."""
+
+    kind: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A CRM row as read: kinds are contact, company, deal, note, task, meeting."""
+
+    kind: str
+    ref: str
+    fields: Mapping[str, Value]
+    version: str | None = None
+    links: tuple[Link, ...] = ()
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A record that was deleted, or merged into the record `moved_to`."""
+
+    kind: str
+    ref: str
+    moved_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One activity as an LLM sees it: an alias such as `a3` instead of an id, and only what was said in it."""
+
+    alias: str
+    activity: str
+    at: datetime
+    channel: str
+    kind: str
+    role: Role
+    authenticated: bool
+    who: str
+    text: str
+    subject: str = ""
+    automated: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)

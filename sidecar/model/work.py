@@ -1,0 +1,53 @@
+"""Work that is due, level-triggered: a row counts touches and what is done, and never carries a message.
+
+The row carries every guarantee; an engine carries only keys. See `journal.work` for the rules of claim and finish.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class WorkKind(StrEnum):
+    """Kinds of work; the key is a delivery (parse, resolve), a party (party, sync), a channel (poll) or a name."""
+
+    PARSE = "parse"
+    RESOLVE = "resolve"
+    PARTY = "party"
+    SYNC = "sync"
+    POLL = "poll"
+    WATCH = "watch"
+    ERASE = "erase"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkKey:
+    """Names one piece of work."""
+
+    kind: WorkKind
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A claim on one piece of work: what was touched when it was claimed, and the fence that proves it is still ours."""
+
+    work: WorkKey
+    touched: int
+    fence: int
+    attempts: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRow:
+    """One row as `sidecar work` shows it; state is due, waiting, running, parked or done."""
+
+    work: WorkKey
+    state: str
+    touched: int
+    done: int
+    attempts: int
+    due_at: datetime | None
+    not_before: datetime | None
+    parked_reason: str | None
