@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, ClassVar, TypeVar
@@ -43,6 +43,6 @@ def _plain(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return sha256(value).hexdigest()
-    if hasattr(value, "__dataclass_fields__"):
+    if is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name) for f in fields(value)}
     raise TypeError(f"{type(value).__name__} can't be part of an id")
