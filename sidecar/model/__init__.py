@@ -19,6 +19,7 @@ from sidecar.model.facts import (
     Release,
     Verdict,
 )
+from sidecar.model.fold import absorb, advance
 from sidecar.model.mint import Fact, Mint
 from sidecar.model.policy import (
     FieldClass,
@@ -66,6 +67,7 @@ from sidecar.model.things import (
 from sidecar.model.work import Lease, WorkKey, WorkKind, WorkRow
 
 __all__ = [
+    "KINDS",
     "Activity",
     "Actor",
     "Alert",
@@ -91,7 +93,6 @@ __all__ = [
     "Hold",
     "Identifier",
     "Inference",
-    "KINDS",
     "Lease",
     "Link",
     "Match",
@@ -126,4 +127,6 @@ __all__ = [
     "WorkKey",
     "WorkKind",
     "WorkRow",
+    "absorb",
+    "advance",
 ]

@@ -156,7 +156,7 @@ class Claim(Fact):
 
     `op` is set, clear or conflict (for a step: open, done or dropped). A quoted field's claim is `verified` when each
     quote was found verbatim in what its activity's people said; a computed field's claim names its `formula`
-    instead. `role` and `authenticated` are those of the least trusted speaker quoted; `at` is the newest evidence's time.
+    instead. `role` and `authenticated` are those of the least trusted speaker quoted, `at` is the newest evidence's.
     """
 
     KIND = "claim"
@@ -218,12 +218,18 @@ class Decision(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A field's value that is not ours: whose it is, what it is, since when; `first` when it stood before us."""
+    """A CRM property's value that is not ours: whose it is, what it is, since when; `first` when it stood before us.
+
+    `name` and `means` say the same in our words (field `stage`, value `booked`), for what is state or observation:
+    that value is the new baseline. An identity property has no `name`: its hold stands for good.
+    """
 
     author: Author
     value: Value
     at: datetime
     first: bool = False
+    name: str = ""
+    means: Value = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +237,8 @@ class Reading(Fact):
     """What the CRM held when we looked, and by whom.
 
     `holds` are the fields whose value is somebody else's; `freed` the fields that a person gave back by restoring
-    our value. `gone` is set when the record was deleted or merged (`moved_to`). `follows` is the fact that this
+    our value. `gone` is set when the record was deleted or merged (`moved_to`). `key` is the idempotency key under
+    which the party keeps the record, `linked_by` the rule that tied the two together, once. `follows` is the fact that this
     reading came after (a Change, a Posting), so that the same values seen again later are a new fact.
     """
 
@@ -240,6 +247,7 @@ class Reading(Fact):
 
     ledger: str
     kind: str
+    key: str
     ref: str
     engagement: int = 0
     version: str = ""
@@ -277,7 +285,7 @@ class Change(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting(Fact):
-    """Confirmed: the value as read back from the CRM after the write."""
+    """Confirmed: what we wrote, and the value as read back from the CRM after the write."""
 
     KIND = "posting"
     IDENTITY = ("change",)
@@ -289,7 +297,9 @@ class Posting(Fact):
     ref: str
     engagement: int
     field: str
+    wrote: Value
     value: Value
+    evidence_at: datetime | None = None
     version: str = ""
     at: datetime
 

@@ -13,7 +13,7 @@ from sidecar.model.things import Identifier, Role
 
 
 class Mode(StrEnum):
-    """The ladder: infer and write nothing; write AI-owned fields, notes and suggestions; write what the policy applies."""
+    """The ladder: write nothing; write AI-owned fields, notes and suggestions; write all that the policy applies."""
 
     SHADOW = "shadow"
     SUGGEST = "suggest"
@@ -104,7 +104,7 @@ class FieldPolicy:
 class StagePolicy:
     """One stage: where it may go next, how sure a claim must be, whose word it takes, when silence is an exception.
 
-    `needs` is any, seller (an authenticated person of ours, a system, or a reviewer) or system (a system or a reviewer).
+    `needs` is any, seller (an authenticated person of ours, a system, a reviewer) or system (a system, a reviewer).
     `silent_days` are business days without a word from the customer; None never raises.
     """
 
@@ -118,7 +118,7 @@ class StagePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Maps channels and our addresses to a pipeline, a stage map (ours to theirs), an owner, a brand, a prompt, a mode."""
+    """Maps channels and our addresses to a pipeline, a stage map (ours to theirs), owner, brand, prompt and mode."""
 
     name: str = "default"
     channels: tuple[str, ...] = ()
@@ -196,7 +196,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A moment and the journal's beginning, for rules about silence: parties quiet before `installed_at` are ignored."""
+    """A moment, and when the journal began: parties that were quiet before `installed_at` raise no alert."""
 
     now: datetime
     installed_at: datetime

@@ -14,8 +14,9 @@ from sidecar.model.things import Identifier, Step, Value
 
 @dataclass(frozen=True, slots=True)
 class FieldStanding:
-    """One field's believed value. `engine` is the LLM adapter's name, `code` for computed values, `person` for a person's.
+    """One field's believed value.
 
+    `engine` is the LLM adapter's name, `code` for what is computed, `person` or `past` for what the CRM brought.
     `evidence_at` is the time of the newest activity (or of the person's edit) that the value rests on.
     """
 
@@ -40,12 +41,14 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class FieldSync:
-    """What we know of one CRM property: `posted` and confirmed; `pending` sent or about to be, unconfirmed; `hold` not ours.
+    """What we know of one CRM property: what we posted and confirmed, what is pending, whose hold is on it.
 
-    `posted_evidence_at` is the evidence time of the posted value. `pinned` is a person's order to leave the field alone.
+    `pending` are values of Changes that are unconfirmed. `wrote` is what we sent for `posted` (a CRM may reformat it),
+    `posted_evidence_at` its evidence's time. `pinned` is a person's order to leave the property alone.
     """
 
     posted: Value = None
+    wrote: Value = None
     was_posted: bool = False
     change: str = ""
     posted_evidence_at: datetime | None = None
@@ -105,7 +108,6 @@ class Engagement:
     fields: Mapping[str, FieldStanding] = field(default_factory=dict)
     suggestions: Mapping[str, Suggestion] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
-    summary: str = ""
 
     @property
     def stage(self) -> str:

@@ -25,7 +25,7 @@ class Role(StrEnum):
 class Identifier:
     """A kind and a normalised value that name one party: `("email", "ann@x.test")`, `("phone", "+447700900123")`.
 
-    Kinds are `email`, `phone`, `domain` (only where parties are companies), or a channel's own id such as `web:visitor`.
+    Kinds are `email`, `phone`, `domain` (only where parties are companies), or a channel's name for its own ids.
     Before `resolve` has normalised it, the value is as the channel gave it.
     """
 

@@ -30,7 +30,7 @@ class WorkKey:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A claim on one piece of work: what was touched when it was claimed, and the fence that proves it is still ours."""
+    """A claim on one piece of work: its touches when it was claimed, and the fence that proves it is still ours."""
 
     work: WorkKey
     touched: int

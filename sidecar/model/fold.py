@@ -1,0 +1,325 @@
+"""How facts add up to a Standing: one pure step per fact, so that the projection can be kept and can be rebuilt.
+
+The fold judges nothing. Whether a claim is believed was said by its Decision, whose a CRM value is by its Reading; here
+that is only written down. Whatever it needs is in the fact itself (a Match also brings its Activity), which is what
+makes a rebuilt projection equal to the kept one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sidecar.model.facts import (
+    Activity,
+    Alert,
+    Change,
+    Decision,
+    Hold,
+    Inference,
+    Match,
+    Outcome,
+    Posting,
+    Reading,
+    Release,
+    Verdict,
+)
+from sidecar.model.mint import Fact
+from sidecar.model.standing import (
+    Conversation,
+    Engagement,
+    FieldStanding,
+    FieldSync,
+    OpenAlert,
+    RecordSync,
+    Standing,
+    Suggestion,
+)
+from sidecar.model.things import Role, Step
+
+KEPT_CONVERSATIONS = 20
+KEPT_DONE_STEPS = 8
+OTHERS = ("person", "past")
+"""Engines of a FieldStanding that are not ours: a person's edit, and what stood in the CRM before us."""
+
+V = TypeVar("V")
+
+
+def advance(standing: Standing, fact: Fact, activity: Activity | None = None) -> Standing:
+    """Return the standing with one more fact taken in; facts that change no belief leave it as it is."""
+    if isinstance(fact, Match):
+        return _matched(standing, fact, activity) if activity and fact.outcome is Outcome.PARTY else standing
+    step: Callable[[Standing, Any], Standing] | None = _STEPS.get(fact.KIND)
+    return step(standing, fact) if step else standing
+
+
+def absorb(target: Standing, other: Standing) -> Standing:
+    """Return the target of a merge with everything of the other party; both histories must be read whole again."""
+    newer, older = (target, other) if _moved(target) >= _moved(other) else (other, target)
+    engagement = replace(
+        newer.engagement,
+        fields={**older.engagement.fields, **newer.engagement.fields},
+        steps=(*older.engagement.steps, *newer.engagement.steps),
+    )
+    return replace(
+        target,
+        name=target.name or other.name,
+        identifiers=tuple(dict.fromkeys((*target.identifiers, *other.identifiers))),
+        since=_earliest(target.since, other.since),
+        last_activity_at=_latest(target.last_activity_at, other.last_activity_at),
+        last_customer_at=_latest(target.last_customer_at, other.last_customer_at),
+        last_agent_at=_latest(target.last_agent_at, other.last_agent_at),
+        activities=target.activities + other.activities,
+        needs_whole=True,
+        engagements=(*newer.engagements[:-1], engagement),
+        conversations=_newest((*target.conversations, *other.conversations)),
+        records={**other.records, **target.records},
+        alerts=(*target.alerts, *other.alerts),
+    )
+
+
+def _moved(standing: Standing) -> float:
+    return standing.last_activity_at.timestamp() if standing.last_activity_at else 0.0
+
+
+def _latest(a: datetime | None, b: datetime | None) -> datetime | None:
+    return max(a, b) if a and b else a or b
+
+
+def _earliest(a: datetime | None, b: datetime | None) -> datetime | None:
+    return min(a, b) if a and b else a or b
+
+
+def _newest(conversations: tuple[Conversation, ...]) -> tuple[Conversation, ...]:
+    return tuple(sorted(conversations, key=lambda c: (c.last_at, c.thread)))[-KEPT_CONVERSATIONS:]
+
+
+def _matched(standing: Standing, match: Match, activity: Activity) -> Standing:
+    late = bool(standing.last_inference and standing.last_activity_at and activity.at < standing.last_activity_at)
+    said_by = {said.role for said in activity.said} or {activity.actor.role}
+    engagement = standing.engagement
+    if engagement.opened_at is None:
+        engagement = replace(engagement, opened_at=activity.at)
+    return replace(
+        _with(standing, engagement),
+        name=standing.name or match.name,
+        identifiers=tuple(dict.fromkeys((*standing.identifiers, *match.links))),
+        since=_earliest(standing.since, activity.at),
+        last_activity_at=_latest(standing.last_activity_at, activity.at),
+        last_customer_at=_latest(standing.last_customer_at, activity.at if Role.CUSTOMER in said_by else None),
+        last_agent_at=_latest(standing.last_agent_at, activity.at if Role.AGENT in said_by else None),
+        activities=standing.activities + 1,
+        needs_whole=standing.needs_whole or late or activity.kind in ("edit", "deletion") or bool(match.after),
+        channel=activity.channel,
+        conversations=_newest(_talked(standing.conversations, activity)),
+    )
+
+
+def _talked(conversations: tuple[Conversation, ...], activity: Activity) -> tuple[Conversation, ...]:
+    for held in conversations:
+        if held.thread == activity.thread and held.channel == activity.channel:
+            moved = replace(
+                held,
+                first_at=min(held.first_at, activity.at),
+                last_at=max(held.last_at, activity.at),
+                count=held.count + 1,
+            )
+            return tuple(moved if c is held else c for c in conversations)
+    return (*conversations, Conversation(activity.thread, activity.channel, activity.at, activity.at, 1))
+
+
+def _with(standing: Standing, engagement: Engagement) -> Standing:
+    return replace(standing, engagements=(*standing.engagements[:-1], engagement))
+
+
+def _inferred(standing: Standing, inference: Inference) -> Standing:
+    if not inference.whole:
+        return replace(standing, last_inference=inference.id)
+    return replace(standing, last_inference=inference.id, needs_whole=False, activities_at_whole=standing.activities)
+
+
+def _decided(standing: Standing, decision: Decision) -> Standing:
+    engagement = standing.engagement
+    if decision.opens_engagement and decision.verdict is Verdict.APPLY:
+        engagement = Engagement(number=engagement.number + 1, opened_at=decision.evidence_at)
+        standing = replace(standing, engagements=(*standing.engagements, engagement))
+    suggestions = {name: s for name, s in engagement.suggestions.items() if name != _slot(decision)}
+    if decision.verdict is Verdict.APPLY:
+        engagement = _believed(engagement, decision)
+    elif decision.verdict in (Verdict.SUGGEST, Verdict.HOLD):
+        suggestions[_slot(decision)] = Suggestion(
+            decision.value, decision.id, decision.reason, decision.evidence_at, decision.verdict.value
+        )
+    elif decision.by == "policy":
+        suggestions = dict(engagement.suggestions)
+    return _with(standing, replace(engagement, suggestions=suggestions))
+
+
+def _slot(decision: Decision) -> str:
+    return f"step:{decision.step.id}" if decision.step else decision.field
+
+
+def _believed(engagement: Engagement, decision: Decision) -> Engagement:
+    if decision.step:
+        return replace(engagement, steps=_stepped(engagement.steps, decision.step))
+    fields = dict(engagement.fields)
+    if decision.op == "clear" and decision.by == "policy" and decision.field not in engagement.fields:
+        return engagement
+    fields[decision.field] = FieldStanding(
+        None if decision.op == "clear" else decision.value,
+        decision.id,
+        decision.engine,
+        decision.confidence,
+        decision.evidence_at,
+        decision.activities,
+    )
+    closed_at = decision.evidence_at if decision.closes_engagement else engagement.closed_at
+    if decision.field == "stage" and not decision.closes_engagement:
+        closed_at = None
+    return replace(engagement, fields=fields, closed_at=closed_at)
+
+
+def _stepped(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
+    if any(s.id == step.id for s in steps):
+        steps = tuple(step if s.id == step.id else s for s in steps)
+    else:
+        steps = (*steps, step)
+    ended = [s for s in steps if s.status != "open"]
+    dropped = {s.id for s in ended[:-KEPT_DONE_STEPS]}
+    return tuple(s for s in steps if s.id not in dropped)
+
+
+def _read(standing: Standing, reading: Reading) -> Standing:
+    held = standing.records.get(reading.key) or RecordSync(
+        kind=reading.kind, key=reading.key, engagement=reading.engagement
+    )
+    fields = dict(held.fields)
+    for name in reading.freed:
+        fields[name] = replace(fields.get(name, FieldSync()), hold=None, freed_at=reading.at)
+    for name, hold in reading.holds.items():
+        fields[name] = replace(fields.get(name, FieldSync()), hold=hold)
+    record = replace(
+        held,
+        ref=reading.moved_to or reading.ref,
+        reading=reading.id,
+        read_at=reading.at,
+        gone=reading.gone and not reading.moved_to,
+        fields=fields,
+    )
+    standing = replace(standing, records={**standing.records, reading.key: record})
+    for hold in reading.holds.values():
+        standing = _baseline(standing, reading, hold)
+    return standing
+
+
+def _baseline(standing: Standing, reading: Reading, hold: Hold) -> Standing:
+    """What a person (or the past) left in a state or observation is believed from then on, until newer evidence."""
+    number = reading.engagement or standing.engagement.number
+    if not hold.name:
+        return standing
+    done = []
+    for engagement in standing.engagements:
+        if engagement.number == number:
+            engagement = _taken_over(engagement, hold, reading.id)
+        done.append(engagement)
+    return replace(standing, engagements=tuple(done))
+
+
+def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
+    if hold.name.startswith("step:"):
+        step_id = hold.name.removeprefix("step:")
+        status = str(hold.means or "dropped")
+        return replace(
+            engagement, steps=tuple(replace(s, status=status) if s.id == step_id else s for s in engagement.steps)
+        )
+    held = engagement.fields.get(hold.name)
+    if held and held.evidence_at > hold.at and held.engine not in OTHERS:
+        return engagement
+    engine = "past" if hold.first else "person"
+    value = FieldStanding(hold.means, reading, engine, 1.0, hold.at)
+    suggestions = {name: s for name, s in engagement.suggestions.items() if name != hold.name or s.at > hold.at}
+    return replace(engagement, fields={**engagement.fields, hold.name: value}, suggestions=suggestions)
+
+
+def _intended(standing: Standing, change: Change) -> Standing:
+    record = standing.records.get(change.key) or RecordSync(
+        kind=change.kind, key=change.key, ref=change.ref, engagement=change.engagement
+    )
+    field = record.fields.get(change.field, FieldSync())
+    field = replace(field, pending={**field.pending, change.id: change.new})
+    record = replace(record, sent_at=change.at, fields={**record.fields, change.field: field})
+    return replace(standing, records={**standing.records, change.key: record})
+
+
+def _posted(standing: Standing, posting: Posting) -> Standing:
+    record = standing.records.get(posting.key) or RecordSync(
+        kind=posting.kind, key=posting.key, engagement=posting.engagement
+    )
+    field = record.fields.get(posting.field, FieldSync())
+    field = replace(
+        field,
+        posted=posting.value,
+        wrote=posting.wrote,
+        was_posted=True,
+        change=posting.change,
+        posted_evidence_at=posting.evidence_at,
+        pending={},
+        hold=None,
+    )
+    record = replace(record, ref=posting.ref, gone=False, fields={**record.fields, posting.field: field})
+    return replace(standing, records={**standing.records, posting.key: record})
+
+
+def _alerted(standing: Standing, alert: Alert) -> Standing:
+    others = tuple(a for a in standing.alerts if (a.rule, a.about) != (alert.rule, alert.about))
+    if alert.state == "open":
+        others = (
+            *others,
+            OpenAlert(alert.id, alert.rule, alert.about, alert.rank, alert.reason, alert.at, alert.engagement),
+        )
+    return replace(standing, alerts=others)
+
+
+def _released(standing: Standing, release: Release) -> Standing:
+    if release.action in ("assign", "split") and release.other == standing.party:
+        return _without(standing, frozenset(release.activities))
+    if release.action not in ("pin", "release"):
+        return standing
+    pinned = release.action == "pin"
+    records = {}
+    for key, record in standing.records.items():
+        fields = dict(record.fields)
+        if not release.kind or record.kind == release.kind:
+            held = fields.get(release.field, FieldSync())
+            hold = held.hold if pinned else None
+            fields[release.field] = replace(held, pinned=pinned, hold=hold, freed_at=held.freed_at or release.at)
+        records[key] = replace(record, fields=fields)
+    return replace(standing, records=records)
+
+
+def _without(standing: Standing, activities: frozenset[str]) -> Standing:
+    """Withdraw what rests on nothing but activities that turned out to be another party's."""
+    engagements = tuple(
+        replace(
+            e,
+            fields=_kept(e.fields, lambda f: not f.activities or not activities.issuperset(f.activities)),
+        )
+        for e in standing.engagements
+    )
+    left = max(0, standing.activities - len(activities))
+    return replace(standing, engagements=engagements, activities=left, needs_whole=True)
+
+
+def _kept(fields: Mapping[str, V], keep: Callable[[V], bool]) -> dict[str, V]:
+    return {name: value for name, value in fields.items() if keep(value)}
+
+
+_STEPS: Mapping[str, Callable[[Standing, Any], Standing]] = {
+    Inference.KIND: _inferred,
+    Decision.KIND: _decided,
+    Reading.KIND: _read,
+    Change.KIND: _intended,
+    Posting.KIND: _posted,
+    Alert.KIND: _alerted,
+    Release.KIND: _released,
+}
