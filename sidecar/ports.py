@@ -141,12 +141,17 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LLMCapabilities:
-    """What an LLM adapter does: native schemas, prompt caching, and whether it needs a key or a network at all."""
+    """What an LLM adapter does, whether it needs a network at all, and the most that its word is worth.
+
+    `confidence_cap` bounds each claim's confidence; `is_baseline` marks rules that yield to any model and any person.
+    """
 
     structured_outputs: bool = False
     caching: bool = False
     offline: bool = False
     deterministic: bool = False
+    is_baseline: bool = False
+    confidence_cap: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,8 +238,8 @@ class Reading(Fact):
 
     `holds` are the fields whose value is somebody else's; `freed` the fields that a person gave back by restoring
     our value. `gone` is set when the record was deleted or merged (`moved_to`). `key` is the idempotency key under
-    which the party keeps the record, `linked_by` the rule that tied the two together, once. `follows` is the fact that this
-    reading came after (a Change, a Posting), so that the same values seen again later are a new fact.
+    which the party keeps the record, `linked_by` the rule that tied the two together, once. `follows` is the
+    fact that this reading came after (a Change, a Posting), so that the same values seen again later are a new fact.
     """
 
     KIND = "reading"
