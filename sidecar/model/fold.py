@@ -65,6 +65,7 @@ def absorb(target: Standing, other: Standing) -> Standing:
         target,
         name=target.name or other.name,
         identifiers=tuple(dict.fromkeys((*target.identifiers, *other.identifiers))),
+        known_by={**other.known_by, **target.known_by},
         since=_earliest(target.since, other.since),
         last_activity_at=_latest(target.last_activity_at, other.last_activity_at),
         last_customer_at=_latest(target.last_customer_at, other.last_customer_at),
@@ -104,6 +105,7 @@ def _matched(standing: Standing, match: Match, activity: Activity) -> Standing:
         _with(standing, engagement),
         name=standing.name or match.name,
         identifiers=tuple(dict.fromkeys((*standing.identifiers, *match.links))),
+        known_by=_introduced(standing, match),
         since=_earliest(standing.since, activity.at),
         last_activity_at=_latest(standing.last_activity_at, activity.at),
         last_customer_at=_latest(standing.last_customer_at, activity.at if Role.CUSTOMER in said_by else None),
@@ -113,6 +115,14 @@ def _matched(standing: Standing, match: Match, activity: Activity) -> Standing:
         channel=activity.channel,
         conversations=_newest(_talked(standing.conversations, activity)),
     )
+
+
+def _introduced(standing: Standing, match: Match) -> dict[str, str]:
+    """The Match that first gave the party its name, and each of its identifiers."""
+    news = {str(link): match.id for link in match.links}
+    if match.name:
+        news["name"] = match.id
+    return {**news, **standing.known_by}
 
 
 def _talked(conversations: tuple[Conversation, ...], activity: Activity) -> tuple[Conversation, ...]:

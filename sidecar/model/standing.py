@@ -120,6 +120,7 @@ class Engagement:
 class Standing:
     """Everything believed about one party, and everything known of its CRM records.
 
+    `known_by` names the Match behind the name and behind each identifier (`email:ann@x.test`).
     `records` are keyed by their idempotency key. `conversations` holds the newest 20. `read_whole_at` and
     `activities_at_whole` say when the whole history was last read, and how many activities it had.
     """
@@ -127,6 +128,7 @@ class Standing:
     party: str
     name: str = ""
     identifiers: tuple[Identifier, ...] = ()
+    known_by: Mapping[str, str] = field(default_factory=dict)
     merged_into: str | None = None
     since: datetime | None = None
     last_activity_at: datetime | None = None

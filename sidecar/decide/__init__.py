@@ -1,0 +1,285 @@
+"""Decide: claims, the policy and what is believed become Decisions. Pure; the stage machine lives here (`stages`).
+
+Each claim gets one verdict, with the rule that gave it and a reason that a person can read: apply, suggest (a person
+may take it), hold (evidence contradicts), reject (it moves nothing). Claims are ruled on one after another, each
+against what the ones before it left, so that two hops in one answer are two allowed moves. Whether an applied value is
+also written to the CRM is for the mode, and for `sync`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sidecar.decide.computed import compute
+from sidecar.decide.stages import Ruling, move
+from sidecar.model import (
+    Certainty,
+    Claim,
+    Decision,
+    FieldPolicy,
+    FieldStanding,
+    Inference,
+    Mint,
+    Policy,
+    Role,
+    Standing,
+    Step,
+    Value,
+    Verdict,
+    advance,
+)
+
+MAX_OPEN_STEPS = 8
+_OURS_TO_COMPUTE = "code"
+_STEP_THRESHOLD = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The verdicts on an inference's claims, the values computed after them, and the standing that results."""
+
+    claims: tuple[Claim, ...]
+    decisions: tuple[Decision, ...]
+    standing: Standing
+
+
+def decide(
+    claims: Sequence[Claim], inference: Inference, standing: Standing, policy: Policy, mint: Mint, *, baseline: bool
+) -> Decided:
+    """Rule on each claim of an inference, then compute what follows; `baseline` claims yield to everybody else's."""
+    before = standing
+    decisions = []
+    for claim in sorted(claims, key=lambda c: (c.at, c.position)):
+        decision = mint(_decision(claim, _rule(claim, standing, policy, baseline=baseline), inference.engine, policy))
+        decisions.append(decision)
+        standing = advance(standing, decision)
+    opening = _opening(inference, standing, policy, mint)
+    if opening:
+        standing = advance(standing, opening[1])
+    computed, verdicts, standing = _computed(inference, standing, before, policy, mint, len(claims) + 1)
+    extra = (opening[0],) if opening else ()
+    more = (opening[1],) if opening else ()
+    return Decided((*extra, *computed), (*decisions, *more, *verdicts), standing)
+
+
+def by_person(
+    claim: Claim, standing: Standing, policy: Policy, mint: Mint, *, verdict: Verdict, person: str, release: str
+) -> Decision:
+    """Return a person's verdict on a suggestion; it needs no threshold and no transition, and says whose it was."""
+    closes = bool(
+        claim.field == "stage" and str(claim.value) in policy.stages and policy.stages[str(claim.value)].terminal
+    )
+    ruling = Ruling(verdict, "person", f"{person} said so", closes=closes and verdict is Verdict.APPLY)
+    decision = _decision(claim, ruling, "person", policy, by=person, after=release)
+    return mint(decision)
+
+
+def _decision(
+    claim: Claim, ruling: Ruling, engine: str, policy: Policy, *, by: str = "policy", after: str = ""
+) -> Decision:
+    field = policy.fields.get(claim.field)
+    return Decision(
+        because=(claim.id, *((after,) if after else ())),
+        party=claim.party,
+        claim=claim.id,
+        policy=policy.sha256,
+        verdict=ruling.verdict,
+        rule=ruling.rule,
+        reason=ruling.reason,
+        engagement=claim.engagement,
+        field=claim.field,
+        op=claim.op,
+        value=canonical(claim.value, field) if field else claim.value,
+        engine=engine,
+        confidence=claim.confidence,
+        step=claim.step,
+        evidence_at=claim.at,
+        activities=tuple(dict.fromkeys(e.activity for e in claim.evidence)),
+        opens_engagement=ruling.opens,
+        closes_engagement=ruling.closes,
+        by=by,
+        after=after,
+    )
+
+
+def _rule(claim: Claim, standing: Standing, policy: Policy, *, baseline: bool) -> Ruling:
+    if claim.step:
+        return _rule_step(claim, claim.step, standing)
+    field = policy.fields.get(claim.field)
+    if field is None:
+        return Ruling(Verdict.REJECT, "unknown_field", f"{claim.field} is not configured")
+    held = standing.engagement.fields.get(claim.field)
+    return (
+        _ungrounded(claim, field)
+        or _unfit(claim, field)
+        or _yields(claim, held, baseline=baseline)
+        or _spoken(claim, field)
+        or _weighed(claim, field, standing, policy)
+    )
+
+
+def _ungrounded(claim: Claim, field: FieldPolicy) -> Ruling | None:
+    if claim.problem:
+        return Ruling(Verdict.REJECT, "unverified", claim.problem)
+    if field.grounding == "quoted" and not claim.verified:
+        return Ruling(Verdict.REJECT, "unverified", "no quote of it was found in what was said")
+    if field.grounding == "computed" and not claim.formula:
+        return Ruling(Verdict.REJECT, "computed_field", f"{field.name} is computed, not asserted")
+    return None
+
+
+def _unfit(claim: Claim, field: FieldPolicy) -> Ruling | None:
+    if claim.op == "conflict":
+        return Ruling(Verdict.HOLD, "contradiction", "the evidence contradicts what is believed")
+    if claim.op == "clear":
+        if field.name == "stage":
+            return Ruling(Verdict.REJECT, "invalid_value", "a stage can't be cleared")
+        return None
+    if claim.value is None or canonical(claim.value, field) is None:
+        wanted = f"one of {', '.join(field.values)}" if field.values else f"a {field.type}"
+        return Ruling(Verdict.REJECT, "invalid_value", f"the value is not {wanted}")
+    return None
+
+
+def canonical(value: Value, field: FieldPolicy) -> Value:
+    """Return the value as the field's type holds it, or None when it doesn't fit."""
+    if value is None:
+        return None
+    text = str(value).strip()
+    if field.values:
+        return next((v for v in field.values if v.casefold() == text.casefold().replace(" ", "_")), None)
+    if field.type == "number":
+        return _number(text)
+    if field.type == "bool":
+        return {"true": True, "yes": True, "false": False, "no": False}.get(text.casefold())
+    if field.type == "date":
+        return _day(text)
+    return text[: field.max_chars] or None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text.replace(" ", ""))
+    except ValueError:
+        return None
+    return number if number == number and abs(number) < 1e15 else None
+
+
+def _day(text: str) -> str | None:
+    try:
+        return date.fromisoformat(text[:10]).isoformat()
+    except ValueError:
+        return None
+
+
+def _yields(claim: Claim, held: FieldStanding | None, *, baseline: bool) -> Ruling | None:
+    if held is None:
+        return None
+    if baseline and held.engine not in ("baseline", _OURS_TO_COMPUTE):
+        return Ruling(Verdict.REJECT, "baseline_yields", "the baseline never overwrites a model's or a person's value")
+    if held.engine in ("person", "past") and claim.at <= held.evidence_at:
+        return Ruling(Verdict.REJECT, "older_than_person", "what stands in the CRM is newer than this evidence")
+    if claim.at < held.evidence_at:
+        return Ruling(Verdict.REJECT, "older_evidence", "what is believed rests on newer evidence")
+    return None
+
+
+def _spoken(claim: Claim, field: FieldPolicy) -> Ruling | None:
+    if claim.role is None:
+        return None
+    if claim.role not in field.asserted_by:
+        return Ruling(Verdict.REJECT, "speaker", f"{field.name} is not for a {claim.role.value} to say")
+    if claim.role is Role.BOT:
+        return Ruling(Verdict.SUGGEST, "bot", "a bot's word waits for a person or a booking system")
+    return None
+
+
+def _weighed(claim: Claim, field: FieldPolicy, standing: Standing, policy: Policy) -> Ruling:
+    if field.name == "stage":
+        value = canonical(claim.value, field)
+        if str(value) not in policy.stages:
+            return Ruling(Verdict.REJECT, "invalid_value", "no such stage is configured")
+        return move(claim, standing.engagement, policy)
+    if claim.confidence < field.threshold:
+        return Ruling(Verdict.SUGGEST, "threshold", f"confidence {claim.confidence} is below {field.threshold}")
+    return Ruling(Verdict.APPLY, "policy", "grounded, allowed and sure enough")
+
+
+def _rule_step(claim: Claim, step: Step, standing: Standing) -> Ruling:
+    steps = standing.engagement.steps
+    known = next((s for s in steps if s.id == step.id), None)
+    if claim.problem or not claim.verified:
+        return Ruling(Verdict.REJECT, "unverified", claim.problem or "no quote of it was found in what was said")
+    if claim.role is Role.BOT:
+        return Ruling(Verdict.SUGGEST, "bot", "a bot's word waits for a person or a booking system")
+    if known is None and any(_alike(s, step) for s in steps):
+        return Ruling(Verdict.REJECT, "known_step", "the same step is known already")
+    if known and known.status != "open" and step.status == "open":
+        return Ruling(Verdict.REJECT, "ended_step", "that step was done or dropped")
+    if known is None and sum(s.status == "open" for s in steps) >= MAX_OPEN_STEPS:
+        return Ruling(Verdict.HOLD, "too_many_steps", f"{MAX_OPEN_STEPS} steps are open already")
+    if claim.confidence < _STEP_THRESHOLD:
+        return Ruling(Verdict.SUGGEST, "threshold", f"confidence {claim.confidence} is below {_STEP_THRESHOLD}")
+    return Ruling(Verdict.APPLY, "policy", "somebody said that it is to be done")
+
+
+def _alike(a: Step, b: Step) -> bool:
+    return " ".join(a.what.casefold().split()) == " ".join(b.what.casefold().split())
+
+
+def _opening(inference: Inference, standing: Standing, policy: Policy, mint: Mint) -> tuple[Claim, Decision] | None:
+    """A relationship that nobody gave a stage begins in the first one: that the conversation exists shows it."""
+    if standing.engagement.stage or "stage" not in policy.fields:
+        return None
+    formula = "the first stage, because a conversation began"
+    claim = mint(_code_claim(inference, standing, 1_000, "stage", policy.first_stage, formula, ()))
+    ruling = Ruling(Verdict.APPLY, "first_stage", formula)
+    return claim, mint(_decision(claim, ruling, inference.engine, policy))
+
+
+def _code_claim(
+    inference: Inference,
+    standing: Standing,
+    position: int,
+    field: str,
+    value: Value,
+    formula: str,
+    causes: Sequence[str],
+) -> Claim:
+    return Claim(
+        because=tuple(dict.fromkeys((inference.id, *causes))),
+        party=inference.party,
+        inference=inference.id,
+        position=position,
+        engagement=standing.engagement.number,
+        field=field,
+        op="clear" if value is None else "set",
+        value=value,
+        certainty=Certainty.STATED,
+        confidence=1.0,
+        formula=formula,
+        at=inference.newest_at,
+    )
+
+
+def _computed(
+    inference: Inference, standing: Standing, before: Standing, policy: Policy, mint: Mint, first: int
+) -> tuple[tuple[Claim, ...], tuple[Decision, ...], Standing]:
+    claims, decisions = [], []
+    for i, computed in enumerate(compute(standing, before, policy)):
+        held = standing.engagement.fields.get(computed.field)
+        if computed.value == (held.value if held else None):
+            continue
+        if held and held.engine in ("person", "past") and inference.newest_at <= held.evidence_at:
+            continue
+        claim = mint(
+            _code_claim(
+                inference, standing, first + i, computed.field, computed.value, computed.formula, computed.causes
+            )
+        )
+        ruling = Ruling(Verdict.APPLY, "computed", computed.formula)
+        decision = mint(_decision(claim, ruling, _OURS_TO_COMPUTE, policy))
+        claims.append(claim)
+        decisions.append(decision)
+        standing = advance(standing, decision)
+    return tuple(claims), tuple(decisions), standing

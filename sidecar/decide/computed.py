@@ -1,0 +1,105 @@
+"""Values that code computes: each names its formula and the facts that it was computed from.
+
+They are plain arithmetic on what is believed, so that anybody can redo them. The score is a coarse ordering for a
+work list, not a probability.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sidecar.model import Engagement, Policy, Standing, Step, Value
+
+_SENTIMENT = {"positive": 10.0, "neutral": 0.0, "negative": -10.0, "angry": -20.0}
+_URGENCY = {"high": 10.0, "normal": 0.0, "low": -5.0}
+_INTENT = {"buy": 15.0, "book": 15.0, "cancel": -20.0, "complain": -10.0}
+MAX_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """One computed value, how, and from which decisions."""
+
+    field: str
+    value: Value
+    formula: str
+    causes: tuple[str, ...]
+
+
+def compute(standing: Standing, before: Standing, policy: Policy) -> tuple[Computed, ...]:
+    """Compute score, confidence, trajectory, next step and review state of the current engagement."""
+    now, then = standing.engagement, before.engagement
+    values = [
+        _score(now, policy),
+        _confidence(now),
+        _trajectory(now, then, policy),
+        *_next_step(now),
+        *_review(now),
+    ]
+    return tuple(v for v in values if v.field in policy.fields)
+
+
+def _said(engagement: Engagement, name: str) -> str:
+    held = engagement.fields.get(name)
+    return str(held.value) if held and held.value is not None else ""
+
+
+def _decisions(engagement: Engagement, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(engagement.fields[n].decision for n in names if n in engagement.fields)
+
+
+def score(engagement: Engagement, policy: Policy) -> float:
+    """Return 0 to 100: how far along, adjusted by intent, sentiment and urgency; 0 when lost."""
+    stages = list(policy.stages)
+    stage = engagement.stage or policy.first_stage
+    if stage in stages and policy.stages[stage].terminal:
+        return 100.0 if stage == "closed_won" else 0.0
+    open_stages = [s for s in stages if not policy.stages[s].terminal]
+    along = 70.0 * (open_stages.index(stage) + 1) / len(open_stages) if stage in open_stages else 0.0
+    value = along + _SENTIMENT.get(_said(engagement, "sentiment"), 0.0)
+    value += _URGENCY.get(_said(engagement, "urgency"), 0.0) + _INTENT.get(_said(engagement, "intent"), 0.0)
+    return max(0.0, min(100.0, round(value)))
+
+
+def _score(engagement: Engagement, policy: Policy) -> Computed:
+    formula = "70 x open stages reached / open stages, + intent (-20..15), sentiment (-20..10), urgency (-5..10)"
+    causes = _decisions(engagement, ("stage", "intent", "sentiment", "urgency"))
+    return Computed("score", score(engagement, policy), formula, causes)
+
+
+def _confidence(engagement: Engagement) -> Computed:
+    names = [n for n, f in sorted(engagement.fields.items()) if f.engine != "code" and f.value is not None]
+    values = [engagement.fields[n].confidence for n in names]
+    value = round(sum(values) / len(values), 2) if values else 0.0
+    return Computed("confidence", value, f"mean confidence of {', '.join(names)}", _decisions(engagement, names))
+
+
+def _trajectory(now: Engagement, then: Engagement, policy: Policy) -> Computed:
+    moved = score(now, policy) - score(then, policy) if now.number == then.number and then.fields else 0.0
+    direction = "rising" if moved > 0 else "falling" if moved < 0 else "steady"
+    causes = _decisions(now, ("stage", "intent", "sentiment", "urgency"))
+    return Computed("trajectory", direction, "sign of the score's change since the last inference", causes)
+
+
+def _next_step(engagement: Engagement) -> tuple[Computed, ...]:
+    open_steps = sorted((s for s in engagement.steps if s.status == "open"), key=_when)
+    first = open_steps[0] if open_steps else None
+    causes = tuple(f.decision for n, f in sorted(engagement.fields.items()) if n == "stage")
+    text = f"{first.who}: {first.what}" if first else None
+    due = (first.due or "")[:10] or None if first else None
+    formula = "the open step that is due first"
+    return (Computed("next_step", text, formula, causes), Computed("next_step_due", due, formula, causes))
+
+
+def _when(step: Step) -> tuple[bool, str]:
+    return (not step.due, step.due or "")
+
+
+def _review(engagement: Engagement) -> tuple[Computed, ...]:
+    waiting = sorted(engagement.suggestions.items())
+    lines = [f"{name}: {s.value} ({s.reason})" for name, s in waiting[:MAX_LISTED]]
+    causes = tuple(s.decision for _, s in waiting)
+    formula = "needs_review while a suggestion waits"
+    return (
+        Computed("review", "needs_review" if waiting else "ok", formula, causes),
+        Computed("suggestions", "\n".join(lines) or None, "the suggestions that wait", causes),
+    )
