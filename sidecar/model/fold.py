@@ -171,7 +171,8 @@ def _slot(decision: Decision) -> str:
 
 def _believed(engagement: Engagement, decision: Decision) -> Engagement:
     if decision.step:
-        return replace(engagement, steps=_stepped(engagement.steps, decision.step))
+        step = replace(decision.step, decision=decision.id, at=decision.evidence_at)
+        return replace(engagement, steps=_stepped(engagement.steps, step))
     fields = dict(engagement.fields)
     if decision.op == "clear" and decision.by == "policy" and decision.field not in engagement.fields:
         return engagement

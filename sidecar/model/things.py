@@ -96,7 +96,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A next step that somebody owes: it keeps its id when it is reworded."""
+    """A next step that somebody owes: it keeps its id when it is reworded.
+
+    Once believed, `decision` names the Decision that it follows from, `at` its evidence's time.
+    """
 
     id: str
     what: str
@@ -104,6 +107,8 @@ class Step:
     due_text: str = ""
     due: str | None = None
     status: str = "open"
+    decision: str = ""
+    at: datetime | None = None
 
 
 class AuthorKind(StrEnum):

@@ -1,0 +1,248 @@
+"""What we would like the CRM to hold for one party: records, properties, and the fact behind each value.
+
+Pure. It only says what is believed, in the CRM's words; whether a value may be written is for `plan`, which knows what
+the CRM holds and who put it there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sidecar.model import Engagement, FieldClass, FieldPolicy, Mint, Mode, Policy, Route, Standing, Step, Value
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredField:
+    """One property: the value, the field of ours that it stands for, its class, and the facts it follows from."""
+
+    value: Value
+    name: str
+    cls: FieldClass
+    because: tuple[str, ...]
+    evidence_at: datetime | None = None
+    native: bool = False
+    mode: Mode = Mode.AUTO
+    engine: str = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRecord:
+    """One record: `create` says whether it may be made (`why_not` when it may not); `links` are keys of ours."""
+
+    kind: str
+    key: str
+    engagement: int
+    fields: Mapping[str, DesiredField]
+    create: bool = False
+    why_not: str = ""
+    links: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDraft:
+    """The rolling note of one conversation, written by `notes`."""
+
+    thread: str
+    channel: str
+    body: str
+    at: datetime
+    because: tuple[str, ...]
+    settled: bool
+
+
+def desired(
+    standing: Standing, policy: Policy, route: Route, notes: tuple[NoteDraft, ...], mint: Mint
+) -> tuple[DesiredRecord, ...]:
+    """Return the records wanted for a party, contact first: contact, deal, notes, tasks."""
+    contact = _contact(standing, policy, route, mint)
+    records = [contact]
+    deal = _deal(standing, policy, route, contact.key, mint)
+    if deal:
+        records.append(deal)
+    links = tuple(r.key for r in records)
+    records += [_note(standing, note, policy, route, links, mint) for note in notes]
+    records += [
+        _task(standing, step, policy, route, links, mint)
+        for step in standing.engagement.steps
+        if step.who.casefold() != "customer"
+    ]
+    return tuple(records)
+
+
+def contact_key(party: str, mint: Mint) -> str:
+    """Return the idempotency key of a party's contact."""
+    return mint.id("contact", party)
+
+
+def deal_key(party: str, engagement: int, mint: Mint) -> str:
+    """Return the idempotency key of an engagement's deal."""
+    return mint.id("deal", party, engagement)
+
+
+def note_key(party: str, channel: str, thread: str, mint: Mint) -> str:
+    """Return the idempotency key of a conversation's rolling note."""
+    return mint.id("note", party, channel, thread)
+
+
+def task_key(step: str, mint: Mint) -> str:
+    """Return the idempotency key of a next step's task."""
+    return mint.id("task", step)
+
+
+def _mode(policy: Policy, route: Route, given: FieldPolicy | None = None) -> Mode:
+    return (given.mode if given else None) or route.mode or policy.mode
+
+
+def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint) -> DesiredRecord:
+    fields = {**_identity(standing, policy, route), **_inferred(standing, policy, route, "contact")}
+    why_not = "" if policy.create_contact == "auto" else f"crm.create.contact is {policy.create_contact!r}"
+    return DesiredRecord(
+        kind="contact",
+        key=contact_key(standing.party, mint),
+        engagement=0,
+        fields=fields,
+        create=not why_not,
+        why_not=why_not,
+        names=_names(policy, "contact"),
+    )
+
+
+def _identity(standing: Standing, policy: Policy, route: Route) -> dict[str, DesiredField]:
+    held = {i.kind: i for i in reversed(standing.identifiers)}
+    values: dict[str, tuple[str, str]] = {"name": (standing.name, "name")}
+    for kind in ("email", "phone"):
+        if kind in held:
+            values[kind] = (held[kind].value, str(held[kind]))
+    fields = {}
+    for name, (value, source) in values.items():
+        given = policy.fields.get(name)
+        cause = standing.known_by.get(source)
+        for target in given.targets if given and value and cause else ():
+            if target.kind == "contact":
+                fields[target.property] = DesiredField(
+                    value, name, FieldClass.IDENTITY, (cause or "",), standing.since, True, _mode(policy, route, given)
+                )
+    return fields
+
+
+def _inferred(standing: Standing, policy: Policy, route: Route, kind: str) -> dict[str, DesiredField]:
+    fields = {}
+    for name, held in standing.engagement.fields.items():
+        given = policy.fields.get(name)
+        for target in given.targets if given else ():
+            if given and target.kind == kind and not (given.cls is FieldClass.IDENTITY and name == "name"):
+                fields[target.property] = DesiredField(
+                    held.value,
+                    name,
+                    given.cls,
+                    (held.decision,),
+                    held.evidence_at,
+                    given.native,
+                    _mode(policy, route, given),
+                    held.engine,
+                )
+    return fields
+
+
+def _names(policy: Policy, kind: str) -> dict[str, str]:
+    names = {t.property: f.name for f in policy.fields.values() for t in f.targets if t.kind == kind}
+    return {**names, "stage": "stage"} if kind == "deal" else names
+
+
+def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: Mint) -> DesiredRecord | None:
+    engagement = standing.engagement
+    stage = engagement.fields.get("stage")
+    if not stage:
+        return None
+    theirs = route.stages.get(str(stage.value), str(stage.value))
+    causes = (stage.decision,)
+    mode = _mode(policy, route, policy.fields.get("stage"))
+    native = DesiredField(theirs, "stage", FieldClass.STATE, causes, stage.evidence_at, True, mode, stage.engine)
+    fields = {
+        "name": DesiredField(_title(standing, route), "", FieldClass.IDENTITY, causes, None, True, mode),
+        "stage": native,
+        **_inferred(standing, policy, route, "deal"),
+    }
+    if route.pipeline:
+        fields["pipeline"] = DesiredField(route.pipeline, "", FieldClass.IDENTITY, causes, None, True, mode)
+    if route.owner:
+        fields["owner"] = DesiredField(route.owner, "", FieldClass.IDENTITY, causes, None, True, mode)
+    why_not = _no_deal(engagement, policy)
+    return DesiredRecord(
+        kind="deal",
+        key=deal_key(standing.party, engagement.number, mint),
+        engagement=engagement.number,
+        fields=fields,
+        create=not why_not,
+        why_not=why_not,
+        links=(contact,),
+        names=_names(policy, "deal"),
+    )
+
+
+def _title(standing: Standing, route: Route) -> str:
+    name = standing.name or next((i.value for i in standing.identifiers), standing.party)
+    number = f" ({standing.engagement.number})" if standing.engagement.number > 1 else ""
+    return f"{name}{' - ' + route.brand if route.brand else ''}{number}"
+
+
+def _no_deal(engagement: Engagement, policy: Policy) -> str:
+    wanted = policy.create_deal
+    if wanted in ("never", "suggest"):
+        return f"crm.create.deal is {wanted!r}"
+    stages = list(policy.stages)
+    if engagement.stage not in stages or stages.index(engagement.stage) < stages.index(wanted):
+        return f"a deal is made from {wanted} on"
+    if policy.stages[engagement.stage].terminal:
+        return "it ended before a deal was made"
+    return ""
+
+
+def _note(
+    standing: Standing, note: NoteDraft, policy: Policy, route: Route, links: tuple[str, ...], mint: Mint
+) -> DesiredRecord:
+    mode = _mode(policy, route)
+    fields = {
+        "body": DesiredField(note.body, "", FieldClass.OBSERVATION, note.because, note.at, False, mode),
+        "at": DesiredField(note.at.isoformat(), "", FieldClass.OBSERVATION, note.because, note.at, False, mode),
+    }
+    key = note_key(standing.party, note.channel, note.thread, mint)
+    made_today = sum(
+        1
+        for r in standing.records.values()
+        if r.kind == "note" and r.key != key and r.sent_at and r.sent_at.date() == note.at.date()
+    )
+    why_not = "" if note.settled else "the conversation has not settled"
+    if not why_not and made_today >= policy.notes.new_per_day:
+        why_not = "the party has its new note of this day"
+    return DesiredRecord("note", key, standing.engagement.number, fields, not why_not, why_not, links)
+
+
+def _task(
+    standing: Standing, step: Step, policy: Policy, route: Route, links: tuple[str, ...], mint: Mint
+) -> DesiredRecord:
+    mode = _mode(policy, route)
+    causes, at = (step.decision,), step.at
+    status = "open" if step.status == "open" else "done"
+    values: dict[str, Value] = {"title": step.what, "status": status, "due": (step.due or "")[:10] or None}
+    if route.owner:
+        values["owner"] = route.owner
+    names = {"status": f"step:{step.id}"}
+    fields = {
+        name: DesiredField(
+            value,
+            names.get(name, ""),
+            FieldClass.STATE if name == "status" else FieldClass.OBSERVATION,
+            causes,
+            at,
+            False,
+            mode,
+        )
+        for name, value in values.items()
+        if value is not None
+    }
+    create = step.status == "open"
+    why_not = "" if create else "the step has ended"
+    key = task_key(step.id, mint)
+    return DesiredRecord("task", key, standing.engagement.number, fields, create, why_not, links, names)

@@ -1,0 +1,229 @@
+"""Plan: desired against posted against a fresh Reading becomes Changes. Pure.
+
+Human wins, per field and by its class. An identity value that a person left stands for good; a state or observation is
+their baseline, which only evidence newer than their edit may move. What may not be written is said with its reason,
+so that a dry run shows all of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sidecar.model import (
+    Change,
+    FieldClass,
+    FieldSync,
+    Hold,
+    Mint,
+    Mode,
+    Policy,
+    Reading,
+    Record,
+    RecordSync,
+    Standing,
+    Value,
+)
+from sidecar.sync.desired import DesiredField, DesiredRecord
+from sidecar.sync.observe import ours, same
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A property, or a whole record (field empty), that is not written, and why."""
+
+    kind: str
+    key: str
+    field: str
+    value: Value
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPlan:
+    """What is to be sent for one record: `changes` are new, `resend` are journaled ones that never arrived."""
+
+    wanted: DesiredRecord
+    found: Record | None
+    changes: tuple[Change, ...]
+    resend: Mapping[str, tuple[str, Value]]
+
+    def fields(self) -> dict[str, Value]:
+        """Return the properties to write."""
+        return {**{name: value for name, (_, value) in self.resend.items()}, **{c.field: c.new for c in self.changes}}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a party's sync would do; `wait_until` is set while an unknown outcome is settling."""
+
+    records: tuple[RecordPlan, ...]
+    refused: tuple[Refused, ...]
+    wait_until: datetime | None = None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All new changes, in order of the records."""
+        return tuple(c for r in self.records for c in r.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found for one record: the CRM's record, or None, and the Reading that the plan relies on."""
+
+    found: Record | None
+    reading: Reading | None
+
+
+def plan(
+    wanted: tuple[DesiredRecord, ...],
+    looks: Mapping[str, Look],
+    standing: Standing,
+    policy: Policy,
+    mint: Mint,
+    *,
+    ledger: str,
+    vendor: bool,
+    settle_s: float,
+    now: datetime,
+) -> Plan:
+    """Return the Changes that bring the CRM nearer to what is believed, and what stays undone with its reason."""
+    planner = _Planner(standing, policy, mint, ledger, vendor, timedelta(seconds=settle_s), now)
+    records = [planner.record(record, looks.get(record.key)) for record in wanted]
+    return Plan(tuple(r for r in records if r), tuple(planner.refused), planner.wait_until)
+
+
+class _Planner:
+    def __init__(
+        self,
+        standing: Standing,
+        policy: Policy,
+        mint: Mint,
+        ledger: str,
+        vendor: bool,
+        settle: timedelta,
+        now: datetime,
+    ) -> None:
+        self._standing, self._policy, self._mint = standing, policy, mint
+        self._ledger, self._vendor, self._settle, self._now = ledger, vendor, settle, now
+        self._there: set[str] = set()
+        self.refused: list[Refused] = []
+        self.wait_until: datetime | None = None
+
+    def record(self, wanted: DesiredRecord, look: Look | None) -> RecordPlan | None:
+        sync = self._standing.records.get(wanted.key) or RecordSync(wanted.kind, wanted.key)
+        if sync.gone:
+            self._refuse(wanted, "", None, "a person deleted it")
+            return None
+        found = look.found if look else None
+        if found is None and not self._may_create(wanted, sync):
+            return None
+        if found is None and wanted.links and wanted.links[0] not in self._there:
+            self._refuse(wanted, "", None, "the contact that it belongs to is not in the CRM")
+            return None
+        self._there.add(wanted.key)
+        changes, resend = [], {}
+        for name, field in wanted.fields.items():
+            state = sync.fields.get(name, FieldSync())
+            reason = self._blocked(name, field, state, found, wanted)
+            if reason is None:
+                continue
+            if reason:
+                self._refuse(wanted, name, field.value, reason)
+                continue
+            unconfirmed = next((c for c, v in reversed([*state.pending.items()]) if same(v, field.value)), None)
+            if unconfirmed:
+                resend[name] = (unconfirmed, field.value)
+            else:
+                changes.append(self._change(wanted, name, field, found, sync, look))
+        return RecordPlan(wanted, found, tuple(changes), resend) if changes or resend else None
+
+    def _may_create(self, wanted: DesiredRecord, sync: RecordSync) -> bool:
+        modes = {field.mode for field in wanted.fields.values()}
+        if not wanted.create:
+            self._refuse(wanted, "", None, wanted.why_not)
+        elif Mode.SHADOW in modes or not modes:
+            self._refuse(wanted, "", None, "the mode is shadow")
+        elif wanted.kind in ("contact", "deal") and Mode.AUTO not in modes:
+            self._refuse(wanted, "", None, "the mode is suggest")
+        else:
+            return not self._settling(sync)
+        return False
+
+    def _settling(self, sync: RecordSync) -> bool:
+        """An unknown outcome is resolved by looking, and a look is conclusive only after the settle time."""
+        if not sync.sent_at or not any(f.pending for f in sync.fields.values()):
+            return False
+        until = sync.sent_at + self._settle
+        if until <= self._now:
+            return False
+        self.wait_until = min(self.wait_until or until, until)
+        return True
+
+    def _blocked(
+        self, name: str, field: DesiredField, state: FieldSync, found: Record | None, wanted: DesiredRecord
+    ) -> str | None:
+        """Return why a property is not written; empty when it is; None when there is nothing to write."""
+        current = found.fields.get(name) if found else None
+        if same(current, field.value) or (same(field.value, None) and not state.was_posted):
+            return None
+        if state.was_posted and same(field.value, state.wrote) and same(current, state.posted):
+            return None
+        if state.pinned:
+            return "pinned by a person"
+        if field.mode is Mode.SHADOW:
+            return "the mode is shadow"
+        if field.native and field.mode is not Mode.AUTO:
+            return "the mode is suggest, and this property is the CRM's own"
+        if self._vendor and field.engine == "baseline" and not self._policy.baseline_writes:
+            return "the baseline doesn't write to this CRM (llm.baseline_writes)"
+        if found and not ours(state, current):
+            reason = self._held(field, state.hold)
+            if reason:
+                return reason
+        sync = self._standing.records.get(wanted.key)
+        return "an earlier write is settling" if state.pending and sync and self._settling(sync) else ""
+
+    def _held(self, field: DesiredField, hold: Hold | None) -> str:
+        if hold is None or field.cls is FieldClass.IDENTITY:
+            return "somebody else's value stands in the CRM"
+        if field.evidence_at is None or field.evidence_at <= hold.at:
+            return "somebody's value in the CRM is newer than the evidence"
+        if field.name == "stage" and not self._allowed(hold.means):
+            return f"{hold.means} was set in the CRM and may not be followed by this stage"
+        return ""
+
+    def _allowed(self, since: Value) -> bool:
+        stage = self._policy.stages.get(str(since))
+        believed = self._standing.engagement.stage
+        return stage is not None and (believed == stage.name or believed in stage.to)
+
+    def _change(
+        self,
+        wanted: DesiredRecord,
+        name: str,
+        field: DesiredField,
+        found: Record | None,
+        sync: RecordSync,
+        look: Look | None,
+    ) -> Change:
+        reading = look.reading.id if look and look.reading else ""
+        return self._mint(
+            Change(
+                because=tuple(dict.fromkeys((*field.because, *((reading,) if reading else ())))),
+                party=self._standing.party,
+                ledger=self._ledger,
+                kind=wanted.kind,
+                key=wanted.key,
+                ref=found.ref if found else None,
+                engagement=wanted.engagement,
+                field=name,
+                old=found.fields.get(name) if found else None,
+                new=field.value,
+                reading=reading or sync.reading,
+                evidence_at=field.evidence_at,
+                at=self._now,
+            )
+        )
+
+    def _refuse(self, wanted: DesiredRecord, field: str, value: Value, reason: str) -> None:
+        self.refused.append(Refused(wanted.kind, wanted.key, field, value, reason))
