@@ -1,0 +1,34 @@
+"""What speaks to outside systems, by port and name; imported late, so that nobody pays for what he doesn't use.
+
+A table maps the `type` of a config section to "module:Class". It is the only place where a new adapter is announced.
+Explicit tables were chosen over entry points and scanning: one look shows what exists, and a config can't name code
+that was never reviewed.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from sidecar.errors import ConfigError
+
+CHANNELS: Mapping[str, str] = {
+    "webhook": "adapters.channels.webhook:WebhookChannel",
+    "imap": "adapters.channels.imap:ImapChannel",
+    "maildrop": "adapters.channels.maildrop:MaildropChannel",
+}
+LEDGERS: Mapping[str, str] = {"local": "adapters.crms.local:LocalLedger"}
+LLMS: Mapping[str, str] = {
+    "baseline": "adapters.llms.baseline:BaselineLLM",
+    "anthropic": "adapters.llms.anthropic:AnthropicLLM",
+    "scripted": "adapters.llms.scripted:ScriptedLLM",
+}
+ENGINES: Mapping[str, str] = {"embedded": "adapters.engines.embedded:EmbeddedEngine"}
+
+
+def load(table: Mapping[str, str], name: str, setting: str = "type") -> type[Any]:
+    """Return the adapter class that a table names; `ConfigError` on `setting`, with the known names, for any other."""
+    if name not in table:
+        raise ConfigError(f"there is no {name[:40]!r}; known are {', '.join(sorted(table))}", setting=setting)
+    module, _, cls = table[name].partition(":")
+    loaded: type[Any] = getattr(import_module(module), cls)
+    return loaded
