@@ -344,8 +344,8 @@ class Alert(Fact):
 class Release(Fact):
     """A person's word, by command or CRM field.
 
-    `action` is pin, release, approve, reject (on `field`), or assign (`activity` to `party`), merge (`other` into
-    `party`), split (`activities` of `other` out to `party`).
+    `action` is pin, release, approve or reject (on `field`), create (a record of `kind`), assign (`activities` to
+    `party`), merge (`other` into `party`), split (`activities` of `other` out to `party`).
     """
 
     KIND = "release"

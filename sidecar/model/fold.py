@@ -267,15 +267,20 @@ def _posted(standing: Standing, posting: Posting) -> Standing:
         kind=posting.kind, key=posting.key, engagement=posting.engagement
     )
     field = record.fields.get(posting.field, FieldSync())
-    field = replace(
-        field,
-        posted=posting.value,
-        wrote=posting.wrote,
-        was_posted=True,
-        change=posting.change,
-        posted_evidence_at=posting.evidence_at,
-        pending={},
-        hold=None,
+    restored = field.hold is not None and field.hold.value == posting.wrote
+    field = (
+        replace(field, pending={})
+        if restored
+        else replace(
+            field,
+            posted=posting.value,
+            wrote=posting.wrote,
+            was_posted=True,
+            change=posting.change,
+            posted_evidence_at=posting.evidence_at,
+            pending={},
+            hold=None,
+        )
     )
     record = replace(record, ref=posting.ref, gone=False, fields={**record.fields, posting.field: field})
     return replace(standing, records={**standing.records, posting.key: record})
@@ -294,6 +299,8 @@ def _alerted(standing: Standing, alert: Alert) -> Standing:
 def _released(standing: Standing, release: Release) -> Standing:
     if release.action in ("assign", "split") and release.other == standing.party:
         return _without(standing, frozenset(release.activities))
+    if release.action == "create":
+        return replace(standing, allowed=tuple(dict.fromkeys((*standing.allowed, release.kind))))
     if release.action not in ("pin", "release"):
         return standing
     pinned = release.action == "pin"

@@ -185,13 +185,18 @@ class PromptField:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt file, loaded: its text, its criteria per field, and the hash that each inference names."""
+    """A prompt file, loaded: its rules, its criteria per field, and the hash that each inference names.
+
+    `text` are the rules alone; `source` is the whole file, canonically, from which the same prompt can be made again.
+    """
 
     name: str
     text: str
     fields: tuple[PromptField, ...]
     sha256: str
     language: str = "en"
+    version: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

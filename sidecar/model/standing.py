@@ -120,9 +120,9 @@ class Engagement:
 class Standing:
     """Everything believed about one party, and everything known of its CRM records.
 
-    `known_by` names the Match behind the name and behind each identifier (`email:ann@x.test`).
-    `records` are keyed by their idempotency key. `conversations` holds the newest 20. `read_whole_at` and
-    `activities_at_whole` say when the whole history was last read, and how many activities it had.
+    `known_by` names the Match behind the name and behind each identifier (`email:ann@x.test`). `allowed` are the record
+    kinds (contact, deal) that a person let us make. `records` are keyed by their idempotency key. `conversations` holds
+    the newest 20. `activities_at_whole` says how many activities there were when the whole history was last read.
     """
 
     party: str
@@ -144,6 +144,7 @@ class Standing:
     records: Mapping[str, RecordSync] = field(default_factory=dict)
     alerts: tuple[OpenAlert, ...] = ()
     last_inference: str = ""
+    allowed: tuple[str, ...] = ()
 
     @property
     def engagement(self) -> Engagement:

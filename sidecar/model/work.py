@@ -30,13 +30,17 @@ class WorkKey:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A claim on one piece of work: its touches when it was claimed, and the fence that proves it is still ours."""
+    """A claim on one piece of work: its touches when it was claimed, and the fence that proves it is still ours.
+
+    `attempts` counts the claims since it was last done, this one included; `crashes` those whose process died.
+    """
 
     work: WorkKey
     touched: int
     fence: int
     attempts: int
     owner: str
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,8 @@ def _mode(policy: Policy, route: Route, given: FieldPolicy | None = None) -> Mod
 
 def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint) -> DesiredRecord:
     fields = {**_identity(standing, policy, route), **_inferred(standing, policy, route, "contact")}
-    why_not = "" if policy.create_contact == "auto" else f"crm.create.contact is {policy.create_contact!r}"
+    may = policy.create_contact == "auto" or "contact" in standing.allowed
+    why_not = "" if may else f"crm.create.contact is {policy.create_contact!r}"
     return DesiredRecord(
         kind="contact",
         key=contact_key(standing.party, mint),
@@ -168,7 +169,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
         fields["pipeline"] = DesiredField(route.pipeline, "", FieldClass.IDENTITY, causes, None, True, mode)
     if route.owner:
         fields["owner"] = DesiredField(route.owner, "", FieldClass.IDENTITY, causes, None, True, mode)
-    why_not = _no_deal(engagement, policy)
+    why_not = "" if "deal" in standing.allowed else _no_deal(engagement, policy)
     return DesiredRecord(
         kind="deal",
         key=deal_key(standing.party, engagement.number, mint),

@@ -64,6 +64,14 @@ def ours(sync: FieldSync, current: Value) -> bool:
     return not sync.was_posted and same(current, None)
 
 
+def restoring(sync: FieldSync) -> str | None:
+    """Return the pending Change that puts a person's value back, where there is one."""
+    if sync.hold is None:
+        return None
+    value = sync.hold.value
+    return next((change for change, new in sync.pending.items() if same(new, value)), None)
+
+
 def observe(
     found: Record | Gone,
     sync: RecordSync,
@@ -163,7 +171,7 @@ def _whose(
         if change:
             confirmed[name] = change
         if ours(held, current):
-            if held.hold and not change:
+            if held.hold and not change and not restoring(held):
                 freed.append(name)
             continue
         hold = _hold(name, current, held, wanted, edits, found, route, now)

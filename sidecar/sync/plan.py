@@ -24,7 +24,7 @@ from sidecar.model import (
     Value,
 )
 from sidecar.sync.desired import DesiredField, DesiredRecord
-from sidecar.sync.observe import ours, same
+from sidecar.sync.observe import ours, restoring, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,11 @@ class RecordPlan:
 
     def fields(self) -> dict[str, Value]:
         """Return the properties to write."""
-        return {**{name: value for name, (_, value) in self.resend.items()}, **{c.field: c.new for c in self.changes}}
+        return {name: value for name, (_, value) in self.sent().items()}
+
+    def sent(self) -> dict[str, tuple[str, Value]]:
+        """Return the Change and the value of each property to write."""
+        return {**self.resend, **{c.field: (c.id, c.new) for c in self.changes}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,11 @@ class _Planner:
             self._refuse(wanted, "", None, "the contact that it belongs to is not in the CRM")
             return None
         self._there.add(wanted.key)
-        changes, resend = [], {}
+        changes, resend = [], _restorations(sync, found)
         for name, field in wanted.fields.items():
             state = sync.fields.get(name, FieldSync())
+            if name in resend:
+                continue
             reason = self._blocked(name, field, state, found, wanted)
             if reason is None:
                 continue
@@ -227,3 +233,13 @@ class _Planner:
 
     def _refuse(self, wanted: DesiredRecord, field: str, value: Value, reason: str) -> None:
         self.refused.append(Refused(wanted.kind, wanted.key, field, value, reason))
+
+
+def _restorations(sync: RecordSync, found: Record | None) -> dict[str, tuple[str, Value]]:
+    """Changes that put a person's value back: pending, and equal to the hold that they serve."""
+    due = {}
+    for name, state in sync.fields.items():
+        change = restoring(state)
+        if change and state.hold and found and not same(found.fields.get(name), state.hold.value):
+            due[name] = (change, state.hold.value)
+    return due

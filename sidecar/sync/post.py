@@ -96,12 +96,8 @@ def _take(
         known[record.wanted.key] = result.record.ref
         done.postings += [
             mint(_posting(record, name, change, value, result.record, account, party, now))
-            for name, (change, value) in _sent(record).items()
+            for name, (change, value) in record.sent().items()
         ]
-
-
-def _sent(record: RecordPlan) -> dict[str, tuple[str, Value]]:
-    return {**record.resend, **{c.field: (c.id, c.new) for c in record.changes}}
 
 
 def _posting(

@@ -1,0 +1,56 @@
+"""The order: what each kind of work reads, which stage it calls, what it appends, what is due next.
+
+Stages turn facts into facts; only the pipeline writes the journal. Every step ends in one commit that holds its facts,
+the mark that more work is due, and the end of its own lease, so that a step that dies leaves nothing half done.
+"""
+
+from concurrent.futures import Future
+
+from sidecar.errors import PermanentError
+from sidecar.journal import Receipt
+from sidecar.model import Lease, WorkKind
+from sidecar.pipeline.alerts import Alerts
+from sidecar.pipeline.intake import Intake
+from sidecar.pipeline.ledger import LEDGER, LedgerSteps
+from sidecar.pipeline.parts import Parts
+from sidecar.pipeline.people import People
+from sidecar.pipeline.relate import Relate
+from sidecar.ports import HookRequest
+
+__all__ = ["LEDGER", "Parts", "Pipeline"]
+
+
+class Pipeline:
+    """All steps, over the same parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.intake = Intake(parts)
+        self.relate = Relate(parts)
+        self.ledger = LedgerSteps(parts)
+        self.alerts = Alerts(parts)
+        self.people = People(parts)
+
+    def receive(self, channel: str, request: HookRequest) -> Future[Receipt]:
+        """Take a webhook request; the future is done when its bytes are durable."""
+        return self.intake.receive(channel, request)
+
+    def run(self, lease: Lease) -> None:
+        """Do one piece of leased work, including the commit that ends the lease; errors are for the worker."""
+        kind = lease.work.kind
+        if kind is WorkKind.PARSE:
+            self.intake.parse(lease)
+        elif kind is WorkKind.RESOLVE:
+            self.intake.resolve(lease)
+        elif kind is WorkKind.PARTY:
+            self.relate.party(lease)
+        elif kind is WorkKind.SYNC:
+            self.ledger.sync(lease)
+        elif kind is WorkKind.POLL and lease.work.key == LEDGER:
+            self.ledger.poll(lease)
+        elif kind is WorkKind.POLL:
+            self.intake.poll(lease)
+        elif kind is WorkKind.WATCH:
+            self.alerts.watch(lease)
+        else:
+            raise PermanentError(f"nothing does work of the kind {kind.value}")

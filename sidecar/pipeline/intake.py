@@ -1,0 +1,137 @@
+"""From the door to a party: receive or poll, parse, resolve.
+
+The order is what keeps promises: bytes are durable before a sender hears 2xx or a cursor moves; parsing and resolving
+run before a party's own work is touched, one delivery at a time, so that one identifier makes one party.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from sidecar.capture import capture, to_delivery
+from sidecar.errors import PermanentError, RejectedInput
+from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
+from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
+from sidecar.pipeline.parts import Parts
+from sidecar.ports import Captured, Channel, HookRequest, PollBatch
+from sidecar.resolve import identifiers_of, resolve
+
+MAX_WAITING = 200
+_AT_ONCE = ("booking_", "edit", "deletion")
+
+
+class Intake:
+    """The first steps of the walk."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._journal = parts.journal
+
+    def receive(self, channel: str, request: HookRequest) -> Future[Receipt]:
+        """Verify a request on its raw bytes and journal it; the future is done when it is durable."""
+        adapter = self._parts.channels.get(channel)
+        if adapter is None or not adapter.capabilities.webhook:
+            raise RejectedInput(f"there is no webhook channel {channel!r}", status=404)
+        delivery = to_delivery(adapter.verify(request), channel, self._parts.clock(), self._journal.mint)
+        key = WorkKey(WorkKind.PARSE, delivery.id)
+        future = self._journal.append(Entry(facts=(delivery,), touches=(Touch(key),)))
+        future.add_done_callback(lambda _: self._parts.wake([key]))
+        return future
+
+    def poll(self, lease: Lease) -> None:
+        """Read what is new on a channel; each batch is durable together with the cursor that follows it."""
+        adapter = self._channel(lease.work.key)
+        for batch in adapter.poll(self._journal.cursor(lease.work.key, "poll")):
+            self.keep(lease.work.key, batch, "poll")
+            self._journal.renew(lease)
+        self._journal.commit(Entry(finish=Finish(lease, "done")))
+
+    def keep(self, channel: str, batch: PollBatch, cursor: str) -> int:
+        """Journal a batch and its cursor; returns how many deliveries were new."""
+        facts = tuple(self._delivery(channel, captured) for captured in batch.captured)
+        keys = [WorkKey(WorkKind.PARSE, fact.id) for fact in facts]
+        entry = Entry(
+            facts=facts,
+            touches=tuple(Touch(key) for key in keys),
+            cursors=(CursorSet(channel, cursor, batch.cursor),),
+        )
+        receipt = self._journal.commit(entry)
+        batch.committed()
+        self._parts.wake(keys)
+        return len(receipt.new)
+
+    def parse(self, lease: Lease) -> None:
+        """Parse one delivery into its activities."""
+        delivery = self._journal.get(lease.work.key)
+        if not isinstance(delivery, Delivery):
+            raise PermanentError("the delivery is not in the book")
+        activities = capture(delivery, self._channel(delivery.channel), self._journal.mint)
+        key = WorkKey(WorkKind.RESOLVE, delivery.id)
+        touches = (Touch(key),) if activities else ()
+        self._journal.commit(Entry(facts=activities, touches=touches, finish=Finish(lease, "done")))
+        self._parts.wake([key])
+
+    def resolve(self, lease: Lease) -> None:
+        """Match each activity of a delivery to its party, or say why it has none; then touch the party."""
+        for fact in self._journal.effects(lease.work.key, "activity"):
+            if isinstance(fact, Activity) and not self._is_matched(fact):
+                self._match(fact)
+                self._journal.renew(lease)
+        self._journal.commit(Entry(finish=Finish(lease, "done")))
+
+    def _channel(self, name: str) -> Channel:
+        adapter = self._parts.channels.get(name)
+        if adapter is None:
+            raise PermanentError(f"the channel {name!r} is not configured any more; add it back, then retry")
+        return adapter
+
+    def _delivery(self, channel: str, captured: Captured) -> Delivery:
+        return to_delivery(captured, channel, self._parts.clock(), self._journal.mint)
+
+    def _is_matched(self, activity: Activity) -> bool:
+        matches = self._journal.effects(activity.id, "match")
+        return any(isinstance(m, Match) and m.outcome is Outcome.PARTY for m in matches)
+
+    def _match(self, activity: Activity) -> None:
+        parts, journal = self._parts, self._journal
+        known = journal.known(identifiers_of(activity, parts.own))
+        threads = frozenset(journal.thread_parties(activity.channel, activity.account, activity.thread))
+        standings = self._standings({*known.values(), *threads})
+        related = self._related(activity)
+        matches = resolve(
+            activity,
+            known=known,
+            thread_parties=threads,
+            own=parts.own,
+            relevance=parts.relevance,
+            policy=parts.policy,
+            standings=standings,
+            mint=journal.mint,
+            related_party=related,
+        )
+        touches = self.touches(activity, matches)
+        journal.commit(Entry(facts=matches, touches=touches))
+        parts.wake([t.work for t in touches if t.quiet_s == 0])
+
+    def touches(self, activity: Activity, matches: Sequence[Match]) -> tuple[Touch, ...]:
+        """The parties that have news now, and the held deliveries that these matches may answer."""
+        quiet = 0.0 if activity.kind.startswith(_AT_ONCE) else self._parts.quiet_s
+        parties = [m.party for m in matches if m.outcome is Outcome.PARTY and m.party]
+        found: list[Touch] = [Touch(WorkKey(WorkKind.PARTY, p), quiet, self._parts.max_wait_s) for p in parties]
+        links: list[Identifier] = [link for m in matches if m.outcome is Outcome.PARTY for link in m.links]
+        for held in self._journal.waiting(links, MAX_WAITING) if links else ():
+            found += [Touch(WorkKey(WorkKind.RESOLVE, d.id)) for d in self._journal.causes(held) if held != activity.id]
+        return tuple(found)
+
+    def _standings(self, parties: set[str]) -> Mapping[str, Standing]:
+        found: dict[str, Any] = {party: self._journal.standing(party) for party in sorted(parties)}
+        return {party: standing for party, standing in found.items() if standing is not None}
+
+    def _related(self, activity: Activity) -> str | None:
+        if not activity.relates_to:
+            return None
+        for other in self._journal.versions(activity.channel, activity.account, activity.relates_to):
+            party = self._journal.party_of(other.id)
+            if party:
+                return party
+        return None

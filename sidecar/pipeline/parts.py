@@ -1,0 +1,31 @@
+"""What the steps of the pipeline share: the journal, the adapters, and what admins configured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from secrets import token_hex
+
+from sidecar.journal import Journal
+from sidecar.model import Own, Policy, Prompt, Relevance, WorkKey
+from sidecar.ports import LLM, Channel, Clock, Ledger
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of a running sidecar; `wake` hints an engine after a commit, `wait` is false for `--no-wait` runs."""
+
+    journal: Journal
+    channels: Mapping[str, Channel]
+    llm: LLM
+    ledger: Ledger | None
+    policy: Policy
+    own: Own
+    relevance: Relevance
+    prompts: Mapping[str, Prompt]
+    clock: Clock
+    quiet_s: float = 60.0
+    max_wait_s: float = 900.0
+    daily_usd: float = 5.0
+    wait: bool = True
+    dry_run: bool = False
+    nonce: Callable[[], str] = field(default=lambda: token_hex(16))
+    wake: Callable[[Sequence[WorkKey]], None] = field(default=lambda keys: None)

@@ -1,0 +1,194 @@
+"""What a person says by command: whose an activity is, which parties are one, what is approved, pinned or released.
+
+A person's word is a fact like any other, a Release, and what follows from it names it as its cause. Nothing is edited:
+a party that is merged or split keeps its past, and is read whole again.
+"""
+
+from collections.abc import Sequence
+
+from sidecar.decide import by_person
+from sidecar.errors import PermanentError
+from sidecar.journal import Entry, Touch
+from sidecar.model import (
+    Activity,
+    Claim,
+    Decision,
+    Fact,
+    Match,
+    Outcome,
+    Release,
+    Standing,
+    Value,
+    Verdict,
+    WorkKey,
+    WorkKind,
+)
+from sidecar.pipeline.parts import Parts
+from sidecar.resolve import NEW, assigned
+
+MAX_WAITING = 200
+
+
+class People:
+    """The commands of reviewers."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._journal = parts.journal
+
+    def assign(self, activity_id: str, to: str, by: str) -> str:
+        """Give an activity to a party, or to a new one (`new`); returns the party."""
+        activity = self._activity(activity_id)
+        matches = [m for m in self._journal.effects(activity_id, "match") if isinstance(m, Match)]
+        if not matches:
+            raise PermanentError("that activity has not been resolved yet; try again in a moment")
+        nonce = self._parts.nonce()
+        party = self._journal.mint.id("party", nonce) if to == NEW else self._standing(to).party
+        old = next((m.party for m in reversed(matches) if m.outcome is Outcome.PARTY and m.party != party), None)
+        release = self._release("assign", by, nonce, party, (matches[-1].id,), activities=(activity_id,), other=old)
+        self._match([activity], [matches[-1]], party, release, is_new=to == NEW)
+        return party
+
+    def split(self, party: str, activity_ids: Sequence[str], by: str) -> str:
+        """Move activities of a party out to a new one; returns the new party."""
+        standing, nonce = self._standing(party), self._parts.nonce()
+        activities = [self._activity(activity_id) for activity_id in activity_ids]
+        matches = [self._own_match(activity, standing.party) for activity in activities]
+        new = self._journal.mint.id("party", nonce)
+        causes = tuple(m.id for m in matches)
+        release = self._release(
+            "split", by, nonce, new, causes, activities=tuple(a.id for a in activities), other=standing.party
+        )
+        self._match(activities, matches, new, release, is_new=True)
+        self._touch(standing.party)
+        return new
+
+    def merge(self, winner: str, loser: str, by: str) -> str:
+        """Make two parties one; the other's history, identifiers and records go to the winner."""
+        into, other = self._standing(winner), self._standing(loser)
+        if into.party == other.party:
+            raise PermanentError("those are one party already")
+        causes = tuple(dict.fromkeys((*_introduced(into), *_introduced(other))))
+        release = self._release("merge", by, self._parts.nonce(), into.party, causes, other=other.party)
+        self._journal.commit(Entry(facts=(release,)))
+        self._touch(into.party)
+        return into.party
+
+    def review(self, party: str, field: str, by: str, *, approve: bool) -> None:
+        """Approve or reject the suggestion on a field, a step (`step:ID`), or a record to be made (contact, deal)."""
+        standing = self._standing(party)
+        if field in ("contact", "deal"):
+            self._allow(standing, field, by, approve=approve)
+            return
+        suggestion = standing.engagement.suggestions.get(field)
+        if suggestion is None:
+            waiting = ", ".join(sorted(standing.engagement.suggestions)) or "nothing"
+            raise PermanentError(f"no suggestion waits on {field!r}; waiting: {waiting}")
+        decision = self._journal.get(suggestion.decision)
+        claim = self._journal.get(decision.claim) if isinstance(decision, Decision) else None
+        if not isinstance(claim, Claim):
+            raise PermanentError("the claim behind that suggestion is not in the book")
+        action = "approve" if approve else "reject"
+        release = self._release(
+            action, by, self._parts.nonce(), standing.party, (suggestion.decision,), field=field, value=suggestion.value
+        )
+        verdict = Verdict.APPLY if approve else Verdict.REJECT
+        ruled = by_person(
+            claim, standing, self._parts.policy, self._journal.mint, verdict=verdict, person=by, release=release.id
+        )
+        self._commit_and_sync(standing.party, release, ruled)
+
+    def pin(self, party: str, kind: str, field: str, by: str, *, pinned: bool) -> None:
+        """Order a CRM property to be left alone, or give it back to us."""
+        standing = self._standing(party)
+        action = "pin" if pinned else "release"
+        release = self._release(
+            action, by, self._parts.nonce(), standing.party, _introduced(standing), kind=kind, field=field
+        )
+        self._commit_and_sync(standing.party, release)
+
+    def _allow(self, standing: Standing, kind: str, by: str, *, approve: bool) -> None:
+        if not approve:
+            raise PermanentError(f"nothing is made unless it is approved; leave the {kind} as it is")
+        release = self._release("create", by, self._parts.nonce(), standing.party, _introduced(standing), kind=kind)
+        self._commit_and_sync(standing.party, release)
+
+    def _match(
+        self, activities: Sequence[Activity], questions: Sequence[Match], party: str, release: Release, *, is_new: bool
+    ) -> None:
+        mint, known = self._journal.mint, self._journal.known([i for q in questions for i in q.identifiers])
+        matches = [
+            assigned(
+                activity, party, release, question.identifiers, mint, known=known, name=question.name, new_party=is_new
+            )
+            for activity, question in zip(activities, questions, strict=True)
+        ]
+        held = self._journal.waiting([link for m in matches for link in m.links], MAX_WAITING)
+        again = {cause.id for activity_id in held for cause in self._journal.causes(activity_id)}
+        touches = [Touch(WorkKey(WorkKind.RESOLVE, delivery)) for delivery in sorted(again)]
+        touches.append(Touch(WorkKey(WorkKind.PARTY, party)))
+        self._journal.commit(Entry(facts=(release, *matches), touches=touches))
+        self._parts.wake([t.work for t in touches])
+
+    def _release(
+        self,
+        action: str,
+        by: str,
+        nonce: str,
+        party: str,
+        because: tuple[str, ...],
+        *,
+        activities: tuple[str, ...] = (),
+        other: str | None = None,
+        kind: str = "",
+        field: str = "",
+        value: Value = None,
+    ) -> Release:
+        release = Release(
+            because=because,
+            party=party,
+            nonce=nonce,
+            action=action,
+            by=by,
+            field=field,
+            kind=kind,
+            value=value,
+            activities=activities,
+            other=other,
+            at=self._parts.clock(),
+        )
+        return self._journal.mint(release)
+
+    def _commit_and_sync(self, party: str, *facts: Fact) -> None:
+        key = WorkKey(WorkKind.SYNC, party)
+        self._journal.commit(Entry(facts=facts, touches=(Touch(key),)))
+        self._parts.wake([key])
+
+    def _touch(self, party: str) -> None:
+        keys = [WorkKey(WorkKind.PARTY, party), WorkKey(WorkKind.SYNC, party)]
+        self._journal.commit(Entry(touches=tuple(Touch(key) for key in keys)))
+        self._parts.wake(keys)
+
+    def _standing(self, party: str) -> Standing:
+        standing = self._journal.standing(party)
+        if standing is None:
+            raise PermanentError(f"there is no party {party!r}; `sidecar party list` names them")
+        return standing
+
+    def _activity(self, activity_id: str) -> Activity:
+        activity = self._journal.get(activity_id)
+        if not isinstance(activity, Activity):
+            raise PermanentError(f"there is no activity {activity_id!r}; `sidecar activities` names them")
+        return activity
+
+    def _own_match(self, activity: Activity, party: str) -> Match:
+        matches = self._journal.effects(activity.id, "match")
+        mine = [m for m in matches if isinstance(m, Match) and m.party == party]
+        if not mine:
+            raise PermanentError(f"activity {activity.id} is not that party's")
+        return mine[-1]
+
+
+def _introduced(standing: Standing) -> tuple[str, ...]:
+    """The Matches that made the party known, as the cause of what a person says about it."""
+    return tuple(dict.fromkeys(standing.known_by.values()))[:1]

@@ -1,0 +1,204 @@
+"""The worker: claims due work on the engine and sees that each piece ends done, waiting, or parked by name.
+
+It knows errors, not stages. A temporary error waits with a backoff, a config error pauses the one adapter that it
+concerns, a permanent one parks the work for a reviewer, and anything else is ours: parked with its traceback and logged
+as ERROR. Attempts are counted before the try, so an input that kills the process is noticed: it then runs alone, and
+is parked only if it dies alone.
+"""
+
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import structlog
+
+from sidecar.errors import ConfigError, LeaseLost, PermanentError, SidecarError, TemporaryError
+from sidecar.journal import Entry, Finish, Touch
+from sidecar.model import Lease, WorkKey, WorkKind
+from sidecar.pipeline import LEDGER, Pipeline
+from sidecar.ports import Engine
+
+LEASE_S = 60.0
+FIRST_BACKOFF_S = 2.0
+MAX_BACKOFF_S = 900.0
+PAUSE_RETRY_S = 300.0
+ALONE_AFTER = 3
+PARK_AFTER = 5
+SCAN = 200
+MAX_ROUNDS = 100_000
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Runs work by key; safe to call from many threads and in many processes."""
+
+    def __init__(self, pipeline: Pipeline, *, concurrency: int = 4, seed: int | None = None) -> None:
+        self._pipeline = pipeline
+        self._journal = pipeline.parts.journal
+        self._concurrency = concurrency
+        self._random = Random(seed)  # noqa: S311  jitter, not a secret
+        self._running: dict[WorkKey, Lease] = {}
+        self._lock = threading.Lock()
+        self._gate = _Gate()
+
+    def serve(self, engine: Engine) -> None:
+        """Serve until the engine is stopped, renewing what runs."""
+        stop = threading.Event()
+        keeper = threading.Thread(target=self._keep_leases, args=(stop,), name="leases", daemon=True)
+        keeper.start()
+        try:
+            engine.serve(self.handle, self.due, self._concurrency)
+        finally:
+            stop.set()
+            keeper.join(LEASE_S)
+
+    def due(self, limit: int) -> Sequence[WorkKey]:
+        """Return keys of work that is due now."""
+        return self._journal.due(limit)
+
+    def run_until_idle(self, *, wait: bool = True, timeout_s: float = 3600.0) -> int:
+        """Do all due work, and what follows from it, then return how many pieces ran.
+
+        Without `wait`, work that is only waiting for its conversation to be quiet counts as due.
+        """
+        deadline = time.monotonic() + timeout_s
+        within = 0.0 if wait else float(10 * 366 * 86_400)
+        count = 0
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="work") as pool:
+            for _ in range(MAX_ROUNDS):
+                keys = self._journal.due(SCAN, within_s=within)
+                if not keys:
+                    return count
+                if time.monotonic() > deadline:
+                    raise TemporaryError(f"work is still due after {timeout_s:.0f} s; run again to go on")
+                list(pool.map(lambda key: self.handle(key, wait=wait), keys))
+                count += len(keys)
+        return count
+
+    def poll_all(self, channels: Sequence[str]) -> None:
+        """Make a poll of each channel, and of the CRM, due now."""
+        keys = [WorkKey(WorkKind.POLL, name) for name in channels]
+        if self._pipeline.parts.ledger is not None and self._pipeline.parts.ledger.capabilities.change_feed:
+            keys.append(WorkKey(WorkKind.POLL, LEDGER))
+        keys.append(WorkKey(WorkKind.WATCH, "sweep"))
+        self._journal.commit(Entry(touches=tuple(Touch(key) for key in keys)))
+
+    def handle(self, key: WorkKey, *, wait: bool = True) -> None:
+        """Claim one key and do it; never raises, so that no thread dies of an input."""
+        try:
+            for lease in self._journal.claim([key], LEASE_S, early=not wait):
+                self._run(lease)
+        except Exception:
+            log.exception("claim_failed", kind=key.kind.value, key=key.key)
+
+    def _run(self, lease: Lease) -> None:
+        if lease.crashes >= PARK_AFTER:
+            self._finish(Finish(lease, "park", reason=f"the process died {lease.crashes} times while doing this"))
+            return
+        with self._lock:
+            self._running[lease.work] = lease
+        try:
+            with self._gate.alone() if lease.crashes >= ALONE_AFTER else self._gate.together():
+                self._pipeline.run(lease)
+        except Exception as error:
+            self._failed(lease, error)
+        finally:
+            with self._lock:
+                self._running.pop(lease.work, None)
+
+    def _failed(self, lease: Lease, error: Exception) -> None:
+        work = {"kind": lease.work.kind.value, "key": lease.work.key, "attempts": lease.attempts}
+        if isinstance(error, LeaseLost):
+            log.info("lease_lost", **work)
+        elif isinstance(error, TemporaryError):
+            delay = error.retry_after_s if error.retry_after_s is not None else self._backoff(lease.attempts)
+            log.info("work_waits", error=type(error).__name__, delay_s=round(delay, 1), **work)
+            self._finish(Finish(lease, "retry", not_before_s=delay, reason=str(error)))
+        elif isinstance(error, ConfigError):
+            scope = self._scope(lease)
+            log.error("adapter_paused", scope=scope, reason=str(error), **work)
+            self._journal.pause(scope, str(error))
+            self._finish(Finish(lease, "retry", not_before_s=PAUSE_RETRY_S, reason=str(error)))
+        elif isinstance(error, PermanentError | SidecarError):
+            log.warning("work_parked", reason=str(error), **work)
+            self._finish(Finish(lease, "park", reason=str(error)))
+        else:
+            log.error("work_broke", error=type(error).__name__, trace=_trace(error), **work)
+            self._finish(Finish(lease, "park", reason=f"{type(error).__name__} (a defect of ours)\n{_trace(error)}"))
+
+    def _finish(self, finish: Finish) -> None:
+        try:
+            self._journal.commit(Entry(finish=finish))
+        except LeaseLost:
+            log.info("lease_lost", kind=finish.lease.work.kind.value, key=finish.lease.work.key)
+
+    def _backoff(self, attempts: int) -> float:
+        ceiling = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(attempts, 20))
+        return ceiling * self._random.uniform(0.5, 1.0)
+
+    def _scope(self, lease: Lease) -> str:
+        if lease.work.kind is WorkKind.POLL and lease.work.key != LEDGER:
+            return f"channel:{lease.work.key}"
+        return "llm" if lease.work.kind is WorkKind.PARTY else "ledger"
+
+    def _keep_leases(self, stop: threading.Event) -> None:
+        while not stop.wait(LEASE_S / 3):
+            with self._lock:
+                running = list(self._running.values())
+            for lease in running:
+                try:
+                    self._journal.renew(lease)
+                except SidecarError:
+                    log.warning("lease_not_renewed", kind=lease.work.kind.value, key=lease.work.key)
+
+
+class _Gate:
+    """Lets many run together, or one alone."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._together = 0
+        self._alone = False
+
+    def together(self) -> "_Pass":
+        return _Pass(self, alone=False)
+
+    def alone(self) -> "_Pass":
+        return _Pass(self, alone=True)
+
+    def enter(self, *, alone: bool) -> None:
+        with self._condition:
+            self._condition.wait_for(lambda: not self._alone and not (alone and self._together), LEASE_S)
+            if alone:
+                self._alone = True
+            else:
+                self._together += 1
+
+    def leave(self, *, alone: bool) -> None:
+        with self._condition:
+            if alone:
+                self._alone = False
+            else:
+                self._together -= 1
+            self._condition.notify_all()
+
+
+class _Pass:
+    def __init__(self, gate: _Gate, *, alone: bool) -> None:
+        self._gate, self._is_alone = gate, alone
+
+    def __enter__(self) -> None:
+        self._gate.enter(alone=self._is_alone)
+
+    def __exit__(self, *_: object) -> None:
+        self._gate.leave(alone=self._is_alone)
+
+
+def _trace(error: Exception) -> str:
+    """The traceback's places without the error's text, which may quote what a customer wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "\n".join(f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} {frame.name}" for frame in frames[-8:])
