@@ -112,7 +112,7 @@ At: TypeAlias = Annotated[datetime, BeforeValidator(_aware), WithJsonSchema({"ty
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
 BookingId: TypeAlias = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._:@/=+-]+$")]
 Line: TypeAlias = Annotated[
-    str | None, BeforeValidator(_blank_is_none), Field(max_length=320), AfterValidator(lambda v: v and _without_nul(v))
+    Annotated[str, Field(max_length=320), AfterValidator(_without_nul)] | None, BeforeValidator(_blank_is_none)
 ]
 Zone: TypeAlias = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
 Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_without_nul)]

@@ -1,0 +1,448 @@
+"""The promises of the Channel port, numbered: every channel inherits them in a few lines.
+
+C1 to C11 hold for every channel, C21 to C28 for those that are called (webhooks), C41 to C49 for those that ask
+(pollers). An adapter's test class gives a fixture `harness`: its channel behind a real door (signed bytes, a socket, a
+folder), and the hands that the suite needs on the other side of it. The suite reads the declared capabilities: declared
+true, the promise is tested; declared false, the call must raise `UnsupportedFeature`.
+
+Seeds in the docstrings are the bugs under which a test was seen to fail.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from sidecar.errors import ConfigError, PermanentError, RejectedInput, TemporaryError, UnsupportedFeature
+from sidecar.model import Activity, Delivery, Mint, Own, Role
+from sidecar.ports import Captured, Channel, Context, HookRequest, PollBatch
+
+NOW = datetime(2026, 11, 22, 10, 0, 5, tzinfo=UTC)
+INSTALLED = datetime(2026, 11, 20, 12, tzinfo=UTC)
+OWN = Own(
+    domains=frozenset({"ours.test"}),
+    addresses=frozenset({"+442079460000"}),
+    default_region="GB",
+    timezone="Europe/London",
+)
+CANARY = "canary-7f3a quotation"
+MINT = Mint(b"a key of the contract suite's own journal")
+MAX_BATCHES = 1_000
+NOT_FIXTURES = {"SOURCES.md"}
+
+
+class Secrets:
+    """Reads secrets like the product's own reader: by variable, else by file, else `ConfigError`."""
+
+    def __init__(self, **values: str) -> None:
+        self.values = values
+
+    def __call__(self, env: str | None, file: str | None) -> str:
+        for name in (env, file):
+            if name and self.values.get(name):
+                return self.values[name]
+        raise ConfigError(f"{env or file} is not set")
+
+
+def context(base: Path, secrets: Secrets | None = None, clock: Callable[[], datetime] = lambda: NOW) -> Context:
+    """Return what every channel is given, on a machine that was installed two days before now."""
+    return Context(clock, OWN, base, secrets or Secrets(), INSTALLED)
+
+
+def delivered(channel: Channel, captured: Captured, received_at: datetime = NOW) -> Delivery:
+    """Return the delivery that the journal would keep."""
+    digest = sha256(captured.raw).hexdigest()
+    return MINT(
+        Delivery(
+            channel=channel.name,
+            account=captured.account,
+            key=captured.key or digest,
+            sha256=digest,
+            headers=dict(captured.headers),
+            received_at=received_at,
+            raw=captured.raw,
+        )
+    )
+
+
+def parsed(channel: Channel, captured: Captured) -> tuple[Activity, ...]:
+    """Return a captured delivery's activities, with ids."""
+    delivery = delivered(channel, captured)
+    return tuple(MINT(activity) for activity in channel.parse(delivery))
+
+
+def all_captured(batches: Iterable[PollBatch]) -> list[Captured]:
+    """Return everything that some batches hold, each committed like the product would; bounded."""
+    found: list[Captured] = []
+    for count, batch in enumerate(batches):
+        assert count < MAX_BATCHES, "a poll must end"
+        found += batch.captured
+        batch.committed()
+    return found
+
+
+class ChannelHarness(Protocol):
+    """What a channel under contract must offer beside itself.
+
+    `fixtures` is its folder of payloads, of which those named in `parked` can't be read. `receive` lets something new
+    and good come in by the channel's own door, `broken` something that is vouched for and can't be read, and holds
+    `CANARY`. `reopen` makes the same channel again, as after a restart, perhaps with another clock.
+    """
+
+    fixtures: Path
+    parked: frozenset[str]
+    secrets: tuple[str, ...]
+
+    @property
+    def channel(self) -> Channel: ...
+    def reopen(self, clock: Callable[[], datetime] = lambda: NOW) -> Channel: ...
+    def receive(self) -> Captured: ...
+    def broken(self) -> Captured: ...
+    def from_fixture(self, path: Path) -> Captured: ...
+
+
+class WebhookHarness(ChannelHarness, Protocol):
+    """A channel that is called: `request` makes a well-signed request; `bad` a table of requests that are not."""
+
+    def body(self) -> bytes: ...
+    def request(self, body: bytes, at: datetime = NOW, secret: str | None = None) -> HookRequest: ...
+    def with_secrets(self, *secrets: str) -> Channel: ...
+    def bad(self) -> Mapping[str, HookRequest]: ...
+
+
+class PollHarness(ChannelHarness, Protocol):
+    """A channel that asks: `put` lays one new thing on the other side and returns its bytes, `put_old` a thing from
+    before the installation, `put_oversized` one that is too large. `unreachable` and `refused` are the same channel
+    with its other side gone, and with credentials that are not accepted there; None where there is no such thing.
+    """
+
+    batch_size: int
+
+    def put(self) -> bytes: ...
+    def put_old(self) -> bytes: ...
+    def put_oversized(self) -> None: ...
+    def unreachable(self) -> Channel | None: ...
+    def refused(self) -> Channel | None: ...
+
+
+class ChannelContract:
+    """What every channel promises."""
+
+    def test_c1_declares_itself(self, harness: ChannelHarness) -> None:
+        """C1: a channel has a name, capabilities, and options that refuse an unknown key."""
+        channel = harness.channel
+        assert isinstance(channel, Channel)
+        assert channel.name
+        assert channel.capabilities.webhook or channel.capabilities.poll
+        options = type(channel).Options  # type: ignore[attr-defined] # a class attribute by convention of the port
+        assert issubclass(options, BaseModel)
+        assert options.model_config.get("extra") == "forbid"
+        assert all(field.description or field.annotation for field in options.model_fields.values())
+
+    def test_c2_what_comes_in_becomes_activities(self, harness: ChannelHarness) -> None:
+        """C2: a good delivery yields activities of its channel and account. Seed: parse returns nothing."""
+        captured = harness.receive()
+        assert captured.fault is None
+        activities = parsed(harness.channel, captured)
+        assert activities
+        for activity in activities:
+            assert (activity.channel, activity.account) == (harness.channel.name, captured.account)
+            assert activity.external_id
+            assert activity.thread
+
+    def test_c3_the_same_delivery_twice_has_the_same_ids(self, harness: ChannelHarness) -> None:
+        """C3: reading again, by a channel made anew, is the same to the last field. Seed: uuid4 as an external id."""
+        captured = harness.receive()
+        first = parsed(harness.channel, captured)
+        assert parsed(harness.reopen(), captured) == first
+        assert delivered(harness.channel, captured).id == delivered(harness.reopen(), captured).id
+
+    def test_c4_times_are_aware_utc(self, harness: ChannelHarness) -> None:
+        """C4: every activity's time is aware and UTC. Seed: the sender's offset kept."""
+        captured = [harness.receive(), *(harness.from_fixture(path) for path in good_fixtures(harness))]
+        for activity in (a for c in captured for a in parsed(harness.channel, c)):
+            assert activity.at.tzinfo is not None
+            assert activity.at.utcoffset() == timedelta(0)
+
+    def test_c5_the_unreadable_is_parked_and_kept_private(
+        self, harness: ChannelHarness, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """C5: what is vouched for but unreadable is a delivery, parked without a word of it. Seed: str(error)."""
+        caplog.set_level(logging.DEBUG)
+        captured = harness.broken()
+        assert CANARY.encode() in captured.raw
+        with pytest.raises(PermanentError) as caught:
+            harness.channel.parse(delivered(harness.channel, captured))
+        assert CANARY not in str(caught.value)
+        assert CANARY not in caplog.text
+
+    def test_c6_every_fixture_is_exercised(self, harness: ChannelHarness) -> None:
+        """C6: each payload in the fixtures is read, or parked where that is expected. Seed: an unlisted bad fixture."""
+        names = {path.name for path in fixtures(harness)}
+        assert names
+        assert names >= harness.parked
+        for path in fixtures(harness):
+            captured = harness.from_fixture(path)
+            if path.name not in harness.parked:
+                assert parsed(harness.channel, captured), path.name
+                continue
+            with pytest.raises(PermanentError):
+                harness.channel.parse(delivered(harness.channel, captured))
+
+    def test_c7_what_was_said_lies_in_the_text(self, harness: ChannelHarness) -> None:
+        """C7: said spans lie in the text, in order, apart, and are not empty. Seed: an end past the text."""
+        captured = [harness.receive(), *(harness.from_fixture(path) for path in good_fixtures(harness))]
+        for activity in (a for c in captured for a in parsed(harness.channel, c)):
+            at = 0
+            for said in activity.said:
+                assert at <= said.start < said.end <= len(activity.text)
+                at = said.end
+
+    def test_c8_a_customer_is_never_authenticated(self, harness: ChannelHarness) -> None:
+        """C8: words of customers and bots carry no authority, whoever signed for them. Seed: authenticated=True."""
+        captured = [harness.receive(), *(harness.from_fixture(path) for path in good_fixtures(harness))]
+        for activity in (a for c in captured for a in parsed(harness.channel, c)):
+            speakers = [(said.role, said.authenticated) for said in activity.said]
+            speakers.append((activity.actor.role, activity.actor.authenticated))
+            assert not {(Role.CUSTOMER, True), (Role.BOT, True)} & set(speakers)
+            assert activity.actor.how
+
+    def test_c9_what_is_not_declared_is_refused(self, harness: ChannelHarness) -> None:
+        """C9: a call that the capabilities don't declare raises at once. Seed: poll returns an empty list."""
+        channel, can = harness.channel, harness.channel.capabilities
+        calls: dict[str, tuple[bool, Callable[[], object]]] = {
+            "verify": (can.webhook, lambda: channel.verify(HookRequest({}, b""))),
+            "poll": (can.poll, lambda: channel.poll(None)),
+            "extent": (can.backfill, lambda: channel.extent(INSTALLED)),
+            "backfill": (can.backfill, lambda: channel.backfill(INSTALLED, None)),
+        }
+        for call in (call for declared, call in calls.values() if not declared):
+            with pytest.raises(UnsupportedFeature):
+                call()
+
+    def test_c10_check_names_no_secret(self, harness: ChannelHarness) -> None:
+        """C10: a working channel is well by its own check, which shows no secret. Seed: the options in a line."""
+        lines = harness.channel.check()
+        assert not any(secret in line for line in lines for secret in harness.secrets)
+        assert not any(secret in repr(harness.channel.__dict__.get("options")) for secret in harness.secrets)
+
+    def test_c11_parse_asks_no_clock(self, harness: ChannelHarness) -> None:
+        """C11: parse depends on the delivery alone, so that it can be repeated. Seed: the clock's now as the time."""
+        captured = harness.receive()
+        expected = parsed(harness.channel, captured)
+
+        def no_clock() -> datetime:
+            raise AssertionError("parse looked at the clock")
+
+        assert parsed(harness.reopen(clock=no_clock), captured) == expected
+
+
+class WebhookContract(ChannelContract):
+    """What a channel that is called promises at the door."""
+
+    def test_c21_a_signed_request_is_taken_byte_for_byte(self, harness: WebhookHarness) -> None:
+        """C21: the captured raw bytes are those that were sent, whatever they are. Seed: re-encoded JSON."""
+        for body in (harness.body(), b"", b"\x00\xff\xfe not text", b"{" * 2000, " {\r\n\t} ".encode("utf-16")):
+            captured = harness.channel.verify(harness.request(body))
+            assert captured.raw == body
+            assert captured.fault is None
+
+    def test_c22_a_bad_signature_is_the_senders_error(self, harness: WebhookHarness) -> None:
+        """C22: every forged, stale or malformed request is a 401, never another error. Seed: unguarded b64decode."""
+        table = harness.bad()
+        assert len(table) >= 40
+        wrong = {name: outcome for name, request in table.items() if (outcome := door(harness.channel, request)) != 401}
+        assert not wrong
+
+    def test_c23_nothing_is_parsed_before_it_is_verified(self, harness: WebhookHarness) -> None:
+        """C23: an unsigned body is refused for its signature, not for its content. Seed: JSON read first."""
+        for body in (b"\xff", b"[" * 100_000, b"1e999999", b'{"type":'):
+            assert door(harness.channel, HookRequest({}, body)) == 401
+
+    def test_c24_several_secrets_overlap_while_they_are_changed(self, harness: WebhookHarness) -> None:
+        """C24: each of several secrets is accepted, and none that was taken away. Seed: only the first one tried."""
+        old, new = harness.secrets[0], harness.secrets[1]
+        signed_old = harness.request(harness.body(), secret=old)
+        signed_new = harness.request(harness.body(), secret=new)
+        for secrets in ((old, new), (new, old)):
+            assert door(harness.with_secrets(*secrets), signed_old) is None
+            assert door(harness.with_secrets(*secrets), signed_new) is None
+        assert door(harness.with_secrets(new), signed_old) == 401
+
+    def test_c25_the_window_has_two_sides(self, harness: WebhookHarness) -> None:
+        """C25: five minutes early or late is accepted, a second more is not. Seed: only old stamps refused."""
+        body = harness.body()
+        for seconds, expected in ((-300, None), (-301, 401), (299, None), (306, 401), (86_400, 401)):
+            at = NOW + timedelta(seconds=seconds)
+            assert door(harness.channel, harness.request(body, at=at)) == expected, seconds
+
+    def test_c26_no_secret_means_refusal_to_start(self, harness: WebhookHarness) -> None:
+        """C26: a channel without a secret isn't made at all, so nothing is accepted unsigned. Seed: skip when empty."""
+        for secrets in ((), ("",), (" , ",)):
+            with pytest.raises(ConfigError):
+                harness.with_secrets(*secrets)
+
+    def test_c27_any_changed_byte_is_noticed(self, harness: WebhookHarness) -> None:
+        """C27: no byte of a signed body can be changed, added or taken away. Seed: only the first 64 bytes signed."""
+        body, request = harness.body(), harness.request(harness.body())
+
+        @given(st.integers(0, len(body) - 1), st.integers(1, 255))
+        def flip(place: int, bits: int) -> None:
+            changed = body[:place] + bytes([body[place] ^ bits]) + body[place + 1 :]
+            assert door(harness.channel, HookRequest(request.headers, changed)) == 401
+
+        flip()
+        for changed in (body[:-1], body + b" ", b" " + body, body.replace(b":", b": ")):
+            assert door(harness.channel, HookRequest(request.headers, changed)) == 401
+
+    def test_c28_no_header_raises_anything_else(self, harness: WebhookHarness) -> None:
+        """C28: whatever stands in the signature's headers, the answer is a 4xx. Seed: int() of the header itself."""
+        body = harness.body()
+        request = harness.request(body)
+        names = st.sampled_from(sorted(request.headers))
+        values = st.text(max_size=60) | st.text("v1,.=+/ 0123456789abcABC\n\x00\ud800", max_size=60)
+
+        @given(st.dictionaries(names, values, min_size=1))
+        def forge(headers: dict[str, str]) -> None:
+            changed = {**request.headers, **headers}
+            signing = {name for name in changed if name not in ("content-type", "content-encoding")}
+            outcome = door(harness.channel, HookRequest(changed, body))
+            untouched = all(changed[name] == request.headers[name] for name in signing)
+            assert outcome in ((None, 415) if untouched else (401,))
+
+        forge()
+
+
+class PollContract(ChannelContract):
+    """What a channel that asks promises."""
+
+    def test_c41_raw_is_byte_identical(self, harness: PollHarness) -> None:
+        """C41: what is captured is what lies on the other side, byte for byte. Seed: line ends changed."""
+        put = [harness.put() for _ in range(3)]
+        found = [captured.raw for captured in all_captured(harness.channel.poll(None))]
+        assert sorted(found) == sorted(put)
+
+    def test_c42_a_poll_resumes_from_its_cursor(self, harness: PollHarness) -> None:
+        """C42: after a restart only what is new comes in, and nothing twice. Seed: the cursor ignored."""
+        harness.put()
+        cursor = last_cursor(harness.channel.poll(None))
+        assert not all_captured(harness.reopen().poll(cursor))
+        new = harness.put()
+        assert [captured.raw for captured in all_captured(harness.reopen().poll(cursor))] == [new]
+
+    def test_c43_a_lost_cursor_loses_nothing(self, harness: PollHarness) -> None:
+        """C43: without its cursor a poll may repeat itself under the same ids, and misses nothing. Seed: from now."""
+        first_put = [harness.put() for _ in range(2)]
+        first = all_captured(harness.channel.poll(None))
+        second_put = [harness.put() for _ in range(2)]
+        again = all_captured(harness.reopen().poll(None))
+        assert {c.raw for c in first} | {c.raw for c in again} == {*first_put, *second_put}
+        ids = {delivered(harness.channel, c).id for c in (*first, *again)}
+        assert len(ids) == 4
+
+    def test_c44_batches_are_bounded_and_cursors_are_json(self, harness: PollHarness) -> None:
+        """C44: no batch is larger than it may be, and each cursor survives JSON. Seed: everything in one batch."""
+        for _ in range(harness.batch_size + 1):
+            harness.put()
+        batches = list(harness.channel.poll(None))
+        assert len(batches) >= 2
+        assert sum(len(batch.captured) for batch in batches) == harness.batch_size + 1
+        for batch in batches:
+            assert len(batch.captured) <= harness.batch_size
+            assert json.loads(json.dumps(batch.cursor)) == batch.cursor
+
+    def test_c45_what_was_not_committed_comes_again(self, harness: PollHarness) -> None:
+        """C45: a crash between poll and commit repeats the batch under the same ids. Seed: moved aside early."""
+        harness.put()
+        seen = [captured for batch in harness.channel.poll(None) for captured in batch.captured]
+        again = [captured for batch in harness.reopen().poll(None) for captured in batch.captured]
+        assert len(seen) == 1
+        assert [delivered(harness.channel, c).id for c in seen] == [delivered(harness.channel, c).id for c in again]
+
+    def test_c46_a_poll_can_be_left_in_the_middle(self, harness: PollHarness) -> None:
+        """C46: from the cursor of any batch, the rest comes and nothing else. Seed: the last cursor in each batch."""
+        put = [harness.put() for _ in range(harness.batch_size * 2)]
+        batches = harness.channel.poll(None)
+        first = next(iter(batches))
+        first.committed()
+        close = getattr(batches, "close", None)
+        if close:
+            close()
+        rest = all_captured(harness.reopen().poll(first.cursor))
+        assert sorted(captured.raw for captured in (*first.captured, *rest)) == sorted(put)
+
+    def test_c47_the_oversized_is_named_not_skipped(self, harness: PollHarness) -> None:
+        """C47: what is too large is a delivery with a fault, and its neighbour comes in. Seed: `continue`."""
+        harness.put_oversized()
+        neighbour = harness.put()
+        found = all_captured(harness.channel.poll(None))
+        faults = [captured for captured in found if captured.fault]
+        assert len(faults) == 1
+        assert len(faults[0].raw) < 1_000_000
+        assert any(character.isdigit() for character in faults[0].fault or "")
+        assert [captured.raw for captured in found if not captured.fault] == [neighbour]
+
+    def test_c48_history_waits_for_a_backfill(self, harness: PollHarness) -> None:
+        """C48: a first poll begins at install time; what is older comes by backfill alone. Seed: no lower bound."""
+        if not harness.channel.capabilities.backfill:
+            pytest.skip("declares no backfill: what lies there was put there to be read")
+        old = [harness.put_old() for _ in range(2)]
+        new = harness.put()
+        since = INSTALLED - timedelta(days=60)
+        assert [captured.raw for captured in all_captured(harness.channel.poll(None))] == [new]
+        extent = harness.channel.extent(since)
+        assert (extent.items, extent.size_bytes) == (2, sum(map(len, old)))
+        found = [captured.raw for captured in all_captured(harness.channel.backfill(since, None))]
+        assert sorted(found) == sorted(old)
+        cursor = last_cursor(harness.channel.backfill(since, None))
+        assert not all_captured(harness.reopen().backfill(since, cursor))
+
+    def test_c49_errors_name_who_must_act(self, harness: PollHarness) -> None:
+        """C49: an outage is for time to mend, bad credentials for the operator; check says both. Seed: bare OSError."""
+        away, refused = harness.unreachable(), harness.refused()
+        if away is not None:
+            with pytest.raises(TemporaryError):
+                all_captured(away.poll(None))
+            assert away.check()
+        if refused is not None:
+            with pytest.raises(ConfigError) as caught:
+                all_captured(refused.poll(None))
+            assert not any(secret in str(caught.value) for secret in harness.secrets)
+            assert refused.check()
+
+
+def door(channel: Channel, request: HookRequest) -> int | None:
+    """Return None for a request that is let in, else the status that it is refused with."""
+    try:
+        channel.verify(request)
+    except RejectedInput as refused:
+        return refused.status
+    return None
+
+
+def last_cursor(batches: Iterable[PollBatch]) -> Mapping[str, Any] | None:
+    """Return the cursor of the last batch, as it comes back from a database."""
+    cursor: Mapping[str, Any] | None = None
+    for batch in batches:
+        batch.committed()
+        cursor = json.loads(json.dumps(batch.cursor))
+    return cursor
+
+
+def fixtures(harness: ChannelHarness) -> Sequence[Path]:
+    """Return a system's payloads, without the files that describe them."""
+    found = sorted(path for path in harness.fixtures.rglob("*") if path.is_file())
+    return [p for p in found if p.name not in NOT_FIXTURES and not p.name.endswith(".meta.json")]
+
+
+def good_fixtures(harness: ChannelHarness) -> Sequence[Path]:
+    """Return the payloads that can be read."""
+    return [path for path in fixtures(harness) if path.name not in harness.parked]
