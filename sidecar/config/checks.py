@@ -1,0 +1,214 @@
+"""What no single setting can know: whether the settings fit together. Each check names the sections that it reads.
+
+A check is skipped when one of its sections is wrong in itself, so that one mistake isn't reported as five. Nothing is
+asked of a CRM or a mailbox here: that is `sidecar check`, which needs a connection; this runs at each start.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from sidecar.config.problems import Problem, misspelt
+from sidecar.config.secret import read_secret
+from sidecar.config.sections import REFERENCE_LEDGER
+from sidecar.config.settings import Settings
+from sidecar.errors import ConfigError
+from sidecar.model import FieldClass
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_CHANNEL_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+_SCHEMES = ("sqlite", "postgresql")
+MAX_OPTION_DEPTH = 5
+
+
+class Given(NamedTuple):
+    """What a check may look at: the settings, the file as it was written, the environment, the file's folder."""
+
+    settings: Settings
+    file: Mapping[str, Any]
+    env: Mapping[str, str]
+    base: Path
+
+
+def check(given: Given, broken: frozenset[str]) -> Iterator[Problem]:
+    """Yield what doesn't fit together, but for what reads a section that is `broken` already."""
+    for sections, found in _CHECKS:
+        if not sections & broken:
+            yield from found(given)
+
+
+def _journal(given: Given) -> Iterator[Problem]:
+    section = given.settings.journal
+    if section.url_env or section.url_file:
+        if "url" in section.model_fields_set:
+            yield Problem("journal.url", "is given twice; keep either url, or url_env and url_file")
+        return
+    parts = urlsplit(section.url)
+    if parts.scheme not in _SCHEMES:
+        yield Problem("journal.url", "write sqlite:/// and a path, or postgresql://host/database")
+    elif parts.scheme == "sqlite" and (parts.netloc or len(parts.path) < 2):
+        yield Problem("journal.url", "write three slashes and the path of a file, such as sqlite:///data/journal.db")
+    in_file = given.file.get("journal", {}).get("url") == section.url
+    if in_file and parts.password:
+        yield Problem("journal.url", "a password is never written here: name a variable or file in url_env or url_file")
+
+
+def _web(given: Given) -> Iterator[Problem]:
+    web = given.settings.web
+    if web.port and web.port == web.admin_port:
+        yield Problem("web.admin_port", "is the same as web.port; metrics and admin listen apart from webhooks")
+
+
+def _channels(given: Given) -> Iterator[Problem]:
+    for name, channel in given.settings.channels.items():
+        if not _CHANNEL_NAME.fullmatch(name):
+            yield Problem(f"channels.{name[:40]}", "name channels with lower-case letters, digits, single - or _")
+        if channel.every_s is not None and channel.cron is not None:
+            yield Problem(f"channels.{name}.cron", "write either every_s or cron")
+    for name in given.settings.notes.skip_channels:
+        if name not in given.settings.channels:
+            yield Problem("notes.skip_channels", misspelt(name, list(given.settings.channels), "channel"))
+
+
+def _stages(given: Given) -> Iterator[Problem]:
+    stages = given.settings.stages
+    for name in stages.order:
+        if not _NAME.fullmatch(name) or name == "order":
+            yield Problem("stages.order", "name stages with lower-case letters, digits and single _")
+    if len(set(stages.order)) < len(stages.order) or len(stages.order) < 2:
+        yield Problem("stages.order", "list two stages or more, each once, first to last")
+    for name, table in stages.tables.items():
+        if name not in stages.order:
+            yield Problem(f"stages.{name}", misspelt(name, stages.order, "stage in stages.order"))
+        for to in table.to:
+            if to not in stages.order:
+                yield Problem(f"stages.{name}.to", misspelt(to, stages.order, "stage"))
+        if name in table.to:
+            yield Problem(f"stages.{name}.to", "a stage doesn't follow itself")
+    for name in _unreached(given.settings):
+        yield Problem(f"stages.{name}", "no transition leads here from the first stage; name it in another stage's to")
+
+
+def _unreached(settings: Settings) -> Iterator[str]:
+    order, tables = settings.stages.order, settings.stages.tables
+    reached, frontier = set(order[:1]), list(order[:1])
+    while frontier:
+        table = tables.get(frontier.pop())
+        fresh = [to for to in (table.to if table else ()) if to not in reached and to in order]
+        reached.update(fresh)
+        frontier.extend(fresh)
+    return (name for name in order if name not in reached)
+
+
+def _fields(given: Given) -> Iterator[Problem]:
+    fields = given.settings.fields
+    stage = fields.get("stage")
+    if stage is None or not stage.enabled or stage.cls is not FieldClass.STATE or stage.type != "enum":
+        yield Problem("fields.stage", "is needed: an enabled enum of class state")
+    elif stage.values:
+        yield Problem("fields.stage.values", "are the stages; list them in stages.order")
+    taken: dict[str, str] = {}
+    for name, field in fields.items():
+        if not _NAME.fullmatch(name) or name == "step":
+            yield Problem(
+                f"fields.{name[:40]}", "name fields with lower-case letters, digits and single _; step is taken"
+            )
+        if name != "stage" and (field.type == "enum") != bool(field.values):
+            yield Problem(f"fields.{name}.values", "list the values of an enum, and of nothing else")
+        if not all(_NAME.fullmatch(value) for value in field.values):
+            yield Problem(f"fields.{name}.values", "write values with lower-case letters, digits and single _")
+        for target in field.targets if field.enabled else ():
+            if taken.setdefault(target, name) != name:
+                yield Problem(f"fields.{name}.targets", f"{target} is the target of {taken[target]} already")
+
+
+def _create(given: Given) -> Iterator[Problem]:
+    order = given.settings.stages.order
+    deal = given.settings.crm.create.deal
+    if deal not in ("never", "suggest", *order):
+        yield Problem("crm.create.deal", misspelt(deal, ["never", "suggest", *order], "choice"))
+
+
+def _routes(given: Given) -> Iterator[Problem]:
+    settings = given.settings
+    channels = list(settings.channels)
+    whole = None
+    for i, route in enumerate(settings.route):
+        key = f"route.{i}"
+        if route.name in {other.name for other in settings.route[:i]}:
+            yield Problem(f"{key}.name", "another route has this name")
+        if whole:
+            yield Problem(f"{key}.match", f"nothing comes this far: {whole}, before it, takes everything")
+        if not route.match.channel and not route.match.address:
+            whole = f"route.{i}"
+        for name in route.match.channel:
+            if name not in channels:
+                yield Problem(f"{key}.match.channel", misspelt(name, channels, "channel"))
+
+
+def _stage_maps(given: Given) -> Iterator[Problem]:
+    settings = given.settings
+    order = settings.stages.order
+    is_vendor = settings.crm.type != REFERENCE_LEDGER
+    if is_vendor and not settings.route:
+        yield Problem(
+            "route", f"a CRM's own stages must be mapped: write a [[route]] with stages for {', '.join(order)}"
+        )
+    for i, route in enumerate(settings.route):
+        if not route.stages and not is_vendor:
+            continue
+        for name in order:
+            if name not in route.stages:
+                yield Problem(f"route.{i}.stages.{name}", "is not mapped; name the pipeline's stage that it stands for")
+        for name in route.stages:
+            if name not in order:
+                yield Problem(f"route.{i}.stages.{name}", misspelt(name, order, "stage"))
+
+
+def _secrets(given: Given) -> Iterator[Problem]:
+    settings = given.settings
+    tables: list[tuple[str, Mapping[str, Any]]] = [("crm", settings.crm.options), ("llm", settings.llm.options)]
+    tables += [(f"channels.{name}", channel.options) for name, channel in settings.channels.items()]
+    tables.append(("journal", settings.journal.model_dump(exclude={"url"}, exclude_none=True)))
+    for section, options in tables:
+        yield from _missing(section, options, given, MAX_OPTION_DEPTH)
+
+
+def _missing(section: str, options: Mapping[str, Any], given: Given, depth: int) -> Iterator[Problem]:
+    """Try each secret that is named; `x_env` and `x_file` name the same one."""
+    named: dict[str, dict[str, str]] = {}
+    for key, value in options.items():
+        name, _, kind = key.rpartition("_")
+        if name and kind in ("env", "file") and isinstance(value, str):
+            named.setdefault(name, {})[kind] = value
+        elif isinstance(value, Mapping) and depth:
+            yield from _missing(f"{section}.{key}", value, given, depth - 1)
+    for name, kinds in named.items():
+        yield from _unread(f"{section}.{name}", kinds.get("env"), kinds.get("file"), given)
+
+
+def _unread(key: str, env: str | None, file: str | None, given: Given) -> Iterator[Problem]:
+    """Try the file first, even where the environment would win, so that an open one is never left lying about."""
+    tries: list[tuple[str, str | None]] = [("_file", None)] if file and (given.base / file).exists() else []
+    for suffix, name in (*tries, ("_env" if env else "_file", env)):
+        try:
+            read_secret(name, file, given.env, given.base)
+        except ConfigError as error:
+            yield Problem(key + suffix, str(error))
+            return
+
+
+Check = Callable[[Given], Iterable[Problem]]
+_CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
+    (frozenset({"journal"}), _journal),
+    (frozenset({"web"}), _web),
+    (frozenset({"channels", "notes"}), _channels),
+    (frozenset({"stages"}), _stages),
+    (frozenset({"fields"}), _fields),
+    (frozenset({"crm", "stages"}), _create),
+    (frozenset({"route", "channels"}), _routes),
+    (frozenset({"route", "crm", "stages"}), _stage_maps),
+    (frozenset({"crm", "llm", "channels", "journal"}), _secrets),
+)
