@@ -22,6 +22,7 @@ from sidecar.model import (
     WorkKey,
     WorkKind,
 )
+from sidecar.pipeline.alerts import DESK, desk, desk_route
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.sight import Sight, see
 from sidecar.ports import Ledger
@@ -56,7 +57,7 @@ class LedgerSteps:
 
     def sync(self, lease: Lease) -> None:
         """Bring the CRM nearer to what is believed of a party, and take in what people did there."""
-        standing = self._journal.standing(lease.work.key)
+        standing = self.standing(lease.work.key)
         if standing is None or self._parts.ledger is None:
             self._journal.commit(Entry(finish=Finish(lease, "done")))
             return
@@ -69,10 +70,16 @@ class LedgerSteps:
         outcome = Finish(lease, "again", again_s=min(waits)) if waits else Finish(lease, "done")
         self._journal.commit(Entry(finish=outcome))
 
+    def standing(self, key: str) -> Standing | None:
+        """Return the standing that a sync is about; an owner's desk has one from the start."""
+        held = self._journal.standing(key)
+        return held or (Standing(party=key) if key.startswith(DESK) else None)
+
     def look(self, standing: Standing) -> tuple[Sight, Plan]:
         """Read the CRM and plan, journaling nothing: also what a dry run shows."""
         ledger, parts = self._ledger(), self._parts
-        route = parts.policy.route(standing.channel)
+        is_desk = standing.party.startswith(DESK)
+        route = desk_route(parts, standing.party) if is_desk else parts.policy.route(standing.channel)
         wanted = self._wanted(standing, route)
         sight = see(parts, ledger, standing, wanted, route)
         wanted = self._wanted(sight.standing, route)
@@ -99,6 +106,8 @@ class LedgerSteps:
 
     def _wanted(self, standing: Standing, route: Route) -> tuple[DesiredRecord, ...]:
         parts = self._parts
+        if standing.party.startswith(DESK):
+            return desk(parts, standing)
         quotes, threads = self._quotes(standing)
         drafts = notes(standing, quotes, threads, parts.policy, parts.clock(), wait=parts.wait)
         kinds = self._ledger().capabilities.kinds

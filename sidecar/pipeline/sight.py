@@ -70,7 +70,8 @@ class _Eye:
     def _cause(self, standing: Standing) -> tuple[str, ...]:
         stage = standing.engagement.fields.get("stage")
         first = next(iter(standing.known_by.values()), "")
-        cause = (stage.decision if stage else "") or standing.last_inference or first
+        sent = next((f.change for r in standing.records.values() for f in r.fields.values() if f.change), "")
+        cause = (stage.decision if stage else "") or standing.last_inference or first or sent
         return (cause,) if cause else ()
 
     def _read(self, standing: Standing, wanted: Sequence[DesiredRecord], ledger: Ledger) -> dict[str, Record | Gone]:

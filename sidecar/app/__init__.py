@@ -1,0 +1,242 @@
+"""The composition root: settings become adapters, journal, pipeline, worker and engine. The only importer of adapters.
+
+Adapters are made late and one by one, so that a command pays only for what it uses: looking at the inbox opens the
+journal and no CRM. Whatever is wrong with a section is a `ConfigError` with its dotted key.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import adapters
+from sidecar.app.readiness import unmapped, wanted_properties
+from sidecar.app.schedule import Schedule
+from sidecar.config import Settings, load, validate_options
+from sidecar.errors import ConfigError, TemporaryError
+from sidecar.journal import Journal
+from sidecar.model import Policy, Prompt
+from sidecar.pipeline import LEDGER, Parts, Pipeline
+from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger
+from sidecar.prompts import folder, live
+from sidecar.prompts import load as load_prompts
+from sidecar.worker import Worker
+
+ADOPTED = "prompt:"
+ACCOUNT = "ledger_account"
+
+
+def utc_now() -> datetime:
+    """Return the time; the one clock that everything else is given."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class App:
+    """One sidecar, from one config. Use it as a context manager."""
+
+    settings: Settings
+    clock: Clock = utc_now
+    wait: bool = True
+    dry_run: bool = False
+    _opened: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def from_file(cls, path: Path | None, env: Mapping[str, str], *, wait: bool = True, dry_run: bool = False) -> "App":
+        """Load a config; `ConfigError` lists all that is wrong with it."""
+        return cls(load(path, env), wait=wait, dry_run=dry_run)
+
+    def __enter__(self) -> "App":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close whatever was opened, newest first."""
+        while self._opened:
+            self._opened.pop().close()
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The book, opened and brought to the newest schema."""
+        journal = Journal.open(self.settings.journal_url(), base=self.settings.base)
+        self._opened.append(journal)
+        return journal
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What decides what may be written."""
+        return self.settings.policy()
+
+    @cached_property
+    def context(self) -> Context:
+        """What every adapter is given."""
+        return Context(
+            clock=self.clock,
+            own=self.settings.own(),
+            base=self.settings.base,
+            secret=self.settings.secret,
+            installed_at=self.journal.installed_at,
+        )
+
+    @cached_property
+    def channels(self) -> Mapping[str, Channel]:
+        """The configured channels by name."""
+        return {
+            name: self._adapter(adapters.CHANNELS, section.type, f"channels.{name}", name, section.options)
+            for name, section in self.settings.channels.items()
+        }
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The configured CRM."""
+        section = self.settings.crm
+        ledger: Ledger = self._adapter(adapters.LEDGERS, section.type, "crm", section.type, section.options)
+        return ledger
+
+    @cached_property
+    def llm(self) -> LLM:
+        """The configured model."""
+        section = self.settings.llm
+        llm: LLM = self._adapter(adapters.LLMS, section.type, "llm", section.type, section.options)
+        return llm
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that carries due work."""
+        engine: Engine = self._adapter(adapters.ENGINES, "embedded", "engine", "embedded", {})
+        return engine
+
+    @cached_property
+    def prompts(self) -> Mapping[str, Prompt]:
+        """The prompts in force; one that was never adopted is, from now on."""
+        in_force, _ = self.prompt_states()
+        for name, prompt in in_force.items():
+            if self.journal.meta_get(ADOPTED + name) is None:
+                self.adopt(prompt)
+        return in_force
+
+    def prompt_states(self) -> tuple[Mapping[str, Prompt], Mapping[str, Prompt]]:
+        """Return the prompts in force and the edited files that are only candidates."""
+        on_disk = load_prompts(folder(self.settings.base), self.settings.fields)
+        adopted = {}
+        for name, sha in self.journal.meta_all(ADOPTED).items():
+            text = self.journal.text(sha)
+            if text is not None:
+                adopted[name.removeprefix(ADOPTED)] = (sha, text)
+        return live(on_disk, adopted)
+
+    def adopt(self, prompt: Prompt) -> None:
+        """Put a prompt in force from now on, in this and every other process of this journal."""
+        self.journal.adopt(ADOPTED + prompt.name, prompt.sha256, prompt.source)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The pipeline over all parts."""
+        section = self.settings.inference
+        return Pipeline(
+            Parts(
+                journal=self.journal,
+                channels=self.channels,
+                llm=self.llm,
+                ledger=self.ledger,
+                policy=self.policy,
+                own=self.settings.own(),
+                relevance=self.settings.relevance(),
+                prompts=self.prompts,
+                clock=self.clock,
+                quiet_s=section.quiet_s,
+                max_wait_s=section.max_wait_s,
+                daily_usd=self.settings.llm.daily_usd,
+                wait=self.wait,
+                dry_run=self.dry_run,
+            )
+        )
+
+    @cached_property
+    def worker(self) -> Worker:
+        """The worker over the pipeline."""
+        return Worker(self.pipeline, concurrency=self.settings.limits.concurrency)
+
+    def ready(self) -> None:
+        """Bind the journal to the CRM account and see that every stage has a place; `ConfigError` refuses to start."""
+        account, held = self.ledger.account(), self.journal.meta_get(ACCOUNT)
+        if held is not None and held != account:
+            raise ConfigError(
+                f"this journal belongs to the CRM account {held!r}, not {account!r}; use another journal.url for it",
+                setting="crm",
+            )
+        if held is None:
+            self.journal.meta_set(ACCOUNT, account)
+        if not self.ledger.capabilities.vendor:
+            self.ledger.provision(wanted_properties(self.policy, self.ledger.capabilities.kinds), dry_run=False)
+        problems = unmapped(self.policy, self.ledger.pipelines())
+        if problems:
+            raise ConfigError("\n".join(problems))
+        for scope in self.journal.paused():
+            if scope.by == "error":
+                self.journal.resume(scope.scope)
+
+    def run_until_idle(self, *, timeout_s: float) -> int:
+        """Poll each channel and the CRM once, do all due work, and return how many pieces were done."""
+        self.ready()
+        polled = [name for name, channel in self.channels.items() if channel.capabilities.poll]
+        self.worker.poll_all(polled)
+        done = self.worker.run_until_idle(wait=self.wait, timeout_s=timeout_s)
+        if self.ledger.capabilities.change_feed:
+            self.worker.poll_all([])
+            done += self.worker.run_until_idle(wait=self.wait, timeout_s=timeout_s)
+        return done
+
+    def serve(self, stop: threading.Event) -> None:
+        """Work until `stop` is set: the engine's threads, and the schedule of polls. HTTP is the web's."""
+        self.pipeline.parts.wake = self.engine.wake
+        worker = threading.Thread(target=self.worker.serve, args=(self.engine,), name="engine")
+        worker.start()
+        schedule = Schedule(self)
+        try:
+            schedule.start()
+            while not stop.wait(1.0):
+                if self.journal.failed:
+                    raise TemporaryError("the journal can't be trusted any more; the process must end and be restarted")
+        finally:
+            schedule.stop()
+            self.engine.stop(self.settings.limits.stop_grace_s)
+            worker.join(self.settings.limits.stop_grace_s)
+
+    def receive(self, channel: str, request: HookRequest) -> Any:
+        """Take a webhook request; the future is done when its bytes are durable."""
+        return self.pipeline.receive(channel, request)
+
+    def problems(self) -> list[str]:
+        """Say why this process isn't ready, a line each."""
+        found = [f"journal: {self.journal.failed}"] if self.journal.failed else []
+        if "ledger" not in self.__dict__:
+            found.append("starting")
+        return found
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest request body that is read."""
+        return self.settings.limits.max_body_bytes
+
+    def polls(self) -> Mapping[str, tuple[float | None, str | None, float]]:
+        """Return each polled channel's rhythm as (every_s, cron, jitter_s), and the CRM's."""
+        rhythms: dict[str, tuple[float | None, str | None, float]] = {}
+        for name, channel in self.channels.items():
+            if channel.capabilities.poll:
+                section = self.settings.channels[name]
+                own = getattr(getattr(channel, "options", None), "every_s", None)
+                rhythms[name] = (section.every_s or own or 60.0, section.cron, section.jitter_s)
+        if self.ledger.capabilities.change_feed:
+            rhythms[LEDGER] = (self.settings.crm.options.get("every_s", 30.0), None, 0.0)
+        return rhythms
+
+    def _adapter(self, table: Mapping[str, str], kind: str, section: str, name: str, given: Mapping[str, Any]) -> Any:
+        cls = adapters.load(table, kind, f"{section}.type")
+        options = validate_options(cls.Options, section, given)
+        return cls(name, options, self.context)

@@ -1,0 +1,64 @@
+"""When polls are due: APScheduler fires ticks, and a tick only makes a row of work due.
+
+So several processes that tick still make one poll, a poll never overlaps with itself (the row's lease sees to that),
+and a run that was missed while the process was down runs once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sidecar.journal import Entry, Touch
+from sidecar.model import WorkKey, WorkKind
+
+if TYPE_CHECKING:
+    from sidecar.app import App
+
+WATCH_EVERY_S = 60.0
+
+
+class Schedule:
+    """The ticks of one process."""
+
+    def __init__(self, app: "App") -> None:
+        self._app = app
+        self._scheduler: Any = None
+
+    def start(self) -> None:
+        """Start ticking; each tick also comes once at the start."""
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        rhythms: Mapping[str, tuple[float | None, str | None, float]] = self._app.polls()
+        for name, (every_s, cron, jitter_s) in rhythms.items():
+            key = WorkKey(WorkKind.POLL, name)
+            self._scheduler.add_job(self._tick(key), _trigger(every_s, cron, jitter_s, self._app), id=f"poll:{name}")
+            self._tick(key)()
+        watch = WorkKey(WorkKind.WATCH, "sweep")
+        self._scheduler.add_job(self._tick(watch), _trigger(WATCH_EVERY_S, None, 0.0, self._app), id="watch")
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop ticking."""
+        if self._scheduler is not None and self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _tick(self, key: WorkKey) -> Callable[[], None]:
+        def tick() -> None:
+            self._app.journal.commit(Entry(touches=(Touch(key),)))
+            self._app.engine.wake([key])
+
+        return tick
+
+
+def _trigger(every_s: float | None, cron: str | None, jitter_s: float, app: "App") -> Any:
+    from apscheduler.triggers.cron import CronTrigger
+    from apscheduler.triggers.interval import IntervalTrigger
+
+    jitter = int(jitter_s) or None
+    if cron:
+        trigger = CronTrigger.from_crontab(cron, app.settings.own_section.timezone)
+        trigger.jitter = jitter
+        return trigger
+    return IntervalTrigger(seconds=max(1, round(every_s or 60.0)), jitter=jitter)

@@ -1,0 +1,191 @@
+"""Explain: from a value in the CRM back to the raw words that it came from, in one walk over `because`.
+
+It reads the book and nothing else, so the answer is the same when the model, the CRM or the channel is gone. Of an
+inference's many inputs only those are followed that the claim quotes; everything else is one `sidecar activities` away.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidecar.errors import PermanentError
+from sidecar.journal import Journal
+from sidecar.model import (
+    Activity,
+    Change,
+    Claim,
+    Decision,
+    Delivery,
+    Evidence,
+    Fact,
+    FieldSync,
+    Inference,
+    Match,
+    Posting,
+    Reading,
+    RecordSync,
+    Standing,
+    Value,
+)
+
+MAX_NODES = 200
+_ORDER = ("posting", "change", "decision", "claim", "inference", "match", "activity", "delivery", "reading", "release")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One fact of the chain: what it is, in a line, with the details that a person or a program may want."""
+
+    kind: str
+    id: str
+    line: str
+    detail: dict[str, Any] = field(default_factory=dict)
+    because: tuple["Node", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A value, where it stands, and the chain behind it; `note` says why there is none."""
+
+    party: str
+    record: str
+    field: str
+    value: Value
+    chain: tuple[Node, ...]
+    note: str = ""
+
+
+def explain(journal: Journal, account: str, record: str, field_name: str) -> Explanation:
+    """Explain a field of a CRM record (`contact:17`, or its bare ref) or of a party (its id)."""
+    standing, sync = _find(journal, account, record)
+    if sync is not None:
+        found = sync.fields.get(field_name)
+        if found is not None:
+            return _of_property(journal, standing, sync, field_name, found)
+    return _of_belief(journal, standing, record, field_name)
+
+
+def nodes(chain: tuple[Node, ...]) -> Iterator[Node]:
+    """Yield every node of a chain, causes after effects."""
+    for node in chain:
+        yield node
+        yield from nodes(node.because)
+
+
+def _find(journal: Journal, account: str, record: str) -> tuple[Standing, RecordSync | None]:
+    kind, _, ref = record.rpartition(":")
+    for candidate in [kind] if kind else ["contact", "deal", "company", "note", "task"]:
+        party = journal.linked_party(account, candidate, ref)
+        standing = journal.standing(party) if party else None
+        if standing:
+            synced = (r for r in standing.records.values() if r.kind == candidate and r.ref == ref)
+            return standing, next(synced, None)
+    standing = journal.standing(record)
+    if standing is None:
+        raise PermanentError(f"no party and no record of the CRM is called {record!r}; `sidecar inbox` names both")
+    return standing, None
+
+
+def _of_property(journal: Journal, standing: Standing, sync: RecordSync, name: str, found: FieldSync) -> Explanation:
+    record = f"{sync.kind}:{sync.ref}"
+    if found.hold:
+        author = found.hold.author
+        who = author.name or author.ref or author.kind.value
+        note = f"{who} wrote it in the CRM on {found.hold.at:%Y-%m-%d %H:%M}; ours was {found.posted!r}"
+        reading = journal.get(sync.reading)
+        chain = _walk(journal, reading) if reading else ()
+        return Explanation(standing.party, record, name, found.hold.value, chain, note)
+    posting = next((p for p in journal.effects(found.change, "posting")), None) if found.change else None
+    chain = _walk(journal, posting) if posting else ()
+    return Explanation(standing.party, record, name, found.posted, chain, "" if chain else "we never posted it")
+
+
+def _of_belief(journal: Journal, standing: Standing, record: str, name: str) -> Explanation:
+    for engagement in reversed(standing.engagements):
+        held = engagement.fields.get(name)
+        waiting = engagement.suggestions.get(name)
+        decision = held.decision if held else waiting.decision if waiting else ""
+        if decision:
+            fact = journal.get(decision)
+            value = held.value if held else waiting.value if waiting else None
+            note = "" if held else f"it waits for a person: {waiting.reason if waiting else ''}"
+            return Explanation(standing.party, record, name, value, _walk(journal, fact) if fact else (), note)
+    known = sorted({f for e in standing.engagements for f in (*e.fields, *e.suggestions)})
+    properties = sorted({p for r in standing.records.values() for p in r.fields})
+    raise PermanentError(
+        f"nothing is known of {name!r}; fields: {', '.join(known)}; properties: {', '.join(properties)}"
+    )
+
+
+def _walk(journal: Journal, start: Fact) -> tuple[Node, ...]:
+    budget = [MAX_NODES]
+    node = _node(journal, start, frozenset(), budget, frozenset())
+    return (node,) if node else ()
+
+
+def _node(
+    journal: Journal, fact: Fact, quoted: frozenset[str], budget: list[int], above: frozenset[str]
+) -> Node | None:
+    budget[0] -= 1
+    if budget[0] < 0 or fact.id in above:
+        return None
+    if isinstance(fact, Claim) and fact.evidence:
+        quoted = frozenset(e.activity for e in fact.evidence)
+    causes = [c for c in journal.causes(fact.id) if not (isinstance(c, Match) and quoted and c.activity not in quoted)]
+    causes.sort(key=lambda c: (_ORDER.index(c.KIND) if c.KIND in _ORDER else len(_ORDER), c.id))
+    below = (_node(journal, cause, quoted, budget, above | {fact.id}) for cause in causes)
+    line, detail = _told(fact)
+    return Node(fact.KIND, fact.id, line, detail, tuple(node for node in below if node))
+
+
+def _told(fact: Fact) -> tuple[str, dict[str, Any]]:
+    if isinstance(fact, Posting):
+        line = f"{fact.kind} {fact.ref}: {fact.field} = {fact.value!r}, read back on {fact.at:%Y-%m-%d %H:%M} UTC"
+        return line, {"record": f"{fact.kind}:{fact.ref}", "field": fact.field, "value": fact.value}
+    if isinstance(fact, Change):
+        return f"{fact.field}: {fact.old!r} to {fact.new!r}", {"old": fact.old, "new": fact.new}
+    if isinstance(fact, Decision):
+        return f"{fact.verdict.value} by rule {fact.rule}: {fact.reason}", {
+            "verdict": fact.verdict.value, "rule": fact.rule, "by": fact.by, "policy_sha256": fact.policy,
+        }  # fmt: skip
+    if isinstance(fact, Claim):
+        return _claim(fact)
+    if isinstance(fact, Inference):
+        line = f"{fact.engine} ({fact.model}), prompt {fact.prompt} {fact.prompt_sha256[:12]}, ${fact.cost_usd:.4f}"
+        return line, {
+            "engine": fact.engine, "model": fact.model, "prompt": fact.prompt, "prompt_sha256": fact.prompt_sha256,
+            "cost_usd": fact.cost_usd, "request_id": fact.request_id,
+        }  # fmt: skip
+    return _source(fact)
+
+
+def _source(fact: Fact) -> tuple[str, dict[str, Any]]:
+    if isinstance(fact, Match):
+        return f"belongs to {fact.party} by rule {fact.rule}", {"rule": fact.rule}
+    if isinstance(fact, Activity):
+        who = fact.actor.name or fact.actor.role.value
+        line = f"{fact.kind} on {fact.channel} by {who} ({fact.actor.how}), {fact.at:%Y-%m-%d %H:%M} UTC"
+        return line, {"channel": fact.channel, "at": fact.at.isoformat(), "role": fact.actor.role.value}
+    if isinstance(fact, Delivery):
+        line = f"{fact.channel} {fact.key[:60]}, sha256 {fact.sha256[:12]}, {fact.received_at:%Y-%m-%d %H:%M} UTC"
+        return line, {"channel": fact.channel, "key": fact.key, "sha256": fact.sha256}
+    if isinstance(fact, Reading):
+        return f"the CRM's {fact.kind} {fact.ref} as read on {fact.at:%Y-%m-%d %H:%M} UTC", {"ref": fact.ref}
+    return fact.KIND, {}
+
+
+def _claim(claim: Claim) -> tuple[str, dict[str, Any]]:
+    quotes = [_quote(e) for e in claim.evidence]
+    said = "; ".join(f'"{q["quote"]}"' for q in quotes) or claim.formula
+    line = f"{claim.field} {claim.op} {claim.value!r} ({claim.certainty.value}, {claim.confidence}): {said}"
+    return line, {
+        "field": claim.field, "value": claim.value, "certainty": claim.certainty.value,
+        "confidence": claim.confidence, "verified": claim.verified, "formula": claim.formula, "evidence": quotes,
+    }  # fmt: skip
+
+
+def _quote(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "activity": evidence.activity, "start": evidence.start, "end": evidence.end, "quote": evidence.quote,
+        "role": evidence.role.value,
+    }  # fmt: skip

@@ -1,0 +1,159 @@
+"""From a clock to exceptions: watch a party, and keep one ranked task per owner and day that lists them.
+
+An index of times drives it: a party is looked at when something about it changed, or when time alone could have made it
+an exception. An owner's list lives in the book as a desk, a standing without identifiers, so that its task is planned,
+posted and corrected like every other record.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sidecar.journal import Entry, Finish, Touch
+from sidecar.model import (
+    FieldClass,
+    Lease,
+    Mint,
+    Mode,
+    OpenAlert,
+    Route,
+    Standing,
+    Value,
+    Window,
+    WorkKey,
+    WorkKind,
+)
+from sidecar.pipeline.parts import Parts
+from sidecar.sync import DesiredField, DesiredRecord
+from sidecar.watch import Digest, digest, next_look, watch
+
+SWEEP = "sweep"
+DESK = "desk:"
+SCAN = 500
+MAX_ALERTS = 2_000
+
+
+class Alerts:
+    """The watch over parties."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._journal = parts.journal
+
+    def watch(self, lease: Lease) -> None:
+        """Look at one party, or (key `sweep`) make every party due that time alone could have changed."""
+        if lease.work.key == SWEEP:
+            self._sweep(lease)
+        else:
+            self._party(lease)
+
+    def _sweep(self, lease: Lease) -> None:
+        parties = self._journal.watch_due(self._parts.clock(), SCAN)
+        touches = tuple(Touch(WorkKey(WorkKind.WATCH, party)) for party in parties)
+        outcome = "again" if len(parties) >= SCAN else "done"
+        self._journal.commit(Entry(touches=touches, finish=Finish(lease, outcome)))
+        self._parts.wake([touch.work for touch in touches])
+
+    def _party(self, lease: Lease) -> None:
+        standing = self._journal.standing(lease.work.key)
+        if standing is None or standing.party.startswith(DESK):
+            self._journal.commit(Entry(finish=Finish(lease, "done")))
+            return
+        parts = self._parts
+        window = Window(parts.clock(), self._journal.installed_at)
+        alerts = watch(standing, parts.policy, window, parts.own.timezone, self._journal.mint)
+        desk = WorkKey(WorkKind.SYNC, DESK + parts.policy.route(standing.channel).owner)
+        self._journal.commit(
+            Entry(
+                facts=alerts,
+                touches=(Touch(desk),) if alerts else (),
+                watch_at={standing.party: next_look(standing, parts.policy, window, parts.own.timezone)},
+                finish=Finish(lease, "done"),
+            )
+        )
+
+
+def desk(parts: Parts, standing: Standing) -> tuple[DesiredRecord, ...]:
+    """Return the one task that an owner's desk should hold today, and those of other days, to be closed."""
+    name = standing.party
+    owner = name.removeprefix(DESK)
+    open_alerts = parts.journal.open_alerts(MAX_ALERTS)
+    standings = {party: parts.journal.standing(party) for party in open_alerts}
+    names = {party: standing.name or party for party, standing in standings.items() if standing}
+
+    def owner_of(party: str) -> str:
+        found = standings.get(party)
+        return parts.policy.route(found.channel if found else "").owner
+
+    lists = digest(open_alerts, owner_of, parts.policy.alerts_per_owner)
+    mine = next((found for found in lists if found.owner == owner), Digest(owner, ()))
+    route, now = desk_route(parts, name), parts.clock()
+    today = now.astimezone(ZoneInfo(parts.own.timezone)).date().isoformat()
+    records = [_today(mine, names, owner, today, route, parts)] if mine.lines else []
+    held = {record.key for record in records}
+    records += [
+        _closed(record.key, alerts_of(mine), now, route, parts)
+        for record in standing.records.values()
+        if record.kind == "task" and record.key not in held and _is_open(record.fields.get("status"))
+    ]
+    return tuple(records)
+
+
+def desk_route(parts: Parts, name: str) -> Route:
+    """Return the route whose owner a desk is of."""
+    owner = name.removeprefix(DESK)
+    return next((r for r in parts.policy.routes if r.owner == owner), parts.policy.routes[0])
+
+
+def alerts_of(found: Digest) -> tuple[OpenAlert, ...]:
+    """Return all alerts of an owner's list, in its order."""
+    return tuple(alert for line in found.lines for alert in line.alerts)
+
+
+def _today(
+    found: Digest, names: Mapping[str, str], owner: str, today: str, route: Route, parts: Parts
+) -> DesiredRecord:
+    lines = [
+        f"{i}. {names.get(line.party, line.party)}: {'; '.join(alert.reason for alert in line.alerts)}"
+        for i, line in enumerate(found.lines, 1)
+    ]
+    if found.left_off:
+        lines.append(f"and {found.left_off} more: `sidecar inbox` lists them")
+    title = f"{len(found.lines) + found.left_off} relationships need a look"
+    values: dict[str, Value] = {"title": title, "body": "\n".join(lines), "due": today, "status": "open"}
+    if owner:
+        values["owner"] = owner
+    causes = tuple(alert.id for alert in alerts_of(found))
+    at = max(alert.at for alert in alerts_of(found))
+    return _task(_desk_key(owner, today, parts.journal.mint), values, causes, at, route, parts, create=True)
+
+
+def _desk_key(owner: str, day: str, mint: Mint) -> str:
+    return mint.id("task", "desk", owner, day)
+
+
+def _closed(key: str, alerts: tuple[OpenAlert, ...], now: datetime, route: Route, parts: Parts) -> DesiredRecord:
+    """An older list closes itself: what still stands is on today's."""
+    causes = tuple(alert.id for alert in alerts)
+    return _task(key, {"status": "done"}, causes, now, route, parts, create=False)
+
+
+def _task(
+    key: str,
+    values: Mapping[str, Value],
+    causes: tuple[str, ...],
+    at: datetime,
+    route: Route,
+    parts: Parts,
+    *,
+    create: bool,
+) -> DesiredRecord:
+    mode: Mode = route.mode or parts.policy.mode
+    fields = {
+        name: DesiredField(value, "", FieldClass.OBSERVATION, causes, at, False, mode) for name, value in values.items()
+    }
+    return DesiredRecord("task", key, 0, fields, create, "" if create else "the list is of another day")
+
+
+def _is_open(status: object) -> bool:
+    return getattr(status, "posted", None) == "open" and getattr(status, "hold", None) is None
