@@ -143,9 +143,10 @@ class CreateSection(Section):
 
 
 class CrmSection(AdapterSection):
-    """The ledger."""
+    """The ledger, and how often it is asked what people changed in it."""
 
     type: Text = REFERENCE_LEDGER
+    every_s: float = Field(default=30.0, gt=0, le=86_400)
     create: CreateSection = CreateSection()
 
 
