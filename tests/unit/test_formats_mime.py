@@ -130,7 +130,9 @@ def test_address_lists_are_read_as_written(value: str, expected: list[tuple[str,
     assert [(address.name, address.email) for address in mail.to] == expected
 
 
-@pytest.mark.parametrize("value", ['"ann lee"@x.test', "<ann@x@y.test>", "ann lee@x.test tom@y.test"])
+@pytest.mark.parametrize(
+    "value", ['"ann lee"@x.test', '"ann" lee@x.test', "<ann@x@y.test>", "ann lee@x.test tom@y.test"]
+)
 def test_an_address_that_cant_be_read_is_left_out_and_noted(value: str) -> None:
     """A guessed address would be a wrong identifier."""
     mail = parse_mail(HEAD + f"To: {value}\r\n\r\nhi".encode())
@@ -256,6 +258,10 @@ def test_answers_inside_an_outlook_mail_are_kept_when_the_own_words_point_at_the
         "Best regards to your team, we will sign.",
         "- one\n- two\n--\n" + "\n".join(f"line {n}" for n in range(40)),
         "5 -> 6 and a > b",
+        "From: 10 to 12\nDate: Friday\nplease book us a room.",
+        "Best,\nTuesday works for us.",
+        "We rank them:\nBest\n" + "\n".join(f"number {n}" for n in range(12)),
+        "We like the room.\nBest\n" + "and this line goes on with what matters to us, " * 4 + "forty seats.",
     ],
 )
 def test_ordinary_words_are_not_taken_for_quotes_or_signatures(body: str) -> None:
@@ -351,6 +357,29 @@ def test_plain_text_serves_when_the_html_has_no_words() -> None:
     """A page that is only a picture doesn't hide the words beside it."""
     body = b"--b\r\n\r\nThe words.\r\n--b\r\nContent-Type: text/html\r\n\r\n<img src=x>\r\n--b--"
     assert parse_mail(_typed("multipart/alternative; boundary=b", body)).text == "The words."
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Content-Type: text/plain; name=notes.txt",
+        "Content-Disposition: inline; filename=notes.txt",
+        "Content-Disposition: attachment",
+    ],
+)
+def test_a_text_file_that_came_along_is_no_text_of_the_mail(head: str) -> None:
+    """A text part with a name, or marked as attachment, was not written into this mail."""
+    body = f"--b\r\n\r\nThe words.\r\n--b\r\n{head}\r\n\r\nA file.\r\n--b--".encode()
+    mail = parse_mail(_typed("multipart/mixed; boundary=b", body))
+    assert mail.text == "The words."
+    assert [part.size_bytes for part in mail.attachments] == [7]
+
+
+def test_the_version_that_is_not_read_raises_no_problem() -> None:
+    """What is wrong with the plain text doesn't matter when the HTML was read."""
+    plain = b"--b\r\nContent-Type: text/plain; charset=x-odd\r\n\r\nwords\r\n"
+    body = plain + b"--b\r\nContent-Type: text/html\r\n\r\n<p>words</p>\r\n--b--"
+    assert parse_mail(_typed("multipart/alternative; boundary=b", body)).problems == ()
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\x00b.txt", "\u202efdp.exe", "x" * 3000])
@@ -452,6 +481,7 @@ def test_the_bounds_let_large_honest_mails_pass() -> None:
         _typed("text/html", b"<style>" + b"a," * 50_000 + b"</style>words"),
         _typed("text/html", b"<div>" * 999 + b"<div></div>" * 50_000 + b"words"),
         _typed("text/html", b"<" * 500_000),
+        _typed("text/html", b"<!-- tracked -->" * 3_000 + b"words"),
     ],
 )
 def test_costly_looking_mails_within_the_bounds_are_read(raw: bytes) -> None:

@@ -115,6 +115,12 @@ def test_encodings_with_a_mark_give_the_same_transcript(codec: str) -> None:
     assert parse_transcript((CUE + "Jörg: Grüße\n").replace("\n", "\r").encode(codec), ".vtt") == expected
 
 
+def test_cues_that_name_nobody_are_not_joined() -> None:
+    """Two unnamed cues may be two people."""
+    transcript = parse_transcript(f"{CUE}yes\n\n00:00:03.000 --> 00:00:04.000\nno".encode(), ".vtt")
+    assert _spoken(transcript) == [(None, "yes", 1.0), (None, "no", 3.0)]
+
+
 def test_an_unmarked_old_encoding_is_read_and_noted() -> None:
     """Windows-1252 is the likeliest when it isn't UTF-8, and the guess is said."""
     transcript = parse_transcript("Jörg: Grüße".encode("cp1252"), ".txt")
