@@ -1,0 +1,1 @@
+"""Models that read conversations: one adapter a vendor, the embedded baseline, and one that follows a script."""

@@ -1,0 +1,264 @@
+"""Reads next steps: what somebody promised, was asked for, has done, and appointments, each with who owes it and when.
+
+A step that is known keeps its id when it is promised again in other words, and one that was ended stays ended: the
+conversation is replayed over the steps that stand, and only what differs at the end is told.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.llms.baseline.dates import Moment
+from adapters.llms.baseline.reading import Evidence, Reading
+from adapters.llms.baseline.text import Sentence, fold
+from adapters.llms.baseline.words import languages
+from sidecar.model import Role, Step
+
+MAX_STEPS = 12
+MAX_WHAT_WORDS = 15
+MAX_WHAT_CHARS = 160
+SLOT_REACH_TURNS = 4
+APPOINTMENT = "appointment"
+_SAME_ACTION = {"reply": "call"}
+_STATUS = {"open": "open", "done": "done", "dropped": "drop"}
+_COMMON_LETTERS = 5
+_IGNORED = frozenset({"today", "tomorrow", "please", "heute", "morgen", "bitte", "manana", "demain", "ihnen", "you"})
+
+
+@dataclass(slots=True)
+class _Draft:
+    who: str
+    action: str
+    topic: frozenset[str]
+    what: str
+    due: str = ""
+    due_text: str = ""
+    status: str = "open"
+    evidence: list[Evidence] = field(default_factory=list)
+    known: Step | None = None
+
+
+def steps(reading: Reading) -> list[dict[str, Any]]:
+    """Return what the new turns change about the next steps, in the form of the wire schema."""
+    drafts = [_known(step) for step in reading.question.standing.engagement.steps]
+    seen: set[int] = set()
+    for sentence in (s for s in reading.sentences if s.is_new):
+        if sentence.turn.kind.startswith("booking_") or sentence.turn.kind == "meeting":
+            if sentence.number not in seen:
+                seen.add(sentence.number)
+                _event(reading, sentence, drafts)
+        elif sentence.role in (Role.CUSTOMER, Role.AGENT):
+            _spoken(reading, sentence, drafts)
+    return [_wire(draft) for draft in drafts if _differs(draft)][:MAX_STEPS]
+
+
+def _known(step: Step) -> _Draft:
+    folded = fold(step.what)
+    if folded.startswith(APPOINTMENT):
+        action = APPOINTMENT
+    else:
+        action = next((a for a in (words.action(folded) for words in languages().values()) if a), "")
+    status = step.status if step.status in _STATUS else "done"
+    who = step.who if step.who in ("us", "customer") else "us"
+    return _Draft(who, _alike(action), _topic(folded), step.what, step.due or "", step.due_text, status, known=step)
+
+
+def _alike(action: str) -> str:
+    return _SAME_ACTION.get(action, action)
+
+
+def _topic(folded: str) -> frozenset[str]:
+    """What a step is about: beginnings of its longer words, without the verbs that every step has."""
+    every = languages().values()
+    plain = " ".join(folded.split())
+    for words in every:
+        for name in ("send", "call", "reply", "meet", "check", "sign", "pay"):
+            plain = words.patterns[f"actions.{name}"].sub(" ", plain)
+    known = {w for words in every for w in words.stopwords} | _IGNORED
+    return frozenset(w[:_COMMON_LETTERS] for w in re.findall(r"[^\W\d_]{4,}", plain) if w not in known)
+
+
+def _event(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
+    turn = sentence.turn
+    open_ones = [d for d in drafts if d.action == APPOINTMENT and d.status == "open"]
+    if turn.kind in ("booking_created", "booking_moved", "meeting") and turn.attributes.get("start"):
+        due = _local(turn.attributes["start"], reading)
+        if due and turn.attributes.get("status", "").casefold() not in ("cancelled", "canceled"):
+            moved = open_ones if turn.kind == "booking_moved" else [d for d in open_ones if d.due == due]
+            title = " ".join(turn.attributes.get("title", "").split())[:60]
+            _appoint(drafts, moved, f"{title} on" if title else "on", due, "", [Evidence(sentence)])
+        return
+    status = {"booking_attended": "done", "booking_cancelled": "dropped", "booking_no_show": "dropped"}.get(turn.kind)
+    for draft in open_ones if status else ():
+        _end(draft, status or "done", sentence, 0)
+
+
+def _local(text: str, reading: Reading) -> str:
+    """A start as the channel gives it (ISO, with or without offset) as local minutes, or empty."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    local = at.astimezone(reading.zone) if at.tzinfo else at.replace(tzinfo=UTC).astimezone(reading.zone)
+    return local.strftime("%Y-%m-%dT%H:%M")
+
+
+def _appoint(
+    drafts: list[_Draft], moved: Sequence[_Draft], what: str, due: str, due_text: str, evidence: list[Evidence]
+) -> None:
+    text = f"Appointment: {what} {due.replace('T', ' ') or due_text}".replace(": on", " on")
+    if moved:
+        draft = moved[-1]
+        if draft.due != due:
+            draft.what, draft.due, draft.due_text, draft.evidence = text, due, due_text, evidence
+        return
+    if not any(d.action == APPOINTMENT and d.due == due for d in drafts):
+        drafts.append(_Draft("us", APPOINTMENT, frozenset(), text, due, due_text, evidence=evidence))
+
+
+def _spoken(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
+    words = reading.words(sentence)
+    ours = "us" if sentence.role is Role.AGENT else "customer"
+    theirs = "customer" if ours == "us" else "us"
+    dropped = words.hit("steps.dropped", sentence)
+    if dropped:
+        for draft in _matching(drafts, theirs, words.action(sentence.folded), _topic(sentence.folded))[-1:]:
+            _end(draft, "dropped", sentence, dropped.start())
+        return
+    if _appointment(reading, sentence, drafts):
+        return
+    request = words.hit("steps.request", sentence, conditional=True)
+    is_invitation = ours == "us" and words.conditionals.search(sentence.folded)
+    if request and not is_invitation:
+        _owe(reading, sentence, drafts, theirs, request.start())
+        return
+    if sentence.is_question:
+        return
+    done = words.hit("steps.done", sentence)
+    if done:
+        for draft in _matching(drafts, ours, words.action(done[0]), _topic(sentence.folded))[-1:]:
+            _end(draft, "done", sentence, done.start())
+        return
+    commit = words.hit("steps.commit", sentence, conditional=True)
+    if commit and _looks_ahead(reading, sentence):
+        _owe(reading, sentence, drafts, ours, commit.start())
+
+
+def _looks_ahead(reading: Reading, sentence: Sentence) -> bool:
+    """Whether a verb in the present is meant for later: it says so, or names a moment that isn't over."""
+    if reading.words(sentence).patterns["steps.promise"].search(sentence.folded):
+        return True
+    return any(not m.past for m in reading.dates(sentence)) or not any(m.past for m in reading.dates(sentence))
+
+
+def _appointment(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> bool:
+    """Take a confirmed slot, or the end of one, as an appointment; says whether the sentence was one."""
+    words = reading.words(sentence)
+    open_ones = [d for d in drafts if d.action == APPOINTMENT and d.status == "open"]
+    gone = words.hit("signals.cancelled", sentence) or words.asserted("signals.no_show", sentence)
+    if gone:
+        for draft in open_ones:
+            _end(draft, "dropped", sentence, gone.start())
+        return bool(open_ones)
+    if sentence.role is not Role.AGENT:
+        return False
+    came = words.asserted("signals.attended", sentence)
+    if came:
+        for draft in open_ones:
+            _end(draft, "done", sentence, came.start())
+        return False
+    booked = words.asserted("signals.booking", sentence)
+    slot = _slot(reading, sentence) if booked else None
+    if booked and slot:
+        moment, words_said = slot
+        _appoint(drafts, open_ones, "on", moment.due, words_said, [Evidence(sentence, booked.start())])
+    return bool(booked)
+
+
+def _slot(reading: Reading, sentence: Sentence) -> tuple[Moment, str] | None:
+    """The slot that a confirmation means: its own, completed by what was offered or asked for just before."""
+    before = [s for s in reading.sentences if sentence.number - SLOT_REACH_TURNS <= s.number <= sentence.number]
+    before = [s for s in before if (s.number, s.start) <= (sentence.number, sentence.start)]
+    candidates = [(m, s) for s in reversed(before) for m in reversed(reading.dates(s)) if m.day and not m.past]
+    if not candidates:
+        return None
+    first, where = candidates[0]
+    if first.clock is None and first.day:
+        same_day = first.day.weekday()
+        whole = ((m, s) for m, s in candidates if m.clock and m.day and m.day.weekday() == same_day)
+        first, where = next(whole, (first, where))
+    return first, where.text[first.start : first.end]
+
+
+def _owe(reading: Reading, sentence: Sentence, drafts: list[_Draft], who: str, at: int) -> None:
+    action, topic = _alike(reading.words(sentence).action(sentence.folded[at:])), _topic(sentence.folded[at:])
+    due, due_text = _due(reading, sentence, at)
+    known = _matching(drafts, who, action, topic)
+    if not known and not reading.question.earlier and _matching(drafts, who, action, topic, ended=True):
+        return  # the whole history is being read again, and this step has ended since
+    if known:
+        draft = known[-1]
+        draft.topic |= topic
+        if due_text and due != draft.due:
+            draft.due, draft.due_text, draft.evidence = due, due_text, [Evidence(sentence, at)]
+        return
+    drafts.append(_Draft(who, action, topic, _what(sentence, at), due, due_text, evidence=[Evidence(sentence, at)]))
+
+
+def _due(reading: Reading, sentence: Sentence, at: int) -> tuple[str, str]:
+    """When it is due: the first moment after the promise, else in the sentence; a bare time means the same day."""
+    moments = [m for m in reading.dates(sentence) if not m.past]
+    moment = next((m for m in moments if m.start >= at), moments[0] if moments else None)
+    if moment is None:
+        return "", ""
+    text = sentence.text[moment.start : moment.end]
+    if moment.only_clock:
+        said_at = reading.said_at(sentence)
+        later = bool(moment.clock and moment.clock > said_at.time())
+        return (f"{said_at:%Y-%m-%d}T{moment.clock:%H:%M}" if later else ""), text
+    return moment.due, text
+
+
+def _what(sentence: Sentence, at: int) -> str:
+    words = sentence.text[at:].split()
+    return " ".join(words[:MAX_WHAT_WORDS])[:MAX_WHAT_CHARS].rstrip(" .,;:!?")
+
+
+def _matching(
+    drafts: Sequence[_Draft], who: str, action: str, topic: frozenset[str], *, ended: bool = False
+) -> list[_Draft]:
+    """Steps of the same person and action that are about the same, or about nothing in particular."""
+    return [
+        d
+        for d in drafts
+        if d.who == who
+        and d.action == _alike(action)
+        and d.action != APPOINTMENT
+        and (d.status != "open") == ended
+        and (not topic or not d.topic or topic & d.topic)
+    ]
+
+
+def _end(draft: _Draft, status: str, sentence: Sentence, at: int) -> None:
+    draft.status = status
+    draft.evidence = [Evidence(sentence, at)]
+
+
+def _differs(draft: _Draft) -> bool:
+    if draft.known is None:
+        return draft.status == "open"
+    return bool(draft.evidence) and (draft.status != draft.known.status or draft.due != (draft.known.due or ""))
+
+
+def _wire(draft: _Draft) -> dict[str, Any]:
+    return {
+        "evidence": [e.wire() for e in draft.evidence[:2]],
+        "op": _STATUS[draft.status],
+        "id": draft.known.id if draft.known else "",
+        "who": draft.known.who if draft.known else draft.who,
+        "what": draft.what,
+        "due_text": draft.due_text[:120],
+        "due_date": draft.due,
+    }

@@ -1,0 +1,133 @@
+"""Loads the languages' word files, once, and refuses a broken one: what rules look for is data, how they look is code.
+
+A file that lacks a table, names an unknown one, or holds a pattern that can never match folded text is a bug of ours,
+and is found when it is loaded rather than by what it silently misses.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from adapters.llms.baseline.dates import Grammar
+from adapters.llms.baseline.text import Sentence, fold
+
+LANGUAGES = ("en", "de", "es", "fr")
+_TABLES: Mapping[str, tuple[str, ...]] = {
+    "signals": (
+        "enquiry", "need", "quantity", "timeframe", "budget", "decider", "booking", "offer", "accept", "cancelled",
+        "reschedule", "no_show", "attended", "attended_claim", "won", "won_claim", "lost",
+    ),
+    "intent": ("cancel", "complain", "support", "book", "buy", "inform"),
+    "sentiment": ("positive", "mild", "negative", "angry"),
+    "urgency": ("high", "low"),
+    "risks": ("price", "competitor", "delay", "approval"),
+    "steps": ("commit", "promise", "request", "done", "dropped"),
+    "actions": ("send", "call", "reply", "meet", "check", "sign", "pay"),
+    "manipulation": ("patterns",),
+}  # fmt: skip
+_PLAIN = ("stopwords", "negators", "negates_after", "conditionals", "dates", "numbers")
+_REACH_WORDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One language: patterns by `table.name`, its guards, its dates."""
+
+    code: str
+    stopwords: frozenset[str]
+    patterns: Mapping[str, re.Pattern[str]]
+    negators: re.Pattern[str]
+    conditionals: re.Pattern[str]
+    negates_after: bool
+    grammar: Grammar
+
+    def matches(self, name: str, sentence: Sentence) -> Iterator[re.Match[str]]:
+        """Yield where a pattern matches, whatever stands around it."""
+        return self.patterns[name].finditer(sentence.folded)
+
+    def hit(self, name: str, sentence: Sentence, *, conditional: bool = False) -> re.Match[str] | None:
+        """Return the first match that is neither negated nor (unless `conditional` is fine) under a condition."""
+        for match in self.matches(name, sentence):
+            if self._negated(sentence.folded, match):
+                continue
+            if conditional or not self.conditionals.search(sentence.folded, 0, match.start()):
+                return match
+        return None
+
+    def asserted(self, name: str, sentence: Sentence) -> re.Match[str] | None:
+        """Return the first match of something that is said to be so: no question, no negation in or around it."""
+        match = None if sentence.is_question else self.hit(name, sentence)
+        if match is None or self.negators.search(match[0]):
+            return None
+        after = re.split(r"[,;:.!?]", sentence.folded[match.end() :], maxsplit=1)[0]
+        if self.negates_after and self.negators.search(" ".join(after.split()[:_REACH_WORDS])):
+            return None
+        return match
+
+    def action(self, folded: str) -> str:
+        """Return what kind of action a text speaks of, or an empty text."""
+        return next((n for n in _TABLES["actions"] if self.patterns[f"actions.{n}"].search(folded)), "")
+
+    def _negated(self, folded: str, match: re.Match[str]) -> bool:
+        clause = re.split(r"[,;:.!?]", folded[: match.start()])[-1]
+        return bool(self.negators.search(" ".join(clause.split()[-_REACH_WORDS:])))
+
+
+@cache
+def languages() -> Mapping[str, Words]:
+    """Return every language by its code."""
+    folder = files("adapters.llms.baseline") / "words"
+    return {code: parse((folder / f"{code}.toml").read_text(encoding="utf-8"), code) for code in LANGUAGES}
+
+
+def parse(text: str, code: str) -> Words:
+    """Read a word file; `ValueError` names what is wrong with it."""
+    raw = tomllib.loads(text)
+    for table, names in {**_TABLES, **dict.fromkeys(_PLAIN, ())}.items():
+        if table not in raw:
+            raise ValueError(f"{code}: table {table} is missing")
+        if names and set(raw[table]) != set(names):
+            raise ValueError(f"{code}: {table} should hold {sorted(names)}, not {sorted(raw[table])}")
+    unknown = set(raw) - set(_TABLES) - set(_PLAIN)
+    if unknown:
+        raise ValueError(f"{code}: unknown tables {sorted(unknown)}")
+    parts = {
+        "action": f"(?:{'|'.join(p for name in _TABLES['actions'] for p in raw['actions'][name])})",
+        "weekday": f"(?:{'|'.join(raw['dates']['weekdays'])})",
+    }
+    return Words(
+        code=code,
+        stopwords=frozenset(raw["stopwords"]),
+        patterns={f"{t}.{n}": _joined(raw[t][n], parts, f"{code}: {t}.{n}") for t, ns in _TABLES.items() for n in ns},
+        negators=_joined(raw["negators"], parts, f"{code}: negators"),
+        conditionals=_joined(raw["conditionals"], parts, f"{code}: conditionals"),
+        negates_after=bool(raw["negates_after"]),
+        grammar=_grammar(raw, code),
+    )
+
+
+def _joined(patterns: list[str], parts: Mapping[str, str], where: str) -> re.Pattern[str]:
+    filled = []
+    for pattern in patterns:
+        plain = re.sub(r"\\.", "", pattern)
+        if fold(plain) != plain:
+            raise ValueError(f"{where}: {pattern!r} can never match, because text is folded before")
+        for name, part in parts.items():
+            pattern = pattern.replace("{" + name + "}", part)
+        # A pictogram needs no word boundary: people glue it to the word before.
+        filled.append(pattern if ord(pattern[0]) > 0x2000 else rf"(?<!\w)(?:{pattern})(?!\w)")
+    try:
+        return re.compile("|".join(filled))
+    except re.error as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _grammar(raw: Mapping[str, Any], code: str) -> Grammar:
+    try:
+        return Grammar(raw["dates"], raw["numbers"])
+    except (KeyError, re.error) as error:
+        raise ValueError(f"{code}: dates: {error}") from error
