@@ -106,16 +106,14 @@ def parse_mail(raw: bytes) -> Mail:
     problems = list(headers.problems)
     problems += [f"{len(headers.fields[name])} {name} fields: the first one used" for name in _repeated(headers)]
     people = {name: _addresses(headers, name, problems) for name in ("from", "reply-to", "to", "cc")}
-    recipients = len(people["to"]) + len(people["cc"])
-    if recipients > RECIPIENTS_MAX:
+    if (recipients := len(people["to"]) + len(people["cc"])) > RECIPIENTS_MAX:
         raise PermanentError(f"{recipients} recipients; at most {RECIPIENTS_MAX}")
     body = _Body()
     body.read(read_parts(headers, data[body_at:]))
     text, marks = body.layout()
     reading = find_said(text, marks)
     date = read_date(headers.first("date"))
-    problems += body.problems
-    problems += [problem for problem in (reading.problem, None if date else "no readable date") if problem]
+    notes = [*body.problems, reading.problem or "", "" if date else "no readable date"]
     message_id, in_reply_to, references, root = _thread(headers, raw)
     return Mail(
         message_id=message_id,
@@ -134,7 +132,7 @@ def parse_mail(raw: bytes) -> Mail:
         automated=_automated(headers, people["from"]),
         attachments=tuple(body.attachments),
         calendar_parts=tuple(body.calendar_parts),
-        problems=tuple(dict.fromkeys(problems)),
+        problems=tuple(dict.fromkeys(note for note in problems + notes if note)),
     )
 
 
