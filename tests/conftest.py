@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.support.databases"]
+
 # Tests assert no times, so neither do generated examples: a slow machine is not a wrong one.
 _PATIENT = [HealthCheck.too_slow]
 settings.register_profile(

@@ -1,0 +1,206 @@
+"""The Journal: our append-only book, opened; what everybody above this floor holds in their hands.
+
+It joins the parts (one writer, reading connections, the owner of leases) and adds no rules of its own. Everything that
+writes goes through the writer's queue, so that claims, facts and finishes have one order; everything that reads takes
+its own snapshot. The clock is the database's unless one is injected.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from sidecar.errors import ConfigError, UnknownOutcome
+from sidecar.journal import projections, schema, work
+from sidecar.journal import tables as t
+from sidecar.journal.database import Database, resolve_url
+from sidecar.journal.entry import Entry, Receipt
+from sidecar.journal.owners import Owner
+from sidecar.journal.page import Page, replace
+from sidecar.journal.reader import BookReader
+from sidecar.journal.shelves import ShelfReader
+from sidecar.journal.work import Claimant
+from sidecar.journal.writer import Writer
+from sidecar.model import Lease, Mint, WorkKey, WorkKind, WorkRow
+from sidecar.ports import Clock
+
+KEY_BYTES = 32
+_HMAC_KEY, _INSTALLED_AT = "hmac_key", "installed_at"
+PRIVATE_META = frozenset({_HMAC_KEY})
+
+
+class Journal(BookReader, ShelfReader):
+    """An open book: `append` and `commit` write, work rows are claimed, everything else reads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._owner = Owner(database)
+        self._writer = Writer(database, self._owner)
+        try:
+            key, installed_at = self._writer.call(self._begin)
+        except BaseException:
+            self._writer.close()
+            self._owner.release()
+            database.close()
+            raise
+        self.mint = Mint(key)
+        self.installed_at: datetime = installed_at
+
+    @staticmethod
+    def open(url: str, *, base: Path = Path(), clock: Clock | None = None, backed_up: bool = False) -> "Journal":
+        """Open the book at a URL, made or brought up to date; a relative SQLite path starts at `base`.
+
+        `backed_up` says that a backup exists, which a PostgreSQL book needs before its schema changes.
+        """
+        database = Database(resolve_url(url, base), clock)
+        try:
+            schema.migrate(database, backed_up=backed_up)
+            return Journal(database)
+        except sa.exc.DBAPIError as error:
+            database.close()
+            raise ConfigError(f"can't open the book: {type(error.orig).__name__}", setting="journal.url") from error
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Write what is queued, give up our leases' lock, and close every connection."""
+        if self._writer.failed is None:
+            try:
+                self._writer.call(lambda connection, _: self._owner.leave(connection))
+            finally:
+                self._writer.close()
+        self._owner.release()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def failed(self) -> Exception | None:
+        """Why the book can't be trusted any more; when set, the process has to end."""
+        return self._writer.failed
+
+    @property
+    def owner(self) -> str:
+        """The name under which this process holds leases."""
+        return self._owner.id
+
+    def now(self) -> datetime:
+        """Return the time as the book has it."""
+        with self._database.read() as connection:
+            return t.from_us(self._database.now_us(connection))
+
+    # Writing ----------------------------------------------------------------------------------------------------------
+
+    def append(self, entry: Entry) -> Future[Receipt]:
+        """Queue an entry; the future is done when it is durable, or says why it isn't. Full: `TemporaryError`."""
+        page = Page.of(entry)
+        self._writer.put(page)
+        return page.future
+
+    def commit(self, entry: Entry, timeout_s: float = 30.0) -> Receipt:
+        """Write an entry and wait until it is durable."""
+        future = self.append(entry)
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            raise UnknownOutcome("the journal didn't answer in time") from None
+
+    def pause(self, scope: str, reason: str) -> None:
+        """Put a brake on, until `resume`."""
+        self._write(lambda connection, now: replace(
+            connection, t.pause, [{"scope": t.as_key(scope), "reason": reason, "since": now}]
+        ))  # fmt: skip
+
+    def resume(self, scope: str) -> bool:
+        """Take a brake off; false when there was none."""
+        return bool(self._write(lambda c, _: c.execute(sa.delete(t.pause).where(t.pause.c.scope == scope)).rowcount))
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a setting of this installation."""
+        self.commit(Entry(meta={key: value}))
+
+    def rebuild(self, timeout_s: float = 3600.0) -> int:
+        """Throw the projections away and fold the book again; return how many facts were read."""
+        return int(self._writer.call(lambda connection, _: projections.rebuild(connection), timeout_s))
+
+    # Work -------------------------------------------------------------------------------------------------------------
+
+    def claim(self, keys: Sequence[WorkKey], lease_s: float, *, within_s: float = 0.0) -> list[Lease]:
+        """Lease those of the keys that are due and free; `within_s` as for `due`."""
+
+        def claiming(connection: Connection, now: int) -> list[Lease]:
+            by = Claimant(self.owner, lease_s, self._dead(connection), int(within_s * 1_000_000))
+            return work.claim(connection, keys, now, by)
+
+        leases: list[Lease] = self._write(claiming)
+        return leases
+
+    def renew(self, lease: Lease) -> None:
+        """Extend a lease by as long as it was claimed for; `LeaseLost` when somebody took the work over."""
+        self._write(lambda connection, now: work.renew(connection, lease, now))
+
+    def holds(self, lease: Lease) -> bool:
+        """Say whether a lease is still ours; asked before each write to the outside."""
+        with self._database.read() as connection:
+            return work.holds(connection, lease, self._database.now_us(connection))
+
+    def due(self, limit: int, kinds: Sequence[WorkKind] | None = None, within_s: float = 0.0) -> list[WorkKey]:
+        """Return keys that could be claimed now, those first that have been ready longest.
+
+        `within_s` takes rows whose quiet period ends that soon as well; a backoff is kept in any case.
+        """
+        with self._database.read() as connection:
+            now, dead = self._database.now_us(connection), self._dead(connection)
+            return work.due(connection, limit, kinds, now, dead, int(within_s * 1_000_000))
+
+    def work(self, *states: str, limit: int = 100) -> list[WorkRow]:
+        """Return rows of work in some states (due, waiting, running, parked, done), or in any."""
+        with self._database.read() as connection:
+            return work.rows(connection, states, limit, self._database.now_us(connection), self._dead(connection))
+
+    def work_counts(self) -> dict[tuple[WorkKind, str], int]:
+        """Count rows of work by kind and state."""
+        with self._database.read() as connection:
+            return work.tally(connection, self._database.now_us(connection), self._dead(connection))
+
+    def next_due(self) -> datetime | None:
+        """Return when the next free work is ready, in the past when some is due now; None when nothing waits."""
+        with self._database.read() as connection:
+            at = work.next_due(connection, self._database.now_us(connection), self._dead(connection))
+        return None if at is None else t.from_us(at)
+
+    def retry(self, key: WorkKey) -> bool:
+        """Make parked work due at once; false when it was not parked."""
+        return bool(self._write(lambda connection, now: work.unpark(connection, key, now)))
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _write(self, do: Callable[[Connection, int], Any]) -> Any:
+        return self._writer.call(do)
+
+    def _dead(self, connection: Connection) -> set[str]:
+        return self._owner.dead(connection, work.lease_owners(connection))
+
+    def _begin(self, connection: Connection, now: int) -> tuple[bytes, datetime]:
+        """Give a new book its key and its birthday, forget dead owners, heal what a changed clock left behind."""
+        held: dict[str, str] = {row.key: row.value for row in connection.execute(sa.select(t.meta))}
+        news = {
+            _HMAC_KEY: secrets.token_hex(KEY_BYTES),
+            _INSTALLED_AT: t.from_us(now).isoformat(),
+        }
+        replace(connection, t.meta, [{"key": key, "value": value} for key, value in news.items() if key not in held])
+        held = news | held
+        self._owner.sweep(connection)
+        work.heal_clock(connection, now)
+        return bytes.fromhex(held[_HMAC_KEY]), datetime.fromisoformat(held[_INSTALLED_AT])

@@ -1,0 +1,232 @@
+"""Reads what follows from the facts: who owns what, what is pending, where parties stand, what is open.
+
+These are the queries that runs start from, so each walks an index and none reads history. Parties that were merged away
+are followed to the one that lives. Every list has a limit.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from sidecar.journal import tables as t
+from sidecar.journal.codec import decode_standing, decode_value
+from sidecar.journal.database import Database
+from sidecar.journal.entry import Pause
+from sidecar.journal.reader import CHUNK, facts_of
+from sidecar.model import Activity, Alert, Identifier, Match, Standing
+
+Order = Literal["recent", "review", "urgency", "score"]
+_URGENCIES = ("low", "normal", "high")
+_NANO = 1_000_000_000
+
+
+class ShelfReader:
+    """The reading half of the journal that knows projections."""
+
+    _database: Database
+
+    # Whose is it ------------------------------------------------------------------------------------------------------
+
+    def known(self, identifiers: Iterable[Identifier]) -> dict[Identifier, str]:
+        """Return the party of each identifier that has one."""
+        wanted = sorted({(i.kind, i.value) for i in identifiers})
+        found: dict[Identifier, str] = {}
+        with self._database.read() as connection:
+            for i in range(0, len(wanted), CHUNK):
+                named = sa.tuple_(t.identifier.c.kind, t.identifier.c.value).in_(wanted[i : i + CHUNK])
+                for row in connection.execute(sa.select(t.identifier).where(named)):
+                    found[Identifier(row.kind, row.value)] = row.party
+        return found
+
+    def thread_parties(self, channel: str, account: str, thread: str) -> set[str]:
+        """Return the parties to which activities of a thread belong."""
+        index, match = t.activity_index, t.match_index
+        here = index.c.channel == channel, index.c.account == account, index.c.thread == thread
+        parties = sa.select(match.c.party).join(index, index.c.activity_id == match.c.activity_id).where(*here)
+        with self._database.read() as connection:
+            return set(connection.execute(parties.where(match.c.party.is_not(None)).distinct()).scalars())
+
+    def party_of(self, activity_id: str) -> str | None:
+        """Return the party that an activity belongs to (of several, the one matched first)."""
+        match = t.match_index
+        mine = sa.select(match.c.party).join(t.fact, t.fact.c.id == match.c.match_id)
+        mine = mine.where(match.c.activity_id == activity_id, match.c.party.is_not(None)).order_by(t.fact.c.seq)
+        with self._database.read() as connection:
+            found: str | None = connection.execute(mine.limit(1)).scalar()
+        return found
+
+    def linked_party(self, ledger: str, kind: str, ref: str) -> str | None:
+        """Return the party that a CRM record belongs to."""
+        link = t.record_link
+        named = link.c.ledger == ledger, link.c.kind == kind, link.c.ref == ref
+        with self._database.read() as connection:
+            found: str | None = connection.execute(sa.select(link.c.party).where(*named)).scalar()
+        return found
+
+    def live_party(self, party: str) -> str:
+        """Return the party that a party was merged into, or itself."""
+        with self._database.read() as connection:
+            return _live(connection, party)
+
+    def waiting(self, identifiers: Iterable[Identifier], limit: int) -> list[str]:
+        """Return activities without a party that bear one of the identifiers, and may find it now."""
+        wanted = sorted({(i.kind, i.value) for i in identifiers})[:CHUNK]
+        named = sa.tuple_(t.waiting.c.kind, t.waiting.c.value).in_(wanted)
+        held = sa.select(t.waiting.c.activity_id).where(named).distinct().order_by(t.waiting.c.activity_id).limit(limit)
+        with self._database.read() as connection:
+            return list(connection.execute(held).scalars())
+
+    def questions(self, limit: int) -> list[Match]:
+        """Return the matches that ask a person whose an activity is, oldest activity first."""
+        asked = sa.select(t.match_index.c.match_id).where(sa.text(t.QUESTION))
+        asked = asked.order_by(t.match_index.c.at, t.match_index.c.activity_id).limit(limit)
+        with self._database.read() as connection:
+            ids = list(connection.execute(asked).scalars())
+            facts = facts_of(connection, ids)
+        return [match for i in ids if isinstance(match := facts.get(i), Match)]
+
+    # What happened ----------------------------------------------------------------------------------------------------
+
+    def pending(self, party: str, limit: int) -> list[tuple[Match, Activity]]:
+        """Return the matched activities that no inference has read, oldest first."""
+        match = t.match_index
+        with self._database.read() as connection:
+            mine = sa.select(match.c.match_id, match.c.activity_id).where(match.c.party == _live(connection, party))
+            mine = mine.where(sa.text(t.PENDING)).order_by(match.c.at, match.c.activity_id).limit(limit)
+            return _pairs(connection, mine)
+
+    def timeline(self, party: str, limit: int, before: datetime | None = None) -> list[tuple[Match, Activity]]:
+        """Return a party's activities, newest first, those before a time."""
+        match = t.match_index
+        with self._database.read() as connection:
+            mine = sa.select(match.c.match_id, match.c.activity_id).where(match.c.party == _live(connection, party))
+            if before is not None:
+                mine = mine.where(match.c.at < t.to_us(before))
+            return _pairs(connection, mine.order_by(match.c.at.desc(), match.c.activity_id.desc()).limit(limit))
+
+    def versions(self, channel: str, account: str, external_id: str, limit: int = 200) -> list[Activity]:
+        """Return an activity and those that relate to it (edits, a deletion), oldest first."""
+        index = t.activity_index
+        same = sa.or_(index.c.external_id == external_id, index.c.relates_to == external_id)
+        mine = sa.select(index.c.activity_id).where(index.c.channel == channel, index.c.account == account, same)
+        with self._database.read() as connection:
+            ids = list(connection.execute(mine.order_by(index.c.at, index.c.activity_id).limit(limit)).scalars())
+            facts = facts_of(connection, ids)
+        return [activity for i in ids if isinstance(activity := facts.get(i), Activity)]
+
+    # Where parties stand ----------------------------------------------------------------------------------------------
+
+    def standing(self, party: str) -> Standing | None:
+        """Return where a party stands; of one that was merged away, where the party stands that lives."""
+        with self._database.read() as connection:
+            of = t.standing.c.party == _live(connection, party)
+            doc = connection.execute(sa.select(t.standing.c.doc).where(of)).scalar()
+        return None if doc is None else decode_standing(doc)
+
+    def inbox(self, limit: int, order: Order = "recent") -> list[Standing]:
+        """Return standings: the latest, those with open suggestions, the most urgent, or those that score highest."""
+        table = t.standing
+        found = sa.select(table.c.doc)
+        if order == "review":
+            found = found.where(sa.text(t.REVIEW))
+        elif order == "urgency":
+            rank = {name: number for number, name in enumerate(_URGENCIES, 1)}
+            found = found.order_by(sa.case(rank, value=table.c.urgency, else_=0).desc())
+        elif order == "score":
+            found = found.order_by(table.c.score.desc().nulls_last())
+        found = found.order_by(table.c.last_activity_at.desc().nulls_last(), table.c.party).limit(limit)
+        with self._database.read() as connection:
+            return [decode_standing(doc) for doc in connection.execute(found).scalars()]
+
+    def parties(self, query: str = "", limit: int = 50) -> list[Standing]:
+        """Return standings whose name or one of whose identifiers contains a text, the latest first."""
+        table, text = t.standing, query.casefold().strip()
+        found = sa.select(table.c.doc).order_by(table.c.last_activity_at.desc().nulls_last(), table.c.party)
+        if text:
+            owns = sa.select(t.identifier.c.party).where(t.identifier.c.value.contains(text, autoescape=True))
+            named = table.c.name_folded.contains(text, autoescape=True)
+            found = found.where(sa.or_(named, table.c.party == query.strip(), table.c.party.in_(owns)))
+        with self._database.read() as connection:
+            return [decode_standing(doc) for doc in connection.execute(found.limit(limit)).scalars()]
+
+    def watch_due(self, now: datetime, limit: int) -> list[str]:
+        """Return the parties that must be looked at again by now."""
+        due = sa.select(t.standing.c.party).where(t.standing.c.watch_at <= t.to_us(now))
+        with self._database.read() as connection:
+            return list(connection.execute(due.order_by(t.standing.c.watch_at).limit(limit)).scalars())
+
+    def open_alerts(self, limit: int = 1000) -> list[Alert]:
+        """Return the alerts that no later fact has closed, the highest rank first."""
+        table = t.alert_open
+        opened = sa.select(table.c.id).order_by(table.c.rank.desc(), table.c.at, table.c.id).limit(limit)
+        with self._database.read() as connection:
+            ids = list(connection.execute(opened).scalars())
+            facts = facts_of(connection, ids)
+        return [alert for i in ids if isinstance(alert := facts.get(i), Alert)]
+
+    # How it runs ------------------------------------------------------------------------------------------------------
+
+    def spent_usd(self, day: date, timezone: str = "UTC") -> float:
+        """Return what inferences cost on a day as a time zone has it."""
+        zone = ZoneInfo(timezone)
+        since, until = (datetime(d.year, d.month, d.day, tzinfo=zone) for d in (day, day + timedelta(days=1)))
+        within = t.spend.c.quarter >= t.to_us(since), t.spend.c.quarter < t.to_us(until)
+        with self._database.read() as connection:
+            nano = connection.execute(sa.select(sa.func.sum(t.spend.c.nano_usd)).where(*within)).scalar()
+        return float(nano or 0) / _NANO
+
+    def cursor(self, channel: str, name: str) -> Mapping[str, Any] | None:
+        """Return where a channel has been read up to under a name."""
+        named = t.cursor.c.channel == channel, t.cursor.c.name == name
+        with self._database.read() as connection:
+            value = connection.execute(sa.select(t.cursor.c.value).where(*named)).scalar()
+        return None if value is None else decode_value(value)
+
+    def last_seen(self) -> dict[str, datetime]:
+        """Return when each channel last handed us something."""
+        seen = sa.select(t.channel_seen.c.channel, sa.func.max(t.channel_seen.c.last_at).label("at"))
+        with self._database.read() as connection:
+            rows = connection.execute(seen.group_by(t.channel_seen.c.channel)).all()
+        return {row.channel: t.from_us(row.at) for row in rows}
+
+    def paused(self) -> dict[str, Pause]:
+        """Return the brakes that are on, by scope."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(t.pause)).all()
+        return {row.scope: Pause(row.scope, row.reason, t.from_us(row.since)) for row in rows}
+
+    def meta(self, key: str) -> str | None:
+        """Return a setting of this installation."""
+        with self._database.read() as connection:
+            found: str | None = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar()
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """Return how much the book holds and what is open: facts, parties, pending, questions, alerts, watched."""
+        tallies: dict[str, Any] = {
+            "facts": sa.select(sa.func.coalesce(sa.func.max(t.fact.c.seq), 0)),
+            "parties": sa.select(sa.func.count()).select_from(t.standing),
+            "pending": sa.select(sa.func.count()).select_from(t.match_index).where(sa.text(t.PENDING)),
+            "questions": sa.select(sa.func.count()).select_from(t.match_index).where(sa.text(t.QUESTION)),
+            "alerts": sa.select(sa.func.count()).select_from(t.alert_open),
+        }
+        with self._database.read() as connection:
+            return {name: int(connection.execute(tally).scalar_one()) for name, tally in tallies.items()}
+
+
+def _live(connection: Connection, party: str) -> str:
+    into: str | None = connection.execute(sa.select(t.party.c.merged_into).where(t.party.c.id == party)).scalar()
+    return into or party
+
+
+def _pairs(connection: Connection, ids: Any) -> list[tuple[Match, Activity]]:
+    rows = connection.execute(ids).all()
+    facts = facts_of(connection, {i for row in rows for i in (row.match_id, row.activity_id)})
+    pairs = ((facts.get(row.match_id), facts.get(row.activity_id)) for row in rows)
+    return [
+        (match, activity) for match, activity in pairs if isinstance(match, Match) and isinstance(activity, Activity)
+    ]

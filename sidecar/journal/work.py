@@ -1,0 +1,263 @@
+"""The rows of work that is due, and the rules by which they are touched, claimed and finished.
+
+Level-triggered: a row counts touches and what is done and carries no message, so an engine that loses, repeats or
+reorders a wake-up loses nothing. A claim takes every touch so far; touches that come while it runs make the row due
+again once it is finished. `due_at` ends the quiet period, `not_before` a backoff; `ready_at` is the later of the two
+and what the index is on. Every change of a row happens in a writer's transaction, in the order in which it was asked
+for; these functions run in it and are given the time.
+
+The lease belongs to a process incarnation that holds a lock (`owners`): a dead owner's leases are free at once, and
+expiry is only the net for an owner that hangs. The fence proves to a finish that nobody took over in between.
+"""
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from sidecar.errors import LeaseLost
+from sidecar.journal.entry import Finish, Touch
+from sidecar.journal.tables import DIRTY, as_key, from_us, work
+from sidecar.model import Lease, WorkKey, WorkKind, WorkRow
+
+STATES = ("due", "waiting", "running", "parked", "done")
+_US = 1_000_000
+_FAR = 2**62
+
+
+def upsert(connection: Connection, table: sa.Table) -> Any:
+    """Return an insert that can say what happens on conflict; both databases spell it alike."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def touch(connection: Connection, touches: Iterable[Touch], now: int) -> None:
+    """Mark work as due; see `Touch`. A row that is due already stays due: news never push it back."""
+    rows = []
+    for t in touches:
+        quiet = int(t.quiet_s * _US)
+        wait = _FAR if t.max_wait_s is None else int(t.max_wait_s * _US)
+        rows.append(
+            {"kind": t.work.kind, "key": as_key(t.work.key), "due": now + min(quiet, wait), "wait": wait, "now": now}
+        )
+    if rows:
+        connection.execute(_touching(connection), rows)
+
+
+def _touching(connection: Connection) -> Any:
+    now, due, wait = (sa.bindparam(name, type_=sa.BigInteger) for name in ("now", "due", "wait"))
+    insert = upsert(connection, work).values(
+        kind=sa.bindparam("kind"), key=sa.bindparam("key"), touched=1, done=0, first_at=now, due_at=due, ready_at=due,
+        fence=0, attempts=0,
+    )  # fmt: skip
+    fresh = sa.or_(work.c.touched == work.c.done, work.c.first_at.is_(None), work.c.due_at.is_(None))
+    latest = sa.case((wait >= _FAR, _FAR), else_=work.c.first_at + wait)
+    later = sa.case((latest < due, latest), else_=due)
+    due_at = sa.case((fresh, due), (work.c.due_at <= now, work.c.due_at), (due <= now, due), else_=later)
+    return insert.on_conflict_do_update(
+        index_elements=["kind", "key"],
+        set_={
+            "touched": work.c.touched + 1,
+            "first_at": sa.case((fresh, now), else_=work.c.first_at),
+            "due_at": due_at,
+            "ready_at": sa.case((work.c.not_before > due_at, work.c.not_before), else_=due_at),
+            "attempts": sa.case((work.c.parked_reason.is_not(None), 0), else_=work.c.attempts),
+            "parked_reason": None,
+        },
+    )
+
+
+def park(connection: Connection, parks: Iterable[tuple[WorkKey, str]], now: int) -> None:
+    """Make rows that wait for a person from the start, or park what is there."""
+    insert = upsert(connection, work).values(
+        kind=sa.bindparam("kind"), key=sa.bindparam("key"), parked_reason=sa.bindparam("reason"),
+        touched=1, done=0, first_at=now, due_at=now, ready_at=now, fence=0, attempts=0,
+    )  # fmt: skip
+    touched = sa.case((work.c.touched == work.c.done, work.c.touched + 1), else_=work.c.touched)
+    insert = insert.on_conflict_do_update(
+        index_elements=["kind", "key"], set_={"touched": touched, "parked_reason": insert.excluded.parked_reason}
+    )
+    rows = [{"kind": key.kind, "key": as_key(key.key), "reason": reason} for key, reason in parks]
+    if rows:
+        connection.execute(insert, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, for how long, whose leases are free because they are dead, and how far ahead of its due time."""
+
+    owner: str
+    lease_s: float
+    dead: Set[str] = frozenset()
+    within_us: int = 0
+
+
+def claim(connection: Connection, keys: Sequence[WorkKey], now: int, by: Claimant) -> list[Lease]:
+    """Lease those of the keys that are due and free; attempts count from here, before anything is tried."""
+    leases = []
+    for key in sorted(set(keys), key=lambda k: (k.kind, k.key)):
+        claiming = (
+            sa.update(work)
+            .where(work.c.kind == key.kind, work.c.key == key.key, sa.text(DIRTY))
+            .where(_ready(now, by.within_us), _free(now, by.dead))
+            .values(
+                lease_owner=by.owner,
+                lease_until=now + int(by.lease_s * _US),
+                lease_s=by.lease_s,
+                fence=work.c.fence + 1,
+                attempts=work.c.attempts + 1,
+                first_at=None,
+            )
+            .returning(work.c.touched, work.c.fence, work.c.attempts)
+        )
+        if row := connection.execute(claiming).first():
+            leases.append(Lease(key, row.touched, row.fence, row.attempts, by.owner))
+    return leases
+
+
+def renew(connection: Connection, lease: Lease, now: int) -> None:
+    """Extend a lease by as long as it was claimed for; `LeaseLost` when somebody took the work over."""
+    ours = connection.execute(sa.select(work.c.lease_s).where(*_ours(lease))).first()
+    if ours is None:
+        raise LeaseLost(f"{lease.work.kind} {lease.work.key} was taken over")
+    connection.execute(sa.update(work).where(*_ours(lease)).values(lease_until=now + int(ours.lease_s * _US)))
+
+
+def holds(connection: Connection, lease: Lease, now: int) -> bool:
+    """Say whether a lease is still ours and has not run out."""
+    held = sa.select(work.c.fence).where(*_ours(lease), work.c.lease_until > now)
+    return connection.execute(held).first() is not None
+
+
+def finish(connection: Connection, ending: Finish, now: int) -> None:
+    """End a lease by compare-and-set on its fence; `LeaseLost` when it is not ours any more."""
+    lease = ending.lease
+    row = connection.execute(sa.select(work).where(*_ours(lease))).first()
+    if row is None:
+        raise LeaseLost(f"{lease.work.kind} {lease.work.key} was taken over")
+    values = _ended(row, ending, now)
+    not_before = None if ending.not_before_s is None else now + int(ending.not_before_s * _US)
+    if values.get("parked_reason"):
+        not_before = None
+    due_at = values.get("due_at", row.due_at)
+    ready_at = max(due_at if due_at is not None else now, not_before or 0)
+    values |= {
+        "lease_owner": None,
+        "lease_until": None,
+        "lease_s": None,
+        "not_before": not_before,
+        "ready_at": ready_at,
+    }
+    connection.execute(sa.update(work).where(*_ours(lease)).values(**values))
+
+
+def _ended(row: Any, ending: Finish, now: int) -> dict[str, Any]:
+    claimed, touched_since = ending.lease.touched, row.touched > ending.lease.touched
+    if ending.outcome == "done":
+        return {"done": claimed, "attempts": 0} | ({} if touched_since else {"first_at": None, "due_at": None})
+    if ending.outcome == "again":
+        due_at = now + int(ending.again_s * _US)
+        if touched_since:
+            return {"done": claimed, "attempts": 0, "due_at": min(row.due_at, due_at)}
+        return {"done": claimed, "attempts": 0, "touched": row.touched + 1, "first_at": now, "due_at": due_at}
+    if ending.outcome == "park" and not touched_since:
+        return {"parked_reason": ending.reason or "no reason was given"}
+    # A touch during the run would have un-parked the row, had it come a moment later.
+    return {"attempts": 0} if ending.outcome == "park" else {}
+
+
+def unpark(connection: Connection, key: WorkKey, now: int) -> bool:
+    """Make parked work due at once, with its attempts forgotten; false when it was not parked."""
+    due = sa.update(work).where(work.c.kind == key.kind, work.c.key == key.key, work.c.parked_reason.is_not(None))
+    due = due.values(parked_reason=None, attempts=0, not_before=None, first_at=now, due_at=now, ready_at=now)
+    return connection.execute(due).rowcount > 0
+
+
+def due(
+    connection: Connection, limit: int, kinds: Sequence[WorkKind] | None, now: int, dead: Set[str], within_us: int
+) -> list[WorkKey]:
+    """Return keys that could be claimed now, those first that have been ready longest."""
+    found = sa.select(work.c.kind, work.c.key).where(sa.text(DIRTY), _ready(now, within_us), _free(now, dead))
+    if kinds is not None:
+        found = found.where(work.c.kind.in_(kinds))
+    return [_key(row) for row in connection.execute(found.order_by(work.c.ready_at).limit(limit))]
+
+
+def next_due(connection: Connection, now: int, dead: Set[str]) -> int | None:
+    """Return when the next free row is ready; in the past when one is due now."""
+    found = sa.select(sa.func.min(work.c.ready_at)).where(sa.text(DIRTY), _free(now, dead))
+    at: int | None = connection.execute(found).scalar()
+    return at
+
+
+def rows(connection: Connection, states: Sequence[str], limit: int, now: int, dead: Set[str]) -> list[WorkRow]:
+    """Return rows in one of the states, as `sidecar work` shows them."""
+    state = _state(now, dead)
+    found = sa.select(work, state.label("state"))
+    if states:
+        found = found.where(state.in_(states))
+    return [
+        _row(row) for row in connection.execute(found.order_by(work.c.ready_at, work.c.kind, work.c.key).limit(limit))
+    ]
+
+
+def tally(connection: Connection, now: int, dead: Set[str]) -> dict[tuple[WorkKind, str], int]:
+    """Count rows by kind and state."""
+    state = _state(now, dead).label("state")
+    found = sa.select(work.c.kind, state, sa.func.count().label("n")).group_by(work.c.kind, state)
+    return {(WorkKind(row.kind), row.state): row.n for row in connection.execute(found)}
+
+
+def lease_owners(connection: Connection) -> set[str]:
+    """Return who holds leases."""
+    return set(
+        connection.execute(sa.select(work.c.lease_owner).where(work.c.lease_owner.is_not(None)).distinct()).scalars()
+    )
+
+
+def heal_clock(connection: Connection, now: int) -> None:
+    """Make due what was touched "in the future": the clock was set back while nobody ran, and must not stall work."""
+    ahead = sa.and_(sa.text(DIRTY), work.c.first_at > now)
+    connection.execute(sa.update(work).where(ahead).values(first_at=now, due_at=now, not_before=None, ready_at=now))
+
+
+def _ours(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
+    kind, key = lease.work.kind, lease.work.key
+    return work.c.kind == kind, work.c.key == key, work.c.fence == lease.fence, work.c.lease_owner == lease.owner
+
+
+def _ready(now: int, within_us: int) -> sa.ColumnElement[bool]:
+    if not within_us:
+        return work.c.ready_at <= now
+    backed_off = sa.func.coalesce(work.c.not_before, 0) > now
+    return sa.and_(sa.func.coalesce(work.c.due_at, 0) <= now + within_us, sa.not_(backed_off))
+
+
+def _free(now: int, dead: Set[str]) -> sa.ColumnElement[bool]:
+    free = sa.or_(work.c.lease_owner.is_(None), work.c.lease_until <= now)
+    return sa.or_(free, work.c.lease_owner.in_(sorted(dead))) if dead else free
+
+
+def _state(now: int, dead: Set[str]) -> sa.ColumnElement[str]:
+    return sa.case(
+        (sa.not_(_free(now, dead)), "running"),
+        (work.c.parked_reason.is_not(None), "parked"),
+        (work.c.touched == work.c.done, "done"),
+        (work.c.ready_at <= now, "due"),
+        else_="waiting",
+    )
+
+
+def _key(row: Any) -> WorkKey:
+    return WorkKey(WorkKind(row.kind), row.key)
+
+
+def _row(row: Any) -> WorkRow:
+    return WorkRow(
+        _key(row), row.state, row.touched, row.done, row.attempts,
+        None if row.due_at is None else from_us(row.due_at),
+        None if row.not_before is None else from_us(row.not_before),
+        row.parked_reason,
+    )  # fmt: skip
