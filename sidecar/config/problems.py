@@ -84,7 +84,7 @@ def _below(at: Any, part: str | int) -> Any:
                 if part == (field.alias or name):
                     return field.annotation
             extra = kind.__annotations__.get("__pydantic_extra__")
-            if extra is not None:
+            if get_args(extra):
                 return get_args(extra)[-1]
         origin = get_origin(kind)
         if isinstance(part, int) and origin in (list, tuple):
