@@ -6,7 +6,6 @@ the words themselves.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sidecar.capture import capture
 from sidecar.errors import SidecarError
@@ -37,18 +36,17 @@ def verify(journal: Journal, channels: Mapping[str, Channel]) -> Iterator[Fault]
 
 
 def _delivery(journal: Journal, delivery: Delivery, channels: Mapping[str, Channel]) -> Iterator[Fault]:
-    raw = journal.raw(delivery.id)
-    if raw is None:
-        return
-    if sha256(raw).hexdigest() != delivery.sha256:
-        yield Fault(delivery.id, "its raw bytes don't have its hash")
+    try:
+        whole = journal.get(delivery.id)
+    except SidecarError as error:
+        yield Fault(delivery.id, str(error))
         return
     held = {a.id: a for a in journal.effects(delivery.id, "activity") if isinstance(a, Activity)}
     channel = channels.get(delivery.channel)
-    if not held or channel is None:
+    if not held or channel is None or not isinstance(whole, Delivery):
         return
     try:
-        again = {a.id: a for a in capture(journal.delivery(delivery.id), channel, journal.mint)}
+        again = {a.id: a for a in capture(whole, channel, journal.mint)}
     except SidecarError as error:
         yield Fault(delivery.id, f"it was read once and can't be read any more ({type(error).__name__})")
         return

@@ -28,6 +28,9 @@ PAUSE_RETRY_S = 300.0
 ALONE_AFTER = 3
 PARK_AFTER = 5
 SCAN = 200
+BY_ERROR = "by itself: "
+"""How the reason of a pause begins that the worker put on; the next start takes such a pause off again."""
+EVER_S = 10 * 366 * 86_400.0
 MAX_ROUNDS = 100_000
 
 log = structlog.get_logger()
@@ -66,7 +69,7 @@ class Worker:
         Without `wait`, work that is only waiting for its conversation to be quiet counts as due.
         """
         deadline = time.monotonic() + timeout_s
-        within = 0.0 if wait else float(10 * 366 * 86_400)
+        within = 0.0 if wait else EVER_S
         count = 0
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="work") as pool:
             for _ in range(MAX_ROUNDS):
@@ -90,7 +93,7 @@ class Worker:
     def handle(self, key: WorkKey, *, wait: bool = True) -> None:
         """Claim one key and do it; never raises, so that no thread dies of an input."""
         try:
-            for lease in self._journal.claim([key], LEASE_S, early=not wait):
+            for lease in self._journal.claim([key], LEASE_S, within_s=0.0 if wait else EVER_S):
                 self._run(lease)
         except Exception:
             log.exception("claim_failed", kind=key.kind.value, key=key.key)
@@ -121,7 +124,7 @@ class Worker:
         elif isinstance(error, ConfigError):
             scope = self._scope(lease)
             log.error("adapter_paused", scope=scope, reason=str(error), **work)
-            self._journal.pause(scope, str(error))
+            self._journal.pause(scope, BY_ERROR + str(error))
             self._finish(Finish(lease, "retry", not_before_s=PAUSE_RETRY_S, reason=str(error)))
         elif isinstance(error, PermanentError | SidecarError):
             log.warning("work_parked", reason=str(error), **work)

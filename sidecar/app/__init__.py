@@ -17,13 +17,13 @@ from sidecar.app.readiness import unmapped, wanted_properties
 from sidecar.app.schedule import Schedule
 from sidecar.config import Settings, load, validate_options
 from sidecar.errors import ConfigError, TemporaryError
-from sidecar.journal import Journal
+from sidecar.journal import Entry, Journal
 from sidecar.model import Policy, Prompt
 from sidecar.pipeline import LEDGER, Parts, Pipeline
 from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger
 from sidecar.prompts import folder, live
 from sidecar.prompts import load as load_prompts
-from sidecar.worker import Worker
+from sidecar.worker import BY_ERROR, Worker
 
 ADOPTED = "prompt:"
 ACCOUNT = "ledger_account"
@@ -116,7 +116,7 @@ class App:
         """The prompts in force; one that was never adopted is, from now on."""
         in_force, _ = self.prompt_states()
         for name, prompt in in_force.items():
-            if self.journal.meta_get(ADOPTED + name) is None:
+            if self.journal.meta(ADOPTED + name) is None:
                 self.adopt(prompt)
         return in_force
 
@@ -124,15 +124,16 @@ class App:
         """Return the prompts in force and the edited files that are only candidates."""
         on_disk = load_prompts(folder(self.settings.base), self.settings.fields)
         adopted = {}
-        for name, sha in self.journal.meta_all(ADOPTED).items():
-            text = self.journal.text(sha)
-            if text is not None:
-                adopted[name.removeprefix(ADOPTED)] = (sha, text)
+        for name in on_disk:
+            sha = self.journal.meta(ADOPTED + name)
+            text = self.journal.text(sha) if sha else None
+            if sha and text is not None:
+                adopted[name] = (sha, text)
         return live(on_disk, adopted)
 
     def adopt(self, prompt: Prompt) -> None:
         """Put a prompt in force from now on, in this and every other process of this journal."""
-        self.journal.adopt(ADOPTED + prompt.name, prompt.sha256, prompt.source)
+        self.journal.commit(Entry(meta={ADOPTED + prompt.name: prompt.sha256}, texts={prompt.sha256: prompt.source}))
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -164,22 +165,22 @@ class App:
 
     def ready(self) -> None:
         """Bind the journal to the CRM account and see that every stage has a place; `ConfigError` refuses to start."""
-        account, held = self.ledger.account(), self.journal.meta_get(ACCOUNT)
+        account, held = self.ledger.account(), self.journal.meta(ACCOUNT)
         if held is not None and held != account:
             raise ConfigError(
                 f"this journal belongs to the CRM account {held!r}, not {account!r}; use another journal.url for it",
                 setting="crm",
             )
         if held is None:
-            self.journal.meta_set(ACCOUNT, account)
+            self.journal.set_meta(ACCOUNT, account)
         if not self.ledger.capabilities.vendor:
             self.ledger.provision(wanted_properties(self.policy, self.ledger.capabilities.kinds), dry_run=False)
         problems = unmapped(self.policy, self.ledger.pipelines())
         if problems:
             raise ConfigError("\n".join(problems))
-        for scope in self.journal.paused():
-            if scope.by == "error":
-                self.journal.resume(scope.scope)
+        for scope, pause in self.journal.paused().items():
+            if pause.reason.startswith(BY_ERROR):
+                self.journal.resume(scope)
 
     def run_until_idle(self, *, timeout_s: float) -> int:
         """Poll each channel and the CRM once, do all due work, and return how many pieces were done."""
@@ -233,7 +234,7 @@ class App:
                 own = getattr(getattr(channel, "options", None), "every_s", None)
                 rhythms[name] = (section.every_s or own or 60.0, section.cron, section.jitter_s)
         if self.ledger.capabilities.change_feed:
-            rhythms[LEDGER] = (self.settings.crm.options.get("every_s", 30.0), None, 0.0)
+            rhythms[LEDGER] = (self.settings.crm.every_s, None, 0.0)
         return rhythms
 
     def _adapter(self, table: Mapping[str, str], kind: str, section: str, name: str, given: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from datetime import date
 from sidecar.decide.computed import compute
 from sidecar.decide.stages import Ruling, move
 from sidecar.model import (
+    BASELINE,
     Certainty,
     Claim,
     Decision,
@@ -175,7 +176,8 @@ def _day(text: str) -> str | None:
 def _yields(claim: Claim, held: FieldStanding | None, *, baseline: bool) -> Ruling | None:
     if held is None:
         return None
-    if baseline and held.engine not in ("baseline", _OURS_TO_COMPUTE):
+    is_event = claim.role is Role.SYSTEM and claim.authenticated
+    if baseline and not is_event and held.engine not in (BASELINE, _OURS_TO_COMPUTE):
         return Ruling(Verdict.REJECT, "baseline_yields", "the baseline never overwrites a model's or a person's value")
     if held.engine in ("person", "past") and claim.at <= held.evidence_at:
         return Ruling(Verdict.REJECT, "older_than_person", "what stands in the CRM is newer than this evidence")

@@ -48,11 +48,14 @@ def _decisions(engagement: Engagement, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def score(engagement: Engagement, policy: Policy) -> float:
-    """Return 0 to 100: how far along, adjusted by intent, sentiment and urgency; 0 when lost."""
+    """Return 0 to 100: how far along, adjusted by intent, sentiment and urgency; an end is 100 or 0.
+
+    An end that needs our own side's word is a win: nobody else may declare one, while anybody may say no.
+    """
     stages = list(policy.stages)
     stage = engagement.stage or policy.first_stage
     if stage in stages and policy.stages[stage].terminal:
-        return 100.0 if stage == "closed_won" else 0.0
+        return 100.0 if policy.stages[stage].needs != "any" else 0.0
     open_stages = [s for s in stages if not policy.stages[s].terminal]
     along = 70.0 * (open_stages.index(stage) + 1) / len(open_stages) if stage in open_stages else 0.0
     value = along + _SENTIMENT.get(_said(engagement, "sentiment"), 0.0)
@@ -83,7 +86,7 @@ def _trajectory(now: Engagement, then: Engagement, policy: Policy) -> Computed:
 def _next_step(engagement: Engagement) -> tuple[Computed, ...]:
     open_steps = sorted((s for s in engagement.steps if s.status == "open"), key=_when)
     first = open_steps[0] if open_steps else None
-    causes = tuple(f.decision for n, f in sorted(engagement.fields.items()) if n == "stage")
+    causes = (first.decision,) if first else ()
     text = f"{first.who}: {first.what}" if first else None
     due = (first.due or "")[:10] or None if first else None
     formula = "the open step that is due first"

@@ -184,7 +184,8 @@ class _Grounding:
     def _summary(self, position: int, text: str) -> Claim:
         claim = self._claim(position, "summary", "set", text, Certainty.STRONGLY_IMPLIED, ())
         activities = ", ".join(sorted(a.id for a in self._by_alias.values()))
-        return replace(claim, formula=f"the model's summary of {activities}")
+        worth = min(_CERTAINTY[claim.certainty], self._cap)
+        return replace(claim, confidence=worth, formula=f"the model's summary of {activities}")
 
     def _claim(
         self,

@@ -20,6 +20,7 @@ from sidecar.model import (
     Own,
     Policy,
     Prompt,
+    PromptField,
     Role,
     StagePolicy,
     Standing,
@@ -73,15 +74,10 @@ def system(
 ) -> str:
     """Render the part that is the same for every party: the prompt, then the fields and stages that exist."""
     lines = [prompt.text.strip(), "", "# Fields", ""]
-    criteria = {f.name: f for f in prompt.fields}
+    told = {f.name: f for f in prompt.fields}
     for field in fields:
-        told = criteria.get(field.name)
-        values = f" One of: {', '.join(field.values)}." if field.values else ""
-        lines.append(
-            f"- `{field.name}` ({field.type}).{values} {field.criteria or (told.criteria if told else '')}".strip()
-        )
+        lines += _criteria(field, told.get(field.name))
     lines += [
-        "",
         "# Stages",
         "",
         f"Every relationship begins in `{first}`. Give one `stage` op per move, oldest first.",
@@ -90,6 +86,19 @@ def system(
         lines.append(f"- `{stage.name}` may be followed by: {', '.join(stage.to) or 'nothing, it is the end'}.")
     lines += ["", f"Never repeat this word in an answer: {canary_word}"]
     return "\n".join(lines)
+
+
+def _criteria(field: FieldPolicy, told: PromptField | None) -> list[str]:
+    """One field's heading, values and criteria; what the config says of them wins over the prompt file."""
+    lines = [f"## {field.name} ({field.type})", ""]
+    if field.values:
+        lines.append(f"One of: {', '.join(field.values)}.")
+    counts = field.criteria or (told.criteria if told else "")
+    if counts:
+        lines += ["Counts:", counts]
+    if told and told.not_criteria and not field.criteria:
+        lines += ["Does not count:", told.not_criteria]
+    return [*lines, ""]
 
 
 def _turns(activities: Sequence[Activity], first: int) -> tuple[Turn, ...]:

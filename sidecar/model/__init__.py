@@ -19,7 +19,7 @@ from sidecar.model.facts import (
     Release,
     Verdict,
 )
-from sidecar.model.fold import absorb, advance
+from sidecar.model.fold import BASELINE, absorb, advance
 from sidecar.model.mint import Fact, Mint
 from sidecar.model.policy import (
     FieldClass,
@@ -67,6 +67,7 @@ from sidecar.model.things import (
 from sidecar.model.work import Lease, WorkKey, WorkKind, WorkRow
 
 __all__ = [
+    "BASELINE",
     "KINDS",
     "Activity",
     "Actor",

@@ -37,6 +37,8 @@ from sidecar.model.standing import (
 )
 from sidecar.model.things import Role, Step
 
+BASELINE = "baseline"
+"""The engine of embedded rules, whose values yield to a model's and to a person's."""
 KEPT_CONVERSATIONS = 20
 KEPT_DONE_STEPS = 8
 OTHERS = ("person", "past")
@@ -244,7 +246,7 @@ def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
             engagement, steps=tuple(replace(s, status=status) if s.id == step_id else s for s in engagement.steps)
         )
     held = engagement.fields.get(hold.name)
-    if held and held.evidence_at > hold.at and held.engine not in OTHERS:
+    if held and held.evidence_at > hold.at and held.engine not in (*OTHERS, BASELINE):
         return engagement
     engine = "past" if hold.first else "person"
     value = FieldStanding(hold.means, reading, engine, 1.0, hold.at)

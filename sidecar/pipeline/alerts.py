@@ -50,8 +50,8 @@ class Alerts:
     def _sweep(self, lease: Lease) -> None:
         parties = self._journal.watch_due(self._parts.clock(), SCAN)
         touches = tuple(Touch(WorkKey(WorkKind.WATCH, party)) for party in parties)
-        outcome = "again" if len(parties) >= SCAN else "done"
-        self._journal.commit(Entry(touches=touches, finish=Finish(lease, outcome)))
+        finish = Finish(lease, "again" if len(parties) >= SCAN else "done")
+        self._journal.commit(Entry(touches=touches, finish=finish))
         self._parts.wake([touch.work for touch in touches])
 
     def _party(self, lease: Lease) -> None:
@@ -77,8 +77,9 @@ def desk(parts: Parts, standing: Standing) -> tuple[DesiredRecord, ...]:
     """Return the one task that an owner's desk should hold today, and those of other days, to be closed."""
     name = standing.party
     owner = name.removeprefix(DESK)
-    open_alerts = parts.journal.open_alerts(MAX_ALERTS)
-    standings = {party: parts.journal.standing(party) for party in open_alerts}
+    parties = dict.fromkeys(a.party for a in parts.journal.open_alerts(MAX_ALERTS) if a.party)
+    standings = {party: parts.journal.standing(party) for party in parties}
+    open_alerts = {party: found.alerts for party, found in standings.items() if found}
     names = {party: standing.name or party for party, standing in standings.items() if standing}
 
     def owner_of(party: str) -> str:

@@ -118,11 +118,12 @@ class LedgerSteps:
         """The evidence behind each believed value, and the conversation of each quoted activity."""
         engagement = standing.engagement
         ids = [f.decision for f in engagement.fields.values()] + [s.decision for s in engagement.steps if s.decision]
-        decisions = [d for d in self._journal.get_many(ids) if isinstance(d, Decision)]
-        claims = {c.id: c for c in self._journal.get_many([d.claim for d in decisions]) if isinstance(c, Claim)}
+        decisions = [d for d in self._journal.get_many(ids).values() if isinstance(d, Decision)]
+        found = self._journal.get_many([d.claim for d in decisions])
+        claims = {c.id: c for c in found.values() if isinstance(c, Claim)}
         quotes = {d.id: claims[d.claim].evidence for d in decisions if d.claim in claims}
         quoted = sorted({e.activity for evidence in quotes.values() for e in evidence})
-        activities = [a for a in self._journal.get_many(quoted) if isinstance(a, Activity)]
+        activities = [a for a in self._journal.get_many(quoted).values() if isinstance(a, Activity)]
         return quotes, {a.id: a.thread for a in activities}
 
     def _intend(self, sight: Sight, made: Plan, lease: Lease) -> None:
@@ -133,7 +134,7 @@ class LedgerSteps:
         facts = (*sight.facts, *readings, *made.changes)
         if facts:
             watch = WorkKey(WorkKind.WATCH, lease.work.key)
-            self._journal.commit(Entry(facts=facts, touches=(Touch(watch),), fence=lease))
+            self._journal.commit(Entry(facts=facts, touches=(Touch(watch),)))
 
     def _send(self, sight: Sight, made: Plan, lease: Lease) -> None:
         parts, ledger = self._parts, self._ledger()
@@ -198,7 +199,7 @@ class LedgerSteps:
             )
             for name, hold in overrun.holds.items()
         ]
-        self._journal.commit(Entry(facts=(reading, *changes), fence=lease))
+        self._journal.commit(Entry(facts=(reading, *changes)))
 
     def _settles_in(self, standing: Standing) -> float | None:
         """Seconds until the next conversation has been quiet for long enough to get its note."""

@@ -181,8 +181,8 @@ def test_a_survivor_that_is_deleted_is_still_where_the_merged_one_went(office: O
 
 def test_a_deal_lands_in_the_first_pipeline_by_the_crms_own_hand(office: Office) -> None:
     """What we didn't write isn't told as ours, and a stage is never made up; seen to fail with the default by US."""
-    deal = office.made("d", "deal", stage="new")
-    assert deal.fields == {"pipeline": "sales", "stage": "new"}
+    deal = office.made("d", "deal", stage="enquired")
+    assert deal.fields == {"pipeline": "sales", "stage": "enquired"}
     history = office.ledger.history("deal", [deal.ref], ["pipeline", "stage"])[deal.ref]
     assert [(e.field, e.author.kind) for e in history] == [
         ("pipeline", AuthorKind.AUTOMATION), ("stage", AuthorKind.US)

@@ -51,7 +51,8 @@ class PipelineOptions(BaseModel):
     stages: tuple[str, ...] = Field(min_length=1)
 
 
-SALES = PipelineOptions(ref="sales", label="Sales", stages=("new", "qualified", "booked", "attended", "won", "lost"))
+OUR_STAGES = ("enquired", "qualified", "booked", "attended", "closed_won", "closed_lost")
+SALES = PipelineOptions(ref="sales", label="Sales", stages=OUR_STAGES)
 
 
 class LocalOptions(BaseModel):
