@@ -1,0 +1,251 @@
+"""The promises of the LLM port, numbered: every adapter inherits them in a few lines.
+
+A test class gives a fixture `llm`. Adapters that can refuse, be cut off, hang or fail inherit the further classes and
+give the questions, or the models, that fare so. The suite reads the declared capabilities and relies on nothing but
+the port. Seeds in the docstrings are the bugs under which a test was seen to fail.
+"""
+
+import json
+import logging
+import socket
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NoReturn
+
+import pytest
+
+from sidecar.errors import TemporaryError, UnsupportedFeature
+from sidecar.infer.wire import SCHEMA
+from sidecar.model import FieldClass, FieldPolicy, Role, StagePolicy, Standing, Turn
+from sidecar.ports import LLM, Question
+
+NOW = datetime(2026, 11, 23, 9, 7, tzinfo=UTC)
+CANARIES = ("canary-in-the-system-text", "canary-in-the-user-text", "canary-in-what-was-said", "canary-in-the-answer")
+LOGGERS = (
+    "",
+    "anthropic",
+    "anthropic._base_client",
+    "anthropic._response",
+    "httpx2",
+    "httpcore2",
+    "sidecar",
+    "adapters",
+)
+STAGES = (
+    StagePolicy("enquired", ("qualified", "booked", "closed_lost")),
+    StagePolicy("qualified", ("booked", "closed_won", "closed_lost")),
+    StagePolicy("booked", ("attended", "qualified")),
+    StagePolicy("attended", ("closed_won", "closed_lost"), needs="seller"),
+    StagePolicy("closed_won", needs="seller", terminal=True),
+    StagePolicy("closed_lost", terminal=True),
+)
+FIELDS = (
+    FieldPolicy(
+        "intent", FieldClass.OBSERVATION, "enum", ("buy", "book", "support", "complain", "inform", "cancel", "other")
+    ),
+    FieldPolicy("sentiment", FieldClass.OBSERVATION, "enum", ("positive", "neutral", "negative", "angry")),
+    FieldPolicy("urgency", FieldClass.OBSERVATION, "enum", ("low", "normal", "high")),
+    FieldPolicy("risks", FieldClass.OBSERVATION),
+    FieldPolicy("budget", FieldClass.OBSERVATION),
+)
+OTHER_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"mood": {"type": "string"}},
+    "required": ["mood"],
+    "additionalProperties": False,
+}
+
+
+def turn(text: str, number: int = 1, role: Role = Role.CUSTOMER, **changes: Any) -> Turn:
+    """Return one thing that somebody said; our side's and the system's words are authenticated."""
+    made = Turn(
+        alias=f"a{number}",
+        activity=f"activity-{number}",
+        at=NOW.replace(minute=min(number, 59)),
+        channel="webchat",
+        kind="message",
+        role=role,
+        authenticated=role in (Role.AGENT, Role.SYSTEM),
+        who="",
+        text=text,
+    )
+    return replace(made, **changes)
+
+
+def question(*new: Turn, **changes: Any) -> Question:
+    """Return a question about these turns, or about a short dialogue."""
+    told = new or (
+        turn("Can I come Thursday at 10? I mentioned canary-in-what-was-said.", 1),
+        turn("You're booked for Thursday 26 November at 10:00.", 2, Role.AGENT),
+    )
+    made = Question(
+        system="Read the conversation. canary-in-the-system-text",
+        user="[dialogue] canary-in-the-user-text",
+        schema=SCHEMA,
+        max_tokens=256,
+        now=max(t.at for t in told),
+        timezone="Europe/London",
+        standing=Standing("party-1"),
+        earlier=(),
+        new=told,
+        fields=FIELDS,
+        stages=STAGES,
+    )
+    return replace(made, **changes)
+
+
+ANSWER: Mapping[str, Any] = {
+    "ops": [
+        {
+            "evidence": [{"activity": "a1", "quote": "Can I come Thursday at 10?"}],
+            "field": "intent",
+            "op": "set",
+            "value": "book",
+            "certainty": "stated",
+        }
+    ],
+    "steps": [],
+    "summary": "canary-in-the-answer",
+    "needs_full_reread": False,
+}
+"""An answer for peers that must be told what to say."""
+
+
+def faults(value: object, schema: Mapping[str, Any], at: str = "$") -> list[str]:
+    """Return where a value breaks a schema of the wire's kind: objects, arrays, strings, enums, booleans."""
+    kinds = {"object": dict, "array": list, "string": str, "boolean": bool}
+    if not isinstance(value, kinds[schema["type"]]):
+        return [f"{at} is no {schema['type']}"]
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{at} is none of {schema['enum']}"]
+    found: list[str] = []
+    if isinstance(value, dict):
+        found += [f"{at}.{name} is missing" for name in schema["required"] if name not in value]
+        found += [f"{at}.{name} is unknown" for name in value if name not in schema["properties"]]
+        for name, part in schema["properties"].items():
+            found += faults(value[name], part, f"{at}.{name}") if name in value else []
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            found += faults(item, schema["items"], f"{at}[{i}]")
+    return found
+
+
+class LLMContract:
+    """What every model promises."""
+
+    threads: ClassVar[int] = 6
+
+    def test_m1_an_answer_is_whole(self, llm: LLM) -> None:
+        """M1: text, model, stop reason, tokens and cost are always present; seen to fail with the stop left empty."""
+        answer = llm.infer(question())
+        assert answer.text
+        assert answer.model
+        assert answer.stop == "end"
+        counts = (answer.input_tokens, answer.output_tokens, answer.cache_read_tokens, answer.cache_write_tokens)
+        assert all(type(count) is int and count >= 0 for count in counts)
+        assert answer.cost_usd >= 0
+        assert answer.duration_ms >= 0
+        if not llm.capabilities.offline:
+            assert min(answer.input_tokens, answer.output_tokens, answer.cost_usd) > 0
+
+    def test_m2_the_schema_is_honoured(self, llm: LLM) -> None:
+        """M2: declared, the answer fits the schema that was asked for; seen to fail with one property left out."""
+        if not llm.capabilities.structured_outputs:
+            with pytest.raises(UnsupportedFeature):
+                llm.infer(question())
+            return
+        assert faults(json.loads(llm.infer(question()).text), SCHEMA) == []
+
+    def test_m3_a_foreign_schema_is_sent_or_refused(self, llm: LLM) -> None:
+        """M3: offline rules refuse a schema that they don't know, instead of answering past it."""
+        if llm.capabilities.offline:
+            with pytest.raises(UnsupportedFeature):
+                llm.infer(question(schema=OTHER_SCHEMA))
+            return
+        assert llm.infer(question(schema=OTHER_SCHEMA)).stop == "end"
+
+    def test_m4_nothing_that_was_asked_or_answered_is_logged(
+        self, llm: LLM, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """M4: no log at any level, and no output, holds prompt or answer; seen to fail without the SDK's filter."""
+        for name in LOGGERS:
+            caplog.set_level(logging.DEBUG, logger=name)
+        answer = llm.infer(question())
+        llm.check()
+        written = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+        logged = "\n".join((*written, *capfd.readouterr()))
+        assert not [canary for canary in CANARIES if canary in logged]
+        assert answer.text not in logged
+
+    def test_m5_estimates_grow_with_the_text(self, llm: LLM) -> None:
+        """M5: what costs money is estimated above nothing, more text never at less, no calls at nothing."""
+        small, large = llm.estimate_usd(1_000, 1), llm.estimate_usd(1_000_000, 10)
+        assert 0 <= small <= large
+        assert llm.estimate_usd(0, 0) == 0
+        if llm.infer(question()).cost_usd:
+            assert min(small, large - small) > 0
+
+    def test_m6_the_same_question_gets_the_same_answer(self, llm: LLM) -> None:
+        """M6: declared deterministic, two answers are equal to the letter."""
+        if not llm.capabilities.deterministic:
+            pytest.skip("not declared")
+        assert llm.infer(question()).text == llm.infer(question()).text
+
+    def test_m7_offline_means_offline(self, llm: LLM, monkeypatch: pytest.MonkeyPatch) -> None:
+        """M7: declared offline, no connection is opened; seen to fail with a connect in `infer`."""
+        if not llm.capabilities.offline:
+            pytest.skip("not declared")
+        monkeypatch.setattr(socket, "socket", _no_socket)
+        monkeypatch.setattr(socket, "create_connection", _no_socket)
+        assert llm.infer(question()).stop == "end"
+        llm.check()
+
+    def test_m8_threads_may_share_it(self, llm: LLM) -> None:
+        """M8: workers ask at the same time and each gets a whole answer of its own."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            answers = list(pool.map(llm.infer, [question() for _ in range(2 * self.threads)], timeout=60))
+        assert all(faults(json.loads(answer.text), SCHEMA) == [] for answer in answers)
+
+    def test_m9_it_has_a_name_and_says_what_is_wrong(self, llm: LLM) -> None:
+        """M9: it is named, and `check` returns lines to read, each with the setting to change."""
+        assert "" not in (llm.name, llm.model)
+        lines: Sequence[str] = llm.check()
+        assert all(line.startswith("llm.") for line in lines)
+
+
+class ReluctantContract(LLMContract):
+    """What models promise that can refuse or be cut off; `refused` and `cut_off` are questions that fare so."""
+
+    def test_m10_a_refusal_is_visible(self, llm: LLM, refused: Question) -> None:
+        """M10: a refusal is an answer with that stop, never an error and never an `end`."""
+        assert llm.infer(refused).stop == "refusal"
+
+    def test_m11_a_cut_off_answer_is_visible(self, llm: LLM, cut_off: Question) -> None:
+        """M11: an answer that ran out of room says so; seen to fail with max_tokens mapped to end."""
+        assert llm.infer(cut_off).stop == "truncated"
+
+
+class RemoteContract(ReluctantContract):
+    """What models promise that are far away; `hangs`, `limits` and `breaks` return a model whose other side does so."""
+
+    def test_m12_a_time_out_is_temporary(self, hangs: LLM) -> None:
+        """M12: no answer in time means later, not never."""
+        with pytest.raises(TemporaryError):
+            hangs.infer(question())
+
+    def test_m13_a_rate_limit_is_temporary_and_says_when(self, limits: LLM) -> None:
+        """M13: a long wait that the other side asks for is passed on instead of slept through."""
+        with pytest.raises(TemporaryError) as caught:
+            limits.infer(question())
+        assert (caught.value.retry_after_s or 0) > 60
+
+    def test_m14_a_broken_connection_is_temporary(self, breaks: LLM) -> None:
+        """M14: a connection that is dropped before the answer means later, not never."""
+        with pytest.raises(TemporaryError):
+            breaks.infer(question())
+
+
+def _no_socket(*args: object, **named: object) -> NoReturn:
+    raise AssertionError("an offline model opened a connection")
