@@ -16,13 +16,13 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from sidecar.errors import ConfigError, UnknownOutcome
+from sidecar.errors import ConfigError, TemporaryError, UnknownOutcome
 from sidecar.journal import projections, schema, work
 from sidecar.journal import tables as t
-from sidecar.journal.database import Database, resolve_url
+from sidecar.journal.database import Database, resolve_url, translated
 from sidecar.journal.entry import Entry, Receipt
 from sidecar.journal.owners import Owner
-from sidecar.journal.page import Page, replace
+from sidecar.journal.page import HMAC_KEY, INSTALLED_AT, Page, replace
 from sidecar.journal.reader import BookReader
 from sidecar.journal.shelves import ShelfReader
 from sidecar.journal.work import Claimant
@@ -31,8 +31,6 @@ from sidecar.model import Lease, Mint, WorkKey, WorkKind, WorkRow
 from sidecar.ports import Clock
 
 KEY_BYTES = 32
-_HMAC_KEY, _INSTALLED_AT = "hmac_key", "installed_at"
-PRIVATE_META = frozenset({_HMAC_KEY})
 
 
 class Journal(BookReader, ShelfReader):
@@ -62,9 +60,10 @@ class Journal(BookReader, ShelfReader):
         try:
             schema.migrate(database, backed_up=backed_up)
             return Journal(database)
-        except sa.exc.DBAPIError as error:
+        except (sa.exc.DBAPIError, TemporaryError) as error:
             database.close()
-            raise ConfigError(f"can't open the book: {type(error.orig).__name__}", setting="journal.url") from error
+            named = translated(error) if isinstance(error, sa.exc.DBAPIError) else error
+            raise ConfigError(f"can't open the book: {named}", setting="journal.url") from error
         except BaseException:
             database.close()
             raise
@@ -196,11 +195,11 @@ class Journal(BookReader, ShelfReader):
         """Give a new book its key and its birthday, forget dead owners, heal what a changed clock left behind."""
         held: dict[str, str] = {row.key: row.value for row in connection.execute(sa.select(t.meta))}
         news = {
-            _HMAC_KEY: secrets.token_hex(KEY_BYTES),
-            _INSTALLED_AT: t.from_us(now).isoformat(),
+            HMAC_KEY: secrets.token_hex(KEY_BYTES),
+            INSTALLED_AT: t.from_us(now).isoformat(),
         }
         replace(connection, t.meta, [{"key": key, "value": value} for key, value in news.items() if key not in held])
         held = news | held
         self._owner.sweep(connection)
         work.heal_clock(connection, now)
-        return bytes.fromhex(held[_HMAC_KEY]), datetime.fromisoformat(held[_INSTALLED_AT])
+        return bytes.fromhex(held[HMAC_KEY]), datetime.fromisoformat(held[INSTALLED_AT])

@@ -144,9 +144,10 @@ class Database:
         self.writing.dispose()
 
     def _engine(self, *, reads: bool) -> Engine:
-        pool: dict[str, Any] = {"poolclass": NullPool}
+        # Without hide_parameters an error's text quotes what was to be written: customers' words.
+        pool: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
         if reads:
-            pool = {"poolclass": QueuePool, "pool_size": READERS, "max_overflow": 0, "pool_timeout": BUSY_S}
+            pool |= {"poolclass": QueuePool, "pool_size": READERS, "max_overflow": 0, "pool_timeout": BUSY_S}
         if self.is_sqlite:
             engine = sa.create_engine(self.url, connect_args={"check_same_thread": False, "timeout": BUSY_S}, **pool)
             _prepare_sqlite(engine, reads=reads)

@@ -24,6 +24,8 @@ from sidecar.journal.work import upsert
 from sidecar.model import Delivery, Fact, WorkKey
 
 CHUNK = 400
+HMAC_KEY, INSTALLED_AT = "hmac_key", "installed_at"
+RESERVED = frozenset({HMAC_KEY, INSTALLED_AT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Page:
     @staticmethod
     def of(entry: Entry) -> "Page":
         """Prepare an entry; `PermanentError` names what is wrong with a fact."""
+        if held := RESERVED & entry.meta.keys():
+            raise PermanentError(f"{', '.join(sorted(held))} are given once, when a book begins")
         rows = tuple(_row(fact) for fact in entry.facts)
         size_bytes = sum(len(part) for row in rows for part in row.parts.values())
         return Page(entry, rows, size_bytes + sum(map(len, entry.texts.values())))

