@@ -21,7 +21,7 @@ from sidecar.model import Lease, WorkKey, WorkKind
 from sidecar.pipeline import LEDGER, Pipeline
 from sidecar.ports import Engine
 
-LEASE_S = 60.0
+LEASE_S = 120.0
 FIRST_BACKOFF_S = 2.0
 MAX_BACKOFF_S = 900.0
 PAUSE_RETRY_S = 300.0
@@ -39,10 +39,11 @@ log = structlog.get_logger()
 class Worker:
     """Runs work by key; safe to call from many threads and in many processes."""
 
-    def __init__(self, pipeline: Pipeline, *, concurrency: int = 4, seed: int | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, *, concurrency: int = 4, lease_s: float = LEASE_S, seed: int | None = None) -> None:
         self._pipeline = pipeline
         self._journal = pipeline.parts.journal
         self._concurrency = concurrency
+        self._lease_s = lease_s
         self._random = Random(seed)  # noqa: S311  jitter, not a secret
         self._running: dict[WorkKey, Lease] = {}
         self._lock = threading.Lock()
@@ -93,7 +94,7 @@ class Worker:
     def handle(self, key: WorkKey, *, wait: bool = True) -> None:
         """Claim one key and do it; never raises, so that no thread dies of an input."""
         try:
-            for lease in self._journal.claim([key], LEASE_S, within_s=0.0 if wait else EVER_S):
+            for lease in self._journal.claim([key], self._lease_s, within_s=0.0 if wait else EVER_S):
                 self._run(lease)
         except Exception:
             log.exception("claim_failed", kind=key.kind.value, key=key.key)
@@ -149,7 +150,7 @@ class Worker:
         return "llm" if lease.work.kind is WorkKind.PARTY else "ledger"
 
     def _keep_leases(self, stop: threading.Event) -> None:
-        while not stop.wait(LEASE_S / 3):
+        while not stop.wait(self._lease_s / 3):
             with self._lock:
                 running = list(self._running.values())
             for lease in running:

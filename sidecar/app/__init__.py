@@ -161,7 +161,8 @@ class App:
     @cached_property
     def worker(self) -> Worker:
         """The worker over the pipeline."""
-        return Worker(self.pipeline, concurrency=self.settings.limits.concurrency)
+        limits = self.settings.limits
+        return Worker(self.pipeline, concurrency=limits.concurrency, lease_s=limits.lease_s)
 
     def ready(self) -> None:
         """Bind the journal to the CRM account and see that every stage has a place; `ConfigError` refuses to start."""

@@ -262,11 +262,10 @@ class PartySection(Section):
 
 
 class WatchSection(Section):
-    """Exceptions: how they are capped, how late is overdue, and how long a channel may be silent."""
+    """Exceptions: how they are capped, and how late is overdue."""
 
     overdue_grace_days: int = Field(default=0, ge=0, le=365)
     alerts_per_owner: int = Field(default=10, ge=0, le=1_000)
-    channel_silent_h: float = Field(default=24.0, ge=0, le=8_760)
 
 
 class NotesSection(Section):
@@ -279,14 +278,10 @@ class NotesSection(Section):
 
 
 class LimitsSection(Section):
-    """Bounds of the machinery, and the breakers that pause the ledger by themselves."""
+    """Bounds of the machinery."""
 
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=104_857_600)
     body_timeout_s: float = Field(default=10.0, gt=0, le=300)
     concurrency: int = Field(default=4, ge=1, le=64)
     lease_s: float = Field(default=120.0, ge=5, le=3_600)
     stop_grace_s: float = Field(default=20.0, ge=0, le=600)
-    max_attempts: int = Field(default=8, ge=1, le=100)
-    changes_per_hour: int = Field(default=1_000, ge=1)
-    correction_rate: Share = 0.3
-    correction_sample: int = Field(default=10, ge=1)
