@@ -33,10 +33,8 @@ def test_every_matching_rule_adds_to_the_answer(tmp_path: Path) -> None:
         {"match": "price", "answer": {"ops": [op("intent", "buy", "What price")], "summary": "asks"}},
         {"match": "today", "answer": {"ops": [op("urgency", "high", "today")]}},
     )
-    answer = read(llm.infer(question(turn("What price?", 1), turn("I need it today, what price", 2))).text)
+    answer = read(llm.infer(question(turn("What price?", 1), turn("I need it today", 2))).text)
     assert answer is not None
-    said = [(o.field, o.value, o.evidence[0].activity, o.evidence[0].quote) for o in answer.ops[:1]]
-    assert said == [("intent", "buy", "a1", "What price")]
     assert [(o.field, o.evidence[0].activity) for o in answer.ops] == [("intent", "a1"), ("urgency", "a2")]
     assert answer.summary == "asks"
 
