@@ -231,6 +231,7 @@ class ChannelContract:
     def test_c10_check_names_no_secret(self, harness: ChannelHarness) -> None:
         """C10: a working channel is well by its own check, which shows no secret. Seed: the options in a line."""
         lines = harness.channel.check()
+        assert list(lines) == []
         assert not any(secret in line for line in lines for secret in harness.secrets)
         assert not any(secret in repr(harness.channel.__dict__.get("options")) for secret in harness.secrets)
 

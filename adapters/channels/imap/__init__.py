@@ -1,0 +1,184 @@
+"""Mailboxes by IMAP: what came in, and what our people sent from their sent folder, polled and never changed.
+
+A UID means something only within a folder and its UIDVALIDITY, so the cursor holds both for each folder; where either
+is missing or has changed, the folder is listed anew from install time on, and the identities of deliveries and
+activities make the repetition harmless. What arrived before the installation is history: only a backfill reads it, even
+when somebody moves it into a watched folder later. IDLE was left out: it would only wake us a little earlier, at the
+price of a connection held open for every folder.
+
+The same mail in the inbox and in Sent is read twice on purpose; see `adapters.formats.mail_activity`. A mail that is
+too large is captured as its headers, with a fault, so that a person learns of it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from adapters.channels.imap.batches import Bounds, Place, batches, read_cursor, resume
+from adapters.channels.imap.mailbox import Access, Mailbox, MailFacts, open_mailbox
+from adapters.formats.mail_activity import mail_activity
+from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
+from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
+from sidecar.model import Activity, Delivery
+from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+
+SEARCH_DAYS = 31
+DAY = timedelta(days=1)
+EPOCH = datetime(1990, 1, 1, tzinfo=UTC)
+MAX_SKEW = timedelta(minutes=5)
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+Name = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class ImapOptions(BaseModel):
+    """Settings of one mailbox."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    host: Name
+    port: int | None = Field(None, ge=1, le=65535, description="993 with tls = true, else 143")
+    tls: bool | Literal["starttls"] = Field(True, description='true, "starttls", or false on this machine only')
+    username: Name
+    password_env: str | None = Field(None, description="Variable with the password")
+    password_file: str | None = Field(None, description="File with the password")
+    folders: tuple[Name, ...] = Field(("INBOX",), min_length=1, max_length=100)
+    sent_folders: tuple[Name, ...] | None = Field(
+        None, max_length=100, description="Folders of what your people sent; by default the one marked as such"
+    )
+    every_s: float = Field(60.0, ge=1, le=86_400, description="Seconds from one poll to the next")
+    timeout_s: float = Field(30.0, ge=1, le=300, description="Seconds to wait for the server, at each step")
+    batch_size: int = Field(50, ge=1, le=500, description="Mails that are made durable together")
+    max_message_bytes: int = Field(MAIL_BYTES_MAX, ge=1_000, le=MAIL_BYTES_MAX)
+
+
+class ImapChannel:
+    """Polls the folders of one mailbox."""
+
+    Options = ImapOptions
+    capabilities = ChannelCapabilities(poll=True, backfill=True)
+
+    def __init__(self, name: str, options: ImapOptions, context: Context) -> None:
+        setting = f"channels.{name}"
+        if not (options.password_env or options.password_file):
+            raise ConfigError("name the variable that holds the password", setting=f"{setting}.password_env")
+        self.name = name
+        self.options = options
+        self.account = f"{options.username}@{options.host.lower()}"
+        self._own = context.own
+        self._bounds = Bounds(options.batch_size, options.max_message_bytes)
+        self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
+        self._clock = context.clock
+        password = context.secret(options.password_env, options.password_file)
+        if not password.isprintable():
+            raise ConfigError("the password holds a line end or the like", setting=f"{setting}.password_env")
+        port = options.port or (993 if options.tls is True else 143)
+        timeout_s = options.timeout_s
+        self._access = Access(options.host, port, options.tls, options.username, password, timeout_s, setting)
+
+    def verify(self, request: HookRequest) -> Captured:
+        """Refuse: a mailbox calls nobody."""
+        raise UnsupportedFeature("a mailbox takes no requests")
+
+    def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
+        """Yield what arrived since the cursor (`{folder: {"uidvalidity": n, "uid": n}}`), never what predates us."""
+        places = read_cursor(cursor)
+        with self._open() as mailbox:
+            for folder, is_sent in self._folders(mailbox):
+                opened = mailbox.select(folder)
+                done = resume(places, folder, opened.uidvalidity)
+                uids = self._listed(mailbox, self._installed_at, None) if done is None else mailbox.after(done)
+                facts = mailbox.facts(uids)
+                new = {uid: mail for uid, mail in facts.items() if self._is_ours(mail.arrived_at)}
+                last = max([done or 0, opened.uidnext - 1, *uids])
+                place = Place(self.account, folder, opened.uidvalidity, is_sent)
+                yield from batches(mailbox, place, new, self._bounds, places, None if last == done else last)
+
+    def parse(self, delivery: Delivery) -> Sequence[Activity]:
+        """Read one mail into one activity."""
+        if "fault" in delivery.headers:
+            raise PermanentError(delivery.headers["fault"])
+        arrived = delivery.headers.get("internaldate")
+        arrived_at = min(datetime.fromisoformat(arrived), delivery.received_at) if arrived else delivery.received_at
+        is_sent = delivery.headers.get("sent") == "1"
+        return (mail_activity(delivery, parse_mail(delivery.raw), self._own, arrived_at, is_sent),)
+
+    def extent(self, since: datetime) -> Extent:
+        """Count the mails that arrived since then and before the installation."""
+        items, size_bytes, oldest = 0, 0, list[datetime]()
+        with self._open() as mailbox:
+            for folder, _ in self._folders(mailbox):
+                mailbox.select(folder)
+                older = self._older(mailbox, since)
+                items += len(older)
+                size_bytes += sum(mail.size_bytes for mail in older.values())
+                oldest += [mail.arrived_at for mail in older.values() if mail.arrived_at]
+        return Extent(items, size_bytes, min(oldest, default=None))
+
+    def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
+        """Yield the mails that arrived since then and before the installation; its cursor is shaped like poll's."""
+        places = read_cursor(cursor)
+        with self._open() as mailbox:
+            for folder, is_sent in self._folders(mailbox):
+                opened = mailbox.select(folder)
+                done = resume(places, folder, opened.uidvalidity) or 0
+                older = {uid: mail for uid, mail in self._older(mailbox, since).items() if uid > done}
+                place = Place(self.account, folder, opened.uidvalidity, is_sent)
+                yield from batches(mailbox, place, older, self._bounds, places, None)
+
+    def check(self) -> Sequence[str]:
+        """Log in, and see that the folders exist."""
+        found = []
+        if self.options.tls is False and self.options.host.lower() not in LOOPBACK:
+            found.append(f'{self.name}: the password goes over the network in clear; set tls = true or "starttls"')
+        try:
+            with self._open() as mailbox:
+                names = {folder.name for folder in mailbox.folders()}
+                wanted = {*self.options.folders, *(self.options.sent_folders or ())}
+                if missing := sorted(wanted - names - {"INBOX"}):
+                    there = ", ".join(sorted(names)[:20])
+                    found.append(f"{self.name}: there is no folder {', '.join(missing)}; there are {there}")
+                if self.options.sent_folders is None and mailbox.sent_folder() is None:
+                    found.append(f"{self.name}: no folder is marked as sent mail; name it in sent_folders")
+        except SidecarError as error:
+            found.append(f"{self.name}: {error}")
+        return found
+
+    def _open(self) -> AbstractContextManager[Mailbox]:
+        return open_mailbox(self._access)
+
+    def _folders(self, mailbox: Mailbox) -> Sequence[tuple[str, bool]]:
+        """The folders to read, each with whether it holds what our people sent."""
+        sent = self.options.sent_folders
+        if sent is None:
+            found = mailbox.sent_folder()
+            sent = (found,) if found else ()
+        return [*((name, True) for name in sent), *((name, False) for name in self.options.folders if name not in sent)]
+
+    def _is_ours(self, arrived_at: datetime | None) -> bool:
+        return arrived_at is None or arrived_at >= self._installed_at
+
+    def _older(self, mailbox: Mailbox, since: datetime) -> Mapping[int, MailFacts]:
+        facts = mailbox.facts(self._listed(mailbox, since, self._installed_at))
+        return {
+            uid: mail
+            for uid, mail in facts.items()
+            if mail.arrived_at and since <= mail.arrived_at and not self._is_ours(mail.arrived_at)
+        }
+
+    def _listed(self, mailbox: Mailbox, since: datetime, until: datetime | None) -> list[int]:
+        """The UIDs of what arrived in this time and, since a server's day isn't ours, up to a day around it.
+
+        A month at a time: a server answers in one line, of which Python's imaplib takes a million bytes. Without an
+        `until` the last month has no end, lest a mail be missed that a server dates into the future.
+        """
+        start, end = (max(since, EPOCH) - DAY).date(), ((until or self._clock()) + 2 * DAY).date()
+        found: set[int] = set()
+        while start < end:
+            before = min(start + SEARCH_DAYS * DAY, end)
+            found.update(mailbox.between(start, None if before == end and until is None else before))
+            start = before
+        return sorted(found)

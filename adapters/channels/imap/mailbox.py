@@ -1,0 +1,207 @@
+"""One connection to a mailbox: the few commands that capture needs, with time-outs, and errors named for who must act.
+
+It never changes the mailbox: folders are opened read-only and bodies are peeked at, so nothing is marked as read. All
+messages are named by explicit UIDs (IMAPClient 4.1.0 can't read the answer to `1:*`; seen 2026-11-22), and times keep
+the server's offset, which IMAPClient would else turn into naive local ones.
+"""
+
+import imaplib
+import logging
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sidecar.errors import ConfigError, TemporaryError
+
+HEADER_BYTES = 64 * 1024
+FACTS_PER_FETCH = 500
+# Codes of RFC 5530 and 9051 by which a server says that it, not the setting, is the trouble.
+_PASSING = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY", "TRY AGAIN", "TEMPORAR")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a mailbox is and how to get in; `setting` is the channel's place in the config, for errors."""
+
+    host: str
+    port: int
+    tls: bool | str
+    username: str
+    password: str
+    timeout_s: float
+    setting: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder as the server lists it."""
+
+    name: str
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A folder's generation of UIDs, and the UID that its next mail will have (0 when the server doesn't say)."""
+
+    uidvalidity: int
+    uidnext: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailFacts:
+    """What is known of a mail before it is fetched; a server may not know when it arrived."""
+
+    size_bytes: int
+    arrived_at: datetime | None
+
+
+@contextmanager
+def open_mailbox(access: Access) -> Iterator["Mailbox"]:
+    """Connect, log in, and log out whatever happens in between."""
+    from imapclient import IMAPClient, SocketTimeout
+
+    # At DEBUG these libraries write down what goes over the wire, which is what customers wrote.
+    logging.getLogger("imapclient").setLevel(logging.INFO)
+    with _named(access):
+        client = IMAPClient(
+            access.host,
+            access.port,
+            ssl=access.tls is True,
+            ssl_context=ssl.create_default_context() if access.tls is True else None,
+            timeout=SocketTimeout(access.timeout_s, access.timeout_s),
+        )
+    with client:  # logs out and closes, whatever the connection has come to
+        client.normalise_times = False
+        with _named(access):
+            if access.tls == "starttls":
+                client.starttls(ssl.create_default_context())
+        _log_in(client, access)
+        yield Mailbox(client, access)
+
+
+class Mailbox:
+    """An open mailbox; one folder at a time is selected."""
+
+    def __init__(self, client: Any, access: Access) -> None:
+        self._client = client
+        self._access = access
+
+    def folders(self) -> Sequence[Folder]:
+        """List the folders that can hold mail."""
+        with _named(self._access):
+            listed = self._client.list_folders()
+        found = [Folder(str(name), frozenset(flag.decode().lower() for flag in flags)) for flags, _, name in listed]
+        return [folder for folder in found if "\\noselect" not in folder.flags]
+
+    def sent_folder(self) -> str | None:
+        """Return the folder marked `\\Sent`, else one of a name that such folders usually have."""
+        from imapclient.imapclient import SENT
+
+        with _named(self._access):
+            name = self._client.find_special_folder(SENT)
+        return str(name) if name else None
+
+    def select(self, folder: str) -> Opened:
+        """Open a folder read-only."""
+        with _named(self._access, f"folder {folder!r} can't be opened"):
+            answer = self._client.select_folder(folder, readonly=True)
+        return Opened(int(answer.get(b"UIDVALIDITY", 0)), int(answer.get(b"UIDNEXT", 0)))
+
+    def after(self, uid: int) -> list[int]:
+        """Return the UIDs above one, in order; `n:*` names the last mail even where n is past it."""
+        with _named(self._access):
+            found = self._client.search(["UID", f"{uid + 1}:*"])
+        return sorted(int(number) for number in found if number > uid)
+
+    def between(self, since: date, before: date | None) -> list[int]:
+        """Return the UIDs of mails that arrived on these days of the server's calendar, in order."""
+        criteria = ["SINCE", since] + (["BEFORE", before] if before else [])
+        with _named(self._access):
+            found = self._client.search(criteria)
+        return sorted(int(number) for number in found)
+
+    def facts(self, uids: Sequence[int]) -> Mapping[int, MailFacts]:
+        """Return size and arrival of those of the mails that are still there."""
+        facts: dict[int, MailFacts] = {}
+        for start in range(0, len(uids), FACTS_PER_FETCH):
+            with _named(self._access):
+                answer = self._client.fetch(
+                    list(uids[start : start + FACTS_PER_FETCH]), ["RFC822.SIZE", "INTERNALDATE"]
+                )
+            for uid, items in answer.items():
+                arrived_at = items.get(b"INTERNALDATE")
+                facts[uid] = MailFacts(
+                    int(items.get(b"RFC822.SIZE", 0)), arrived_at.astimezone(UTC) if arrived_at else None
+                )
+        return facts
+
+    def bodies(self, uids: Sequence[int]) -> Mapping[int, bytes]:
+        """Return the raw bytes of those of the mails that are still there."""
+        if not uids:
+            return {}
+        with _named(self._access):
+            answer = self._client.fetch(list(uids), ["BODY.PEEK[]"])
+        return {uid: bytes(items[b"BODY[]"]) for uid, items in answer.items() if items.get(b"BODY[]") is not None}
+
+    def header(self, uid: int) -> bytes:
+        """Return the first bytes of a mail's header section, empty when the mail is gone."""
+        with _named(self._access):
+            answer = self._client.fetch([uid], [f"BODY.PEEK[HEADER]<0.{HEADER_BYTES}>"])
+        return bytes(answer.get(uid, {}).get(b"BODY[HEADER]<0>") or b"")[:HEADER_BYTES]
+
+
+def _log_in(client: Any, access: Access) -> None:
+    from imapclient.exceptions import LoginError
+
+    try:
+        with _named(access):
+            if access.password.isascii() and access.username.isascii():
+                client.login(access.username, access.password)
+            else:
+                client.plain_login(access.username, access.password)  # LOGIN knows no encoding
+    except LoginError as error:
+        # IMAPClient wraps a connection that breaks off, too.
+        if isinstance(error.__context__, imaplib.IMAP4.abort) or _is_passing(error):
+            raise TemporaryError(f"{access.host} can't log anybody in just now") from None
+        raise ConfigError(
+            f"{access.host} refused the name or the password of {access.username}; some providers want an app password",
+            setting=f"{access.setting}.password_env",
+        ) from None
+
+
+@contextmanager
+def _named(access: Access, refusal: str = "") -> Iterator[None]:
+    """Name a library's errors for who must act; `refusal` says what the operator did wrong if the server says no."""
+    from imapclient.exceptions import CapabilityError, LoginError
+
+    try:
+        yield
+    except LoginError:
+        raise
+    except CapabilityError:
+        hint = f"{access.host} lacks what this setting needs; it may want tls = true, on another port"
+        raise ConfigError(hint, setting=f"{access.setting}.tls") from None
+    except ssl.SSLCertVerificationError as error:
+        raise ConfigError(
+            f"the certificate of {access.host} isn't valid: {error.verify_message}", setting=f"{access.setting}.host"
+        ) from None
+    except ssl.SSLError as error:
+        if error.reason == "WRONG_VERSION_NUMBER":
+            hint = f'port {access.port} of {access.host} speaks no TLS at first; try tls = "starttls" or another port'
+            raise ConfigError(hint, setting=f"{access.setting}.tls") from None
+        raise TemporaryError(f"TLS with {access.host} broke off: {error.reason}") from None
+    except (imaplib.IMAP4.abort, OSError, EOFError) as error:
+        raise TemporaryError(f"{access.host} can't be reached: {type(error).__name__}") from None
+    except imaplib.IMAP4.error as error:
+        if refusal and not _is_passing(error):
+            raise ConfigError(refusal, setting=f"{access.setting}.folders") from None
+        raise TemporaryError(f"{access.host} answered with an error") from None
+
+
+def _is_passing(error: Exception) -> bool:
+    text = str(error).upper()
+    return any(word in text for word in _PASSING)
