@@ -87,6 +87,22 @@ class BookReader:
             after = rows[-1].seq
             left = None if left is None else left - size
 
+    def ids(self, prefix: str, limit: int) -> list[str]:
+        """Return the ids of facts, or of parties, that begin with a text such as `activity-3fa`."""
+        kind = prefix.partition("-")[0]
+        column = t.party.c.id if kind == "party" else t.fact.c.id
+        named = sa.select(column).where(column.startswith(prefix, autoescape=True))
+        if kind != "party":
+            named = named.where(t.fact.c.kind == kind)
+        with self._database.read() as connection:
+            return list(connection.execute(named.order_by(column).limit(limit)).scalars())
+
+    def tally(self, after: int = 0) -> dict[str, int]:
+        """Count the facts after a place in the book, by kind."""
+        counted = sa.select(t.fact.c.kind, sa.func.count()).where(t.fact.c.seq > after).group_by(t.fact.c.kind)
+        with self._database.read() as connection:
+            return {kind: int(number) for kind, number in connection.execute(counted.order_by(t.fact.c.kind))}
+
     def _related(self, ids: Any) -> list[Fact]:
         with self._database.read() as connection:
             rows = connection.execute(_bodies().where(t.fact.c.id.in_(ids)).order_by(t.fact.c.seq)).all()

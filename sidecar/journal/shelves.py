@@ -108,6 +108,17 @@ class ShelfReader:
                 mine = mine.where(match.c.at < t.to_us(before))
             return _pairs(connection, mine.order_by(match.c.at.desc(), match.c.activity_id.desc()).limit(limit))
 
+    def captured(self, limit: int, channel: str | None = None) -> list[Activity]:
+        """Return the activities that were captured last (on a channel), whosever they are, the latest first."""
+        mine = sa.select(t.fact.c.id).where(t.fact.c.kind == Activity.KIND)
+        if channel is not None:
+            index = t.activity_index
+            mine = mine.join(index, index.c.activity_id == t.fact.c.id).where(index.c.channel == channel)
+        with self._database.read() as connection:
+            ids = list(connection.execute(mine.order_by(t.fact.c.seq.desc()).limit(limit)).scalars())
+            facts = facts_of(connection, ids)
+        return [activity for i in ids if isinstance(activity := facts.get(i), Activity)]
+
     def versions(self, channel: str, account: str, external_id: str, limit: int = 200) -> list[Activity]:
         """Return an activity and those that relate to it (edits, a deletion), oldest first."""
         index = t.activity_index
