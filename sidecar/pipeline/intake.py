@@ -72,12 +72,23 @@ class Intake:
         self._parts.wake([key])
 
     def resolve(self, lease: Lease) -> None:
-        """Match each activity of a delivery to its party, or say why it has none; then touch the party."""
-        for fact in self._journal.effects(lease.work.key, "activity"):
-            if isinstance(fact, Activity) and not self._is_matched(fact):
-                self._match(fact)
+        """Match each activity of a delivery to its party, or say why it has none; then touch the party.
+
+        Two deliveries that need each other may be resolved at the same time, neither seeing the other. So after the
+        matches are committed each looks again: whoever commits second finds what the first has left.
+        """
+        activities = [a for a in self._journal.effects(lease.work.key, "activity") if isinstance(a, Activity)]
+        left: list[tuple[Activity, Mapping[Identifier, str]]] = []
+        for activity in activities:
+            if not self._is_matched(activity):
+                known = self._known(activity)
+                if not self._match(activity, known):
+                    left.append((activity, known))
                 self._journal.renew(lease)
-        self._journal.commit(Entry(finish=Finish(lease, "done")))
+        held = self._held(activities)
+        is_news = any(self._known(activity) != known for activity, known in left)
+        self._journal.commit(Entry(touches=held, finish=Finish(lease, "again" if is_news else "done")))
+        self._parts.wake([touch.work for touch in held])
 
     def _channel(self, name: str) -> Channel:
         adapter = self._parts.channels.get(name)
@@ -92,9 +103,12 @@ class Intake:
         matches = self._journal.effects(activity.id, "match")
         return any(isinstance(m, Match) and m.outcome is Outcome.PARTY for m in matches)
 
-    def _match(self, activity: Activity) -> None:
+    def _known(self, activity: Activity) -> Mapping[Identifier, str]:
+        return self._journal.known(identifiers_of(activity, self._parts.own))
+
+    def _match(self, activity: Activity, known: Mapping[Identifier, str]) -> bool:
+        """Commit the matches of an activity and say whether it found a party."""
         parts, journal = self._parts, self._journal
-        known = journal.known(identifiers_of(activity, parts.own))
         threads = frozenset(journal.thread_parties(activity.channel, activity.account, activity.thread))
         standings = self._standings({*known.values(), *threads})
         related = self._related(activity)
@@ -109,19 +123,25 @@ class Intake:
             mint=journal.mint,
             related_party=related,
         )
-        touches = self.touches(activity, matches)
+        touches = self._touches(activity, matches)
         journal.commit(Entry(facts=matches, touches=touches))
         parts.wake([t.work for t in touches if t.quiet_s == 0])
+        return bool(touches)
 
-    def touches(self, activity: Activity, matches: Sequence[Match]) -> tuple[Touch, ...]:
-        """The parties that have news now, and the held deliveries that these matches may answer."""
+    def _touches(self, activity: Activity, matches: Sequence[Match]) -> tuple[Touch, ...]:
+        """The parties that have news now."""
         quiet = 0.0 if activity.kind.startswith(_AT_ONCE) else self._parts.quiet_s
         parties = [m.party for m in matches if m.outcome is Outcome.PARTY and m.party]
-        found: list[Touch] = [Touch(WorkKey(WorkKind.PARTY, p), quiet, self._parts.max_wait_s) for p in parties]
-        links: list[Identifier] = [link for m in matches if m.outcome is Outcome.PARTY for link in m.links]
-        for held in self._journal.waiting(links, MAX_WAITING) if links else ():
-            found += [Touch(WorkKey(WorkKind.RESOLVE, d.id)) for d in self._journal.causes(held) if held != activity.id]
-        return tuple(found)
+        return tuple(Touch(WorkKey(WorkKind.PARTY, p), quiet, self._parts.max_wait_s) for p in parties)
+
+    def _held(self, activities: Sequence[Activity]) -> tuple[Touch, ...]:
+        """The deliveries without a party that what these activities gave to one may answer."""
+        matches = [m for activity in activities for m in self._journal.effects(activity.id, "match")]
+        found = [m for m in matches if isinstance(m, Match) and m.outcome is Outcome.PARTY]
+        links = [link for match in found for link in match.links]
+        waiting = self._journal.waiting(links, MAX_WAITING) if links else ()
+        deliveries = {delivery.id for held in waiting for delivery in self._journal.causes(held)}
+        return tuple(Touch(WorkKey(WorkKind.RESOLVE, delivery)) for delivery in sorted(deliveries))
 
     def _standings(self, parties: set[str]) -> Mapping[str, Standing]:
         found: dict[str, Any] = {party: self._journal.standing(party) for party in sorted(parties)}

@@ -1,0 +1,95 @@
+"""The intake under two workers: what one delivery leaves open, another that comes at the same moment may answer."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.app import App
+from sidecar.journal import Entry, Receipt
+from sidecar.model import Activity, Match, Outcome, WorkKey, WorkKind
+from sidecar.pipeline import Pipeline
+from sidecar.ports import HookRequest
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SECRET = base64.b64encode(b"s" * 32).decode()
+CONFIG = """
+own.domains = ["ours.test"]
+channels.web = { type = "webhook", secret_env = "WEB_SECRET" }
+"""
+ASKS = {
+    "message_id": "m-1", "conversation_id": "c-1", "direction": "inbound", "sent_at": "2026-11-23T11:00:00Z",
+    "sender": {"email": "ann@x.test", "name": "Ann Lee"}, "text": "Is it in stock?",
+}  # fmt: skip
+ANSWERS = {
+    "message_id": "m-2", "conversation_id": "c-2", "direction": "outbound", "sent_at": "2026-11-23T11:05:00Z",
+    "sender": {"email": "bob@ours.test"}, "customer": {"email": "ann@x.test"}, "text": "It is.",
+}  # fmt: skip
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    """An app with one webhook channel."""
+    (tmp_path / "config.toml").write_text(CONFIG)
+    with App.from_file(tmp_path / "config.toml", {"WEB_SECRET": SECRET}) as opened:
+        opened.clock = lambda: NOON
+        yield opened
+
+
+@pytest.mark.parametrize("first, second", [(ASKS, ANSWERS), (ANSWERS, ASKS)], ids=["asks first", "answers first"])
+def test_what_two_deliveries_leave_each_other_is_found(app: App, first: dict[str, Any], second: dict[str, Any]) -> None:
+    """Our answer finds its party though both are resolved at once; seen to fail with the second look taken out."""
+    deliveries = [_receive(app.pipeline, data) for data in (first, second)]
+    for delivery in deliveries:
+        _run(app, WorkKey(WorkKind.PARSE, delivery))
+    one, other = (WorkKey(WorkKind.RESOLVE, delivery) for delivery in deliveries)
+    _before_the_next_match(app, lambda: _run(app, other))
+    _run(app, one)
+    for _ in range(3):
+        for key in app.journal.due(10, [WorkKind.RESOLVE]):
+            _run(app, key)
+    assert not app.journal.due(10, [WorkKind.RESOLVE])
+    outcomes = {_outcome(app, activity) for activity in app.journal.facts(kinds=("activity",))}
+    assert outcomes == {Outcome.PARTY}
+
+
+def _receive(pipeline: Pipeline, data: dict[str, Any]) -> str:
+    """Post an event and return its delivery."""
+    import standardwebhooks
+
+    body = json.dumps({"type": "message.created", "timestamp": data["sent_at"], "data": data})
+    signature = standardwebhooks.Webhook(SECRET).sign(data["message_id"], NOON, body)
+    headers = {
+        "webhook-id": data["message_id"], "webhook-timestamp": str(int(NOON.timestamp())),
+        "webhook-signature": signature,
+    }  # fmt: skip
+    (delivery,) = pipeline.receive("web", HookRequest(headers, body.encode())).result(10).new
+    return delivery
+
+
+def _run(app: App, key: WorkKey) -> None:
+    (lease,) = app.journal.claim([key], 60.0)
+    app.pipeline.run(lease)
+
+
+def _before_the_next_match(app: App, do: Callable[[], None]) -> None:
+    """Do something at the worst moment: after a match was made and before it is committed."""
+    append, waits = app.journal.append, [do]
+
+    def appending(entry: Entry) -> Future[Receipt]:
+        if waits and any(isinstance(fact, Match) for fact in entry.facts):
+            waits.pop()()
+        return append(entry)
+
+    app.journal.append = appending  # type: ignore[method-assign]
+
+
+def _outcome(app: App, activity: object) -> Outcome:
+    assert isinstance(activity, Activity)
+    matches = [match for match in app.journal.effects(activity.id, "match") if isinstance(match, Match)]
+    return matches[-1].outcome
