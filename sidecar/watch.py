@@ -13,7 +13,7 @@ answer, so that an index of due times drives the watch and quiet parties cost no
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sidecar.model import Alert, Engagement, Mint, OpenAlert, Policy, StagePolicy, Standing, Step, Window
@@ -23,6 +23,7 @@ OVERDUE = "overdue"
 MAX_RANK_DAYS = 20
 _STAGE_SHARE, _LATE_SHARE, _SCORE_SHARE = 50.0, 30.0, 20.0
 _WEEK = 5
+_YEARS = (1970, 2200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +171,14 @@ def _late(step: Step, policy: Policy, zone: ZoneInfo) -> _Reason | None:
 def _due(text: str | None, zone: ZoneInfo) -> datetime | None:
     """Read a due date or time, local unless it says otherwise; a date is over at the midnight that ends it."""
     try:
-        if text and len(text) == len("2026-11-26"):
-            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), zone).astimezone(UTC)
-        at = datetime.fromisoformat(text) if text else None
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC) if at else None
-    except (ValueError, OverflowError):
+        at = datetime.fromisoformat(text or "")
+    except ValueError:
         return None  # words that are no date can't be late
+    if not _YEARS[0] <= at.year <= _YEARS[1]:
+        return None
+    if len(text or "") <= len("2026-11-26"):
+        at += timedelta(days=1)
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _still_stands(alert: OpenAlert, standing: Standing, reasons: Sequence[_Reason]) -> bool:

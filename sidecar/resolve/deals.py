@@ -6,7 +6,6 @@ too little to set two deals apart. Closed deals and deals of another engagement 
 closure suggests a new deal. A deal in another pipeline than the route's is shown, and can't win.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,7 +60,7 @@ class _Setting:
     companies: frozenset[str]
     agents: frozenset[str]
     said: frozenset[str]
-    telling: frozenset[str]
+    idle: frozenset[str]
     owners: Mapping[str, str]
     names: DealProperties
     now: datetime
@@ -97,7 +96,7 @@ def choose_deal(
         companies=frozenset(record.ref for record in _held(standing, "company") if record.ref),
         agents=_agents(newest),
         said=frozenset(word for activity in newest for word in _said(activity)),
-        telling=_telling(open_deals, standing, names),
+        idle=_SAY_NOTHING | words(standing.name),
         owners=owners or {},
         names=names,
         now=now,
@@ -106,6 +105,10 @@ def choose_deal(
     tied = standing.record("deal", standing.engagement.number)
     if tied and any(deal.ref == tied.ref for deal in open_deals):
         return DealChoice(tied.ref, candidates, False, "already the deal of this engagement")
+    return _clear_winner(candidates)
+
+
+def _clear_winner(candidates: tuple[Candidate, ...]) -> DealChoice:
     best, behind = candidates[0], candidates[1].score if len(candidates) > 1 else 0.0
     if best.score < THRESHOLD:
         return DealChoice(None, candidates, True, f"no deal reaches {THRESHOLD}")
@@ -123,18 +126,6 @@ def _is_closed(deal: Record, closed: frozenset[str], names: DealProperties) -> b
     return deal.fields.get(names.closed) in (True, "true", "True", 1) or str(deal.fields.get(names.stage)) in closed
 
 
-def _telling(deals: Sequence[Record], standing: Standing, names: DealProperties) -> frozenset[str]:
-    """Return the words of deals' names that could tell one from another: in one name only, and not the party's own."""
-    counted = Counter(word for deal in deals for word in words(_text(deal, names.name)))
-    return frozenset(
-        word
-        for word, deals_with_it in counted.items()
-        if deals_with_it == 1
-        and (len(word) >= MIN_WORD_CHARS or word.isdigit())
-        and word not in _SAY_NOTHING | words(standing.name)
-    )
-
-
 def _candidate(deal: Record, setting: _Setting) -> Candidate:
     points: list[tuple[int, str]] = []
     linked = {kind: frozenset(link.ref for link in deal.links if link.kind == kind) for kind in ("contact", "company")}
@@ -142,8 +133,8 @@ def _candidate(deal: Record, setting: _Setting) -> Candidate:
         points.append((CONTACT, "same contact"))
     if linked["company"] & setting.companies:
         points.append((COMPANY, "same company"))
-    shared = words(_text(deal, setting.names.name)) & setting.telling & setting.said
-    if shared:
+    shared = (words(_text(deal, setting.names.name)) & setting.said) - setting.idle
+    if any(len(word) >= MIN_WORD_CHARS or word.isdigit() for word in shared):
         points.append((WORDS, f"words: {', '.join(sorted(shared))}"))
     points += [*_pipeline(deal, setting), *_owner(deal, setting), *_recent(deal, setting)]
     score = max(0, min(100, sum(point for point, _ in points))) / 100

@@ -72,7 +72,7 @@ def people_of(activity: Activity, own: Own) -> tuple[Person, ...]:
     for participant in listed:
         spelt = frozenset(_normalised(participant.identifiers, own))
         groups.setdefault(spelt or (participant.name, participant.identifiers), []).append(participant)
-    return tuple(sorted(_with_actor(list(groups.values()), activity, own), key=_order))
+    return tuple(_with_actor(list(groups.values()), activity, own))
 
 
 def side_of(activity: Activity, people: Sequence[Person]) -> Side:
@@ -98,10 +98,6 @@ def _normalised(identifiers: Iterable[Identifier], own: Own) -> list[Identifier]
 def _nearest(participant: Participant) -> tuple[int, str, str, list[str]]:
     part = _PARTS.index(participant.part) if participant.part in _PARTS else len(_PARTS)
     return (part, participant.part, participant.name, [str(i) for i in participant.identifiers])
-
-
-def _order(person: Person) -> tuple[list[str], list[str], tuple[str, ...]]:
-    return ([str(i) for i in person.identifiers], sorted(person.parts), person.names)
 
 
 def _with_actor(groups: list[list[Participant]], activity: Activity, own: Own) -> list[Person]:
