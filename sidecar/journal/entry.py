@@ -56,14 +56,16 @@ class Finish:
 class Entry:
     """One transaction's worth of writing.
 
-    `parks` name work that waits for a person from the start, with reasons. `watch_at` says when a party must be looked
-    at again. `texts` are long constant texts by their sha256 (system prompts), kept once for all facts that name it.
+    With a `fence` it is written only while that lease is ours, else `LeaseLost`. `parks` name work that waits for a
+    person from the start, with reasons. `watch_at` says when a party must be looked at again. `texts` are long constant
+    texts by their sha256 (system prompts), kept once for all facts that name it.
     """
 
     facts: Sequence[Fact] = ()
     touches: Sequence[Touch] = ()
     cursors: Sequence[CursorSet] = ()
     finish: Finish | None = None
+    fence: Lease | None = None
     parks: Sequence[tuple[WorkKey, str]] = ()
     watch_at: Mapping[str, datetime | None] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)

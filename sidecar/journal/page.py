@@ -59,6 +59,8 @@ class Page:
 def write(connection: Connection, pages: Sequence[Page], now: int) -> list[Receipt]:
     """Write pages in their order, in the transaction that the connection is in, and return their receipts."""
     for page in pages:
+        if page.entry.fence is not None:
+            work.guard(connection, page.entry.fence)
         if page.entry.finish is not None:
             work.finish(connection, page.entry.finish, now)
     new = _new(connection, pages)

@@ -38,7 +38,7 @@ def migrate(database: Database, *, backed_up: bool = False, to: str = HEAD) -> N
         if held is not None:
             _refuse_unknown(held)
             _keep_copy(database, connection, held, backed_up=backed_up)
-        _upgrade(connection, to)
+        upgrade(connection, to)
 
 
 def revision(connection: Connection) -> str | None:
@@ -107,7 +107,8 @@ def _keep_copy(database: Database, connection: Connection, held: str, *, backed_
     draft.replace(copy)
 
 
-def _upgrade(connection: Connection, to: str) -> None:
+def upgrade(connection: Connection, to: str) -> None:
+    """Run the migrations up to a revision in the transaction that the connection is in."""
     from alembic import command
     from alembic.config import Config
 

@@ -236,6 +236,7 @@ work = sa.Table(
     sa.Column("lease_s", sa.Float, nullable=True),
     _int("fence"),
     _int("attempts"),
+    _int("crashes"),  # claims in a row whose owner died, or hung, before it finished
     _text("parked_reason", null=True),
     _partial("ix_work_ready_at", "ready_at", where=DIRTY),
     _partial("ix_work_lease_owner", "lease_owner", where="lease_owner IS NOT NULL"),

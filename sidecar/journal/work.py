@@ -50,7 +50,7 @@ def _touching(connection: Connection) -> Any:
     now, due, wait = (sa.bindparam(name, type_=sa.BigInteger) for name in ("now", "due", "wait"))
     insert = upsert(connection, work).values(
         kind=sa.bindparam("kind"), key=sa.bindparam("key"), touched=1, done=0, first_at=now, due_at=due, ready_at=due,
-        fence=0, attempts=0,
+        fence=0, attempts=0, crashes=0,
     )  # fmt: skip
     fresh = sa.or_(work.c.touched == work.c.done, work.c.first_at.is_(None), work.c.due_at.is_(None))
     latest = sa.case((wait >= _FAR, _FAR), else_=work.c.first_at + wait)
@@ -73,7 +73,7 @@ def park(connection: Connection, parks: Iterable[tuple[WorkKey, str]], now: int)
     """Make rows that wait for a person from the start, or park what is there."""
     insert = upsert(connection, work).values(
         kind=sa.bindparam("kind"), key=sa.bindparam("key"), parked_reason=sa.bindparam("reason"),
-        touched=1, done=0, first_at=now, due_at=now, ready_at=now, fence=0, attempts=0,
+        touched=1, done=0, first_at=now, due_at=now, ready_at=now, fence=0, attempts=0, crashes=0,
     )  # fmt: skip
     touched = sa.case((work.c.touched == work.c.done, work.c.touched + 1), else_=work.c.touched)
     insert = insert.on_conflict_do_update(
@@ -108,12 +108,13 @@ def claim(connection: Connection, keys: Sequence[WorkKey], now: int, by: Claiman
                 lease_s=by.lease_s,
                 fence=work.c.fence + 1,
                 attempts=work.c.attempts + 1,
+                crashes=work.c.crashes + sa.case((work.c.lease_owner.is_not(None), 1), else_=0),
                 first_at=None,
             )
-            .returning(work.c.touched, work.c.fence, work.c.attempts)
+            .returning(work.c.touched, work.c.fence, work.c.attempts, work.c.crashes)
         )
         if row := connection.execute(claiming).first():
-            leases.append(Lease(key, row.touched, row.fence, row.attempts, by.owner))
+            leases.append(Lease(key, row.touched, row.fence, row.attempts, by.owner, row.crashes))
     return leases
 
 
@@ -129,6 +130,12 @@ def holds(connection: Connection, lease: Lease, now: int) -> bool:
     """Say whether a lease is still ours and has not run out."""
     held = sa.select(work.c.fence).where(*_ours(lease), work.c.lease_until > now)
     return connection.execute(held).first() is not None
+
+
+def guard(connection: Connection, lease: Lease) -> None:
+    """Let a transaction go on only while a lease is ours; `LeaseLost` when somebody took the work over."""
+    if connection.execute(sa.select(work.c.fence).where(*_ours(lease))).first() is None:
+        raise LeaseLost(f"{lease.work.kind} {lease.work.key} was taken over")
 
 
 def finish(connection: Connection, ending: Finish, now: int) -> None:
@@ -147,6 +154,7 @@ def finish(connection: Connection, ending: Finish, now: int) -> None:
         "lease_owner": None,
         "lease_until": None,
         "lease_s": None,
+        "crashes": 0,
         "not_before": not_before,
         "ready_at": ready_at,
     }
@@ -171,7 +179,7 @@ def _ended(row: Any, ending: Finish, now: int) -> dict[str, Any]:
 def unpark(connection: Connection, key: WorkKey, now: int) -> bool:
     """Make parked work due at once, with its attempts forgotten; false when it was not parked."""
     due = sa.update(work).where(work.c.kind == key.kind, work.c.key == key.key, work.c.parked_reason.is_not(None))
-    due = due.values(parked_reason=None, attempts=0, not_before=None, first_at=now, due_at=now, ready_at=now)
+    due = due.values(parked_reason=None, attempts=0, crashes=0, not_before=None, first_at=now, due_at=now, ready_at=now)
     return connection.execute(due).rowcount > 0
 
 

@@ -134,7 +134,7 @@ class LedgerSteps:
         facts = (*sight.facts, *readings, *made.changes)
         if facts:
             watch = WorkKey(WorkKind.WATCH, lease.work.key)
-            self._journal.commit(Entry(facts=facts, touches=(Touch(watch),)))
+            self._journal.commit(Entry(facts=facts, touches=(Touch(watch),), fence=lease))
 
     def _send(self, sight: Sight, made: Plan, lease: Lease) -> None:
         parts, ledger = self._parts, self._ledger()
@@ -199,7 +199,7 @@ class LedgerSteps:
             )
             for name, hold in overrun.holds.items()
         ]
-        self._journal.commit(Entry(facts=(reading, *changes)))
+        self._journal.commit(Entry(facts=(reading, *changes), fence=lease))
 
     def _settles_in(self, standing: Standing) -> float | None:
         """Seconds until the next conversation has been quiet for long enough to get its note."""

@@ -240,3 +240,29 @@ def test_nothing_waits_in_an_empty_book(journal: Journal) -> None:
     assert journal.next_due() is None
     assert journal.due(10) == []
     assert journal.work_counts() == {}
+
+
+def test_an_intent_is_written_only_under_a_live_lease(journal: Journal, clock: SetClock) -> None:
+    """A worker whose work was taken over writes no intent; seen to fail without the guard in `page.write`."""
+    touch(journal, ANN)
+    [old] = journal.claim([ANN], 60)
+    journal.commit(Entry(facts=[a_delivery(journal, "ours")], fence=old))
+    clock.move(61)
+    [new] = journal.claim([ANN], 60)
+    with pytest.raises(LeaseLost):
+        journal.commit(Entry(facts=[a_delivery(journal, "late")], fence=old))
+    journal.commit(Entry(facts=[a_delivery(journal, "theirs")], fence=new))
+    assert len(list(journal.facts())) == 2
+
+
+def test_claims_that_never_finished_are_counted_as_crashes(journal: Journal, clock: SetClock) -> None:
+    """An input that kills its process is known by its crashes, and one that only waits has none."""
+    touch(journal, ANN)
+    for crashes in (0, 1, 2):
+        [lease] = journal.claim([ANN], 60)
+        assert lease.crashes == crashes
+        clock.move(61)
+    [lease] = journal.claim([ANN], 60)
+    journal.commit(Entry(finish=Finish(lease, "retry")))
+    [lease] = journal.claim([ANN], 60)
+    assert (lease.crashes, lease.attempts) == (0, 5)

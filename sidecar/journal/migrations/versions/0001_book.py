@@ -160,6 +160,7 @@ CREATE TABLE work (
     lease_s FLOAT,
     fence BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
+    crashes BIGINT NOT NULL,
     parked_reason TEXT,
     PRIMARY KEY (kind, key)
 );
