@@ -48,6 +48,8 @@ class Worker:
         self._running: dict[WorkKey, Lease] = {}
         self._lock = threading.Lock()
         self._gate = _Gate()
+        # A dry run does everything but the last write: what would be written stays due, for a look or a real run.
+        self._kinds = [kind for kind in WorkKind if kind is not WorkKind.SYNC] if pipeline.parts.dry_run else None
 
     def serve(self, engine: Engine) -> None:
         """Serve until the engine is stopped, renewing what runs."""
@@ -62,7 +64,7 @@ class Worker:
 
     def due(self, limit: int) -> Sequence[WorkKey]:
         """Return keys of work that is due now."""
-        return self._journal.due(limit)
+        return self._journal.due(limit, self._kinds)
 
     def run_until_idle(self, *, wait: bool = True, timeout_s: float = 3600.0) -> int:
         """Do all due work, and what follows from it, then return how many pieces ran.
@@ -74,7 +76,7 @@ class Worker:
         count = 0
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="work") as pool:
             for _ in range(MAX_ROUNDS):
-                keys = self._journal.due(SCAN, within_s=within)
+                keys = self._journal.due(SCAN, self._kinds, within)
                 if not keys:
                     return count
                 if time.monotonic() > deadline:
@@ -93,6 +95,8 @@ class Worker:
 
     def handle(self, key: WorkKey, *, wait: bool = True) -> None:
         """Claim one key and do it; never raises, so that no thread dies of an input."""
+        if self._kinds is not None and key.kind not in self._kinds:
+            return
         try:
             for lease in self._journal.claim([key], self._lease_s, within_s=0.0 if wait else EVER_S):
                 self._run(lease)

@@ -175,7 +175,8 @@ class App:
         if held is None:
             self.journal.set_meta(ACCOUNT, account)
         if not self.ledger.capabilities.vendor:
-            self.ledger.provision(wanted_properties(self.policy, self.ledger.capabilities.kinds), dry_run=False)
+            wanted = wanted_properties(self.policy, self.ledger.capabilities.kinds)
+            self.ledger.provision(wanted, dry_run=self.dry_run)
         problems = unmapped(self.policy, self.ledger.pipelines())
         if problems:
             raise ConfigError("\n".join(problems))

@@ -1,0 +1,110 @@
+"""`backfill`: reads a channel's older history, after saying how much it is and what reading it may cost.
+
+Each batch is durable together with its place, so that a run that was interrupted goes on where it ended. The place is
+kept for each date by itself: an earlier date reads everything from there, and what is in the book already is not
+counted twice.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sidecar.cli.render import console, emit, plain, show, tell
+from sidecar.cli.session import AsJson, example, session
+from sidecar.errors import PermanentError, UnsupportedFeature
+
+if TYPE_CHECKING:
+    from sidecar.app import App
+    from sidecar.ports import Channel, Extent
+
+
+def register(app: typer.Typer) -> None:
+    """Add the family's commands."""
+    epilog = example("sidecar backfill mail --since 2026-01-01", "sidecar --dry-run backfill mail --since 2026-01-01")
+    app.command("backfill", epilog=epilog)(_backfill)
+
+
+def _backfill(
+    ctx: typer.Context,
+    channel: Annotated[str, typer.Argument(help="The channel's name in the config.")],
+    since: Annotated[datetime, typer.Option("--since", formats=["%Y-%m-%d"], help="The first day to read.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read a channel's older history, after showing its extent and cost."""
+    with session(ctx).open() as app:
+        zone = ZoneInfo(app.settings.own_section.timezone)
+        start = since.replace(tzinfo=zone).astimezone(UTC)
+        adapter = _channel(app, channel)
+        result = _extent(app, adapter.extent(start), channel, start)
+        if not as_json:
+            _tell(result, zone)
+        if app.dry_run or not result["items"]:
+            read = None
+        elif not yes and not as_json and not typer.confirm("Read it?", err=True):
+            raise typer.Abort
+        elif as_json and not yes:
+            raise PermanentError("with --json nothing is asked: say --yes, or --dry-run to see the extent alone")
+        else:
+            read = _read(app, channel, start, result["items"])
+    if as_json:
+        emit({**result, "read": read})
+    elif read is not None:
+        show(f"{read} deliveries are new. The running server reads them; without one: sidecar run --until-idle")
+
+
+def _channel(app: "App", name: str) -> "Channel":
+    adapter = app.channels.get(name)
+    if adapter is None:
+        raise PermanentError(f"there is no channel {name!r}; configured are {', '.join(app.channels) or 'none'}")
+    if not adapter.capabilities.backfill:
+        raise UnsupportedFeature(f"the channel {name} has no older history that can be read")
+    return adapter
+
+
+def _extent(app: "App", extent: "Extent", channel: str, since: datetime) -> dict[str, Any]:
+    """Say how much it is, and what it costs when each item is read by a call of its own, under the longest prompt."""
+    prompt_chars = max(len(prompt.source) for prompt in app.prompt_states()[0].values())
+    chars = extent.size_bytes + extent.items * prompt_chars
+    return {
+        "channel": channel,
+        "since": since,
+        "items": extent.items,
+        "size_bytes": extent.size_bytes,
+        "oldest": extent.oldest,
+        "estimated_usd": round(app.llm.estimate_usd(chars, extent.items), 4),
+        "model": app.llm.model,
+        "daily_usd": app.settings.llm.daily_usd,
+    }
+
+
+def _tell(result: dict[str, Any], zone: ZoneInfo) -> None:
+    oldest = f", the oldest of {result['oldest'].astimezone(zone):%Y-%m-%d}" if result["oldest"] else ""
+    size_mb = result["size_bytes"] / 1_000_000
+    tell(f"{plain(result['channel'])}: {result['items']} items, {size_mb:.1f} MB{oldest}.")
+    tell(
+        f"To read them costs about ${result['estimated_usd']:.2f} with {plain(result['model'])}; "
+        f"no more than ${result['daily_usd']:g} a day is spent."
+    )
+
+
+def _read(app: "App", channel: str, since: datetime, items: int) -> int:
+    """Journal the history batch by batch, each with its place; returns how many deliveries were new."""
+    cursor = f"backfill:{since:%Y-%m-%d}"
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    new = 0
+    with Progress(*columns, console=_stderr(), transient=True) as progress:
+        task = progress.add_task(plain(channel), total=items)
+        for batch in app.channels[channel].backfill(since, app.journal.cursor(channel, cursor)):
+            new += app.pipeline.intake.keep(channel, batch, cursor)
+            progress.advance(task, len(batch.captured))
+    return new
+
+
+def _stderr() -> Any:
+    import sys
+
+    return console(sys.stderr)

@@ -1,0 +1,218 @@
+"""History: what happened, and how a value came to be: from the CRM's field back to the raw words.
+
+Both read the book and nothing else, so they answer when the model, the CRM or the channel is gone.
+"""
+
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from sidecar.cli.render import add, block, emit, moment, plain, short, show, table
+from sidecar.cli.session import AsJson, Limit, example, find_id, find_party, session
+from sidecar.errors import PermanentError
+
+if TYPE_CHECKING:
+    from sidecar.app import App
+    from sidecar.explain import Explanation, Node
+    from sidecar.journal import Journal
+    from sidecar.model import Activity, Match
+
+SAID_CHARS = 160
+SCAN = 2_000
+ACCOUNT = "ledger_account"
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One line of a timeline; its fields are the keys of the JSON."""
+
+    activity: str
+    at: datetime
+    channel: str
+    kind: str
+    role: str
+    who: str
+    how: str
+    authenticated: bool
+    subject: str
+    said: str
+    outcome: str
+    rule: str
+    party: str | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the family's commands."""
+    epilog = example("sidecar explain contact:17 ai_stage", "sidecar explain 'Ann Lee' stage --json")
+    app.command("explain", epilog=epilog)(_explain)
+    epilog = example("sidecar activities --party 'Ann Lee'", "sidecar activities --raw activity-3fa2c1")
+    app.command("activities", epilog=epilog)(_activities)
+
+
+def _explain(
+    ctx: typer.Context,
+    record: Annotated[str, typer.Argument(help="A CRM record (contact:17, or its ref alone), or a party.")],
+    field: Annotated[str, typer.Argument(help="A property of the record (ai_stage), or a field of ours (stage).")],
+    as_json: AsJson = False,
+) -> None:
+    """Follow a value back to the words that it came from."""
+    with session(ctx).open() as app:
+        found = explained(app, record, field)
+    if as_json:
+        emit(found)
+    else:
+        show(explanation_tree(found))
+
+
+def explained(app: "App", record: str, field: str) -> "Explanation":
+    """Return the explanation of a field of a CRM record, or of a party given by id, name or address."""
+    from sidecar.explain import explain
+
+    account = app.journal.meta(ACCOUNT) or app.ledger.account()
+    try:
+        return explain(app.journal, account, record, field)
+    except PermanentError as unknown:
+        try:
+            party = find_party(app.journal, record).party
+        except PermanentError:
+            party = record
+        if party == record:
+            raise unknown from None
+        return explain(app.journal, account, party, field)
+
+
+def explanation_tree(found: "Explanation") -> Tree:
+    """Return an explanation as a tree, effects above their causes."""
+    head = f"{plain(found.record)} {plain(found.field)} = {plain(repr(found.value), 200)}"
+    tree = Tree(Text(head, style="bold"))
+    if found.note:
+        tree.add(Text(plain(found.note)))
+    for node in found.chain:
+        _grow(tree, node)
+    return tree
+
+
+def _grow(tree: Tree, node: "Node") -> None:
+    label = Text.assemble((f"{node.kind} ", "cyan"), plain(node.line), (f"  {short(node.id)}", "dim"))
+    branch = tree.add(label)
+    if node.kind == "delivery":
+        branch.add(Text(f"the bytes: sidecar activities --raw {short(node.id)}", style="dim"))
+    for cause in node.because:
+        _grow(branch, cause)
+
+
+def _activities(
+    ctx: typer.Context,
+    party: Annotated[str | None, typer.Option("--party", "-p", help="Of this party: id, name or address.")] = None,
+    channel: Annotated[str | None, typer.Option("--channel", help="On this channel.")] = None,
+    raw: Annotated[
+        str | None, typer.Option("--raw", help="Print the bytes behind this activity or delivery, as they came.")
+    ] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was said and done, the latest last, and whose it was taken to be."""
+    with session(ctx).open() as app:
+        if raw is not None:
+            _print_raw(app.journal, raw, as_json=as_json)
+            return
+        found = timeline(app, limit, party=party, channel=channel)
+        zone = ZoneInfo(app.settings.own_section.timezone)
+    if as_json:
+        emit({"activities": found})
+    else:
+        show(timeline_table(found, zone) if found else "No activities yet.")
+
+
+def timeline(app: "App", limit: int, *, party: str | None = None, channel: str | None = None) -> list[Happened]:
+    """Return the latest activities, of a party or of all, oldest first."""
+    journal = app.journal
+    if party is None:
+        latest = journal.captured(limit, channel)
+        found = [_happened(activity, _last_match(journal, activity)) for activity in latest]
+    else:
+        pairs = journal.timeline(find_party(journal, party).party, SCAN if channel else limit)
+        found = [_happened(a, match) for match, a in pairs if channel in (None, a.channel)][:limit]
+    return sorted(found, key=lambda h: (h.at, h.activity))
+
+
+def timeline_table(found: list[Happened], zone: ZoneInfo) -> Table:
+    """Return a timeline as a table."""
+    made = table("when", "channel", "kind", "by", "said", "taken to be", "activity")
+    for h in found:
+        by = f"{h.who or h.role} ({h.role}: {h.how})" if h.who else f"{h.role}: {h.how}"
+        said = plain(f"{h.subject}: {h.said}" if h.subject else h.said, SAID_CHARS)
+        whose = f"{h.outcome} by {h.rule}" if h.outcome else "not resolved yet"
+        add(made, moment(h.at, zone), h.channel, h.kind, by, said, whose, short(h.activity))
+    return made
+
+
+def said_in(activity: "Activity") -> str:
+    """Return what was said in an activity: no quoted reply, no signature; of a system's event all of it."""
+    spoken = " ".join(activity.text[said.start : said.end] for said in activity.said)
+    return (spoken or activity.text).strip()
+
+
+def _last_match(journal: "Journal", activity: "Activity") -> "Match | None":
+    from sidecar.model import Match
+
+    matches = [match for match in journal.effects(activity.id, "match") if isinstance(match, Match)]
+    return matches[-1] if matches else None
+
+
+def _happened(activity: "Activity", match: "Match | None") -> Happened:
+    return Happened(
+        activity=activity.id,
+        at=activity.at,
+        channel=activity.channel,
+        kind=activity.kind,
+        role=activity.actor.role.value,
+        who=activity.actor.name,
+        how=activity.actor.how,
+        authenticated=activity.actor.authenticated,
+        subject=activity.subject,
+        said=said_in(activity),
+        outcome=match.outcome.value if match else "",
+        rule=match.rule if match else "",
+        party=match.party if match else None,
+    )
+
+
+def _print_raw(journal: "Journal", text: str, *, as_json: bool) -> None:
+    """Print bytes exactly to a pipe, and harmlessly to a terminal."""
+    from sidecar.model import Delivery
+
+    kind = "delivery" if text.startswith("delivery-") else "activity"
+    fact_id = find_id(journal, text, kind)
+    sources = journal.causes(fact_id) if kind == "activity" else []
+    found = journal.get(next((c.id for c in sources if isinstance(c, Delivery)), fact_id))
+    if not isinstance(found, Delivery):
+        raise PermanentError(f"the bytes of {text} are not in the book any more")
+    if as_json:
+        emit(_delivered(found))
+    elif sys.stdout.isatty():
+        show(block(found.raw.decode("utf-8", "replace")))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(found.raw)
+        sys.stdout.buffer.flush()
+
+
+def _delivered(delivery: Any) -> dict[str, Any]:
+    return {
+        "delivery": delivery.id,
+        "channel": delivery.channel,
+        "account": delivery.account,
+        "key": delivery.key,
+        "received_at": delivery.received_at,
+        "headers": dict(delivery.headers),
+        "sha256": delivery.sha256,
+        "raw_base64": delivery.raw,
+    }
