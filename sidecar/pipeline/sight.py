@@ -126,7 +126,14 @@ class _Eye:
             return ""
         taken = {r.ref for r in standing.records.values() if r.kind == "deal" and r.key != record.key}
         deals = [d for d in ledger.linked("deal", Link("contact", contact.ref)) if d.ref not in taken]
-        choice = choose_deal(standing, deals, self._parts.policy, self._parts.clock())
+        choice = choose_deal(
+            standing,
+            deals,
+            self._parts.policy,
+            self._parts.clock(),
+            contacts=frozenset({contact.ref}),
+            owners=ledger.owners() if ledger.capabilities.owners else None,
+        )
         if choice.question:
             sight.questions.append(f"several open deals fit: {choice.reason}")
         elif choice.ref:
