@@ -218,6 +218,8 @@ def _rule_step(claim: Claim, step: Step, standing: Standing) -> Ruling:
         return Ruling(Verdict.REJECT, "known_step", "the same step is known already")
     if known and known.status != "open" and step.status == "open":
         return Ruling(Verdict.REJECT, "ended_step", "that step was done or dropped")
+    if known and known.at and claim.at < known.at:
+        return Ruling(Verdict.REJECT, "older_evidence", "what is believed of that step rests on newer evidence")
     if known is None and sum(s.status == "open" for s in steps) >= MAX_OPEN_STEPS:
         return Ruling(Verdict.HOLD, "too_many_steps", f"{MAX_OPEN_STEPS} steps are open already")
     if claim.confidence < _STEP_THRESHOLD:
