@@ -3,9 +3,11 @@
 The only SQL of the core lives in this folder, and nothing above it knows which database the book is in. From the door
 inwards: `book` (the Journal), `writer` and `page` (group commit), `projections`, `reader` and `shelves` (queries),
 `work` and `owners` (what is due, and who does it), `database` and `schema` (SQLite or PostgreSQL), `tables`, `codec`,
-`entry`. The book promises that what it acknowledged is durable, that nothing in it changes, and that it can be read.
+`entry`; `backup`, `soundness` and `export` take it out and back. The book promises that what it acknowledged is
+durable, that nothing in it changes, and that it can be read.
 """
 
+from sidecar.journal.backup import Manifest, backup, restore
 from sidecar.journal.book import Journal
 from sidecar.journal.entry import (
     CursorSet,
@@ -19,6 +21,7 @@ from sidecar.journal.entry import (
     Touch,
     Written,
 )
+from sidecar.journal.export import export
 
 __all__ = [
     "CursorSet",
@@ -27,9 +30,13 @@ __all__ = [
     "IdentifierTaken",
     "Journal",
     "JournalFailed",
+    "Manifest",
     "Pause",
     "Receipt",
     "RecordTaken",
     "Touch",
     "Written",
+    "backup",
+    "export",
+    "restore",
 ]

@@ -8,7 +8,9 @@ its own snapshot. The clock is the database's unless one is injected.
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from sidecar.errors import ConfigError, TemporaryError, UnknownOutcome
-from sidecar.journal import projections, schema, work
+from sidecar.journal import projections, schema, soundness, work
 from sidecar.journal import tables as t
 from sidecar.journal.database import Database, resolve_url, translated
 from sidecar.journal.entry import Entry, Receipt
@@ -93,6 +95,15 @@ class Journal(BookReader, ShelfReader):
     def owner(self) -> str:
         """The name under which this process holds leases."""
         return self._owner.id
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Return a reading connection on one snapshot, for the modules of this folder."""
+        return self._database.read()
+
+    def faults(self, limit: int = 100) -> list[str]:
+        """Return what is wrong with the book (damaged bytes, missing payloads or causes), one line each."""
+        with self._database.read() as connection:
+            return list(islice(soundness.faults(connection), limit))
 
     def now(self) -> datetime:
         """Return the time as the book has it."""

@@ -64,7 +64,13 @@ def copy_sqlite(source: Path, target: Path) -> None:
     target.touch(mode=0o600)
     with closing(sqlite3.connect(source, timeout=10.0)) as held, closing(sqlite3.connect(target)) as copy:
         held.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE").close()
+    leave_wal(target)
+
+
+def leave_wal(path: Path) -> None:
+    """Make a SQLite file whole in itself, without a write-ahead log beside it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE").close()
 
 
 def damage(path: Path) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,22 @@ def postgres_server() -> Iterator[Any]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Any) -> str:
-    """The URL of a new, empty database; it goes with the server, since dropping one costs a checkpoint."""
-    name = f"book_{os.getpid()}_{next(_numbers)}"
-    uri = postgres_server.get_uri()
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return str(postgres_server.get_uri(database=name))
+def new_postgres_url(postgres_server: Any) -> Callable[[], str]:
+    """Makes empty databases and returns their URLs; they go with the server, since dropping one costs a checkpoint."""
+
+    def make() -> str:
+        name = f"book_{os.getpid()}_{next(_numbers)}"
+        with psycopg.connect(postgres_server.get_uri(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return str(postgres_server.get_uri(database=name))
+
+    return make
+
+
+@pytest.fixture
+def postgres_url(new_postgres_url: Callable[[], str]) -> str:
+    """The URL of a new, empty database."""
+    return new_postgres_url()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
