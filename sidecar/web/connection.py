@@ -1,0 +1,160 @@
+"""What a connection may do before an app is called: send a head of bounded size, in bounded time, among so many others.
+
+uvicorn's own class has none of these bounds: it was seen to take 2 MB of headers, and to wait for slow ones as long as
+they pleased. This subclass counts and times the head of each request and leaves the rest to uvicorn. Bodies are the
+app's, which can be timed and capped by any ASGI code.
+
+It may not touch uvicorn's parsing: which bytes are a request is decided in one place, by llhttp. Refusals are sent by
+hand, since no request exists yet that an app could answer.
+"""
+
+import asyncio
+import http
+from typing import Any, Literal, Self
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sidecar.web.answers import busy, refusal
+from sidecar.web.limits import Limits
+
+
+class _TooLarge(Exception):
+    """Ends the parsing of a head that is over its limit."""
+
+
+class Connection(HttpToolsProtocol):
+    """One connection under limits; `under` makes the class that a server is given."""
+
+    limits = Limits()
+
+    @classmethod
+    def under(cls, limits: Limits) -> type[Self]:
+        """Return this class with other limits."""
+        return type(cls.__name__, (cls,), {"limits": limits})
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reading: Literal["head", "body"] = "head"
+        self._timer: asyncio.TimerHandle | None = None
+        self._raw_bytes = 0  # of a head that isn't complete; the parser hands out no header before its end
+        self._head_bytes = 0  # as parsed, trailers included
+        self._fault = 400
+        self._has_request = False
+        self._refused = False
+        self._discarded_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections + self.limits.spare_connections:
+            transport.abort()
+        else:
+            self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            self._discard(len(data))
+            return
+        began_in_body = self._reading == "body"
+        if self._reading == "head" and self._timer is None:
+            self._start_timer()
+        super().data_received(data)
+        if self._is_reading_head() and not began_in_body:
+            self._raw_bytes += len(data)
+            if self._raw_bytes > self.limits.header_bytes:
+                self._refuse(431)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._timer is None:
+            self._start_timer()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        self._reading = "body"
+        self._raw_bytes = 0
+        self.app = busy if len(self.connections) > self.limits.connections else self.config.loaded_app
+        super().on_headers_complete()
+        self._has_request = True
+
+    def on_message_complete(self) -> None:
+        self._reading = "head"
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser could not read, or what made us stop it."""
+        self._refuse(self._fault)
+
+    def _is_reading_head(self) -> bool:
+        return self._reading == "head"
+
+    def _count(self, size_bytes: int) -> None:
+        self._head_bytes += size_bytes
+        if self._head_bytes > self.limits.header_bytes:
+            self._fault = 431
+            raise _TooLarge
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.limits.header_timeout_s, self._on_late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_late(self) -> None:
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        if self._is_answering():
+            self._start_timer()  # the next request waits for our own answer, so its time begins anew
+        elif self._raw_bytes or self._has_request:
+            self._refuse(408)
+        else:
+            self.transport.close()  # it never said a word
+
+    def _is_answering(self) -> bool:
+        return self._has_request and not self.cycle.response_complete
+
+    def _refuse(self, status: int) -> None:
+        """Say no and close, but never in place of an answer that is still due."""
+        if self._refused or self.transport.is_closing():
+            return
+        self._stop_timer()
+        if self._is_answering() and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        self._refused = True
+        if self.pipeline or (self._is_answering() and self.cycle.response_started):
+            self.transport.close()  # nothing that is sent now would be taken for what it is
+            return
+        self._write(status)
+        self._timer = self.loop.call_later(self.limits.linger_s, self.transport.close)
+
+    def _write(self, status: int) -> None:
+        answer = refusal(status)
+        headers = [*self.server_state.default_headers, *answer.head(close=True)]
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        line = f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\n".encode()
+        self.transport.write(line + head + b"\r\n" + answer.body)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _discard(self, size_bytes: int) -> None:
+        """Let a refused sender finish, so that it reads our answer instead of a reset."""
+        self._discarded_bytes += size_bytes
+        if self._discarded_bytes > self.limits.linger_bytes:
+            self.transport.abort()

@@ -1,0 +1,28 @@
+"""What stands behind the HTTP edge, as the edge sees it.
+
+A protocol, so that the edge needs no journal and no config to be tested, and can't reach for them.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from sidecar.ports import HookRequest
+
+
+class Door(Protocol):
+    """Takes verified requests and keeps them."""
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest request body that is read."""
+
+    def receive(self, channel: str, request: HookRequest) -> Future[object]:
+        """Verify and queue a request; the future is done when it is durable. May not wait: it is called by the loop.
+
+        `RejectedInput` for an unknown channel or anything wrong with the signature; the future's error, or an error
+        raised at once, is a `TemporaryError` when the sender should come again.
+        """
+
+    def problems(self) -> Sequence[str]:
+        """Say why this process isn't ready, a line each; may wait."""
