@@ -23,6 +23,7 @@ FAMILIES = (
     "party",
     "work",
     "ledger",
+    "book",
     "prompts",
     "backfill",
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sidecar.cli.render import add, console, emit, show, table
+from sidecar.cli.render import add, console, emit, many, show, table
 from sidecar.cli.session import FAILED, AsJson, Session, example, said, session
 from sidecar.errors import SidecarError
 
@@ -87,7 +87,7 @@ def _journal(app: "App") -> Iterator[tuple[str, str]]:
     parked = sum(n for (_, state), n in app.journal.work_counts().items() if state == "parked")
     yield "", f"{counts['facts']} facts, {counts['parties']} parties"
     if parked:
-        yield f"{parked} pieces of work are parked: sidecar work --state parked", ""
+        yield f"{many(parked, 'piece', 'pieces')} of work parked: sidecar work --state parked", ""
     for scope, pause in app.journal.paused().items():
         yield f"{scope} is paused: {pause.reason}; mend it, then restart", ""
 

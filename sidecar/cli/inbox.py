@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.table import Table
 
-from sidecar.cli.render import add, emit, moment, short, show, table
+from sidecar.cli.render import add, emit, many, moment, short, show, table
 from sidecar.cli.session import NO_PARTY, AsJson, Limit, example, session
 
 if TYPE_CHECKING:
@@ -73,9 +73,10 @@ def _inbox(
         return
     show(inbox_table(found, zone) if found else "No relationships yet.")
     if left_off:
-        show(f"and {left_off} more or less urgent: --limit {limit + left_off}")
+        show(f"and {left_off} more: --limit {limit + left_off}")
     if questions:
-        show(f"{len(questions)} activities wait for a person to say whose they are: sidecar party questions")
+        waiting = many(len(questions), "activity waits", "activities wait")
+        show(f"{waiting} for a person to say whose: sidecar party questions")
 
 
 def relationships(app: "App", limit: int, *, everything: bool = False) -> tuple[list[Relationship], int]:
@@ -94,15 +95,18 @@ def relationships(app: "App", limit: int, *, everything: bool = False) -> tuple[
 
 
 def inbox_table(found: list[Relationship], zone: ZoneInfo) -> Table:
-    """Return the inbox as a table."""
-    made = table("who", "stage", "intent", "urgency", "mood", "score>", "next step", "needs", "CRM", "last", "party")
+    """Return the inbox as a table, which fits eighty columns; exceptions stand out."""
+    made = table("who", "stands at", "next, and what it needs", "where", whole=("who", "stands at", "where"), airy=True)
     for r in found:
-        needs = "; ".join(r.review)
-        step = f"{r.next_step or ''}{f' (by {r.next_step_due})' if r.next_step_due else ''}"
-        crm = " ".join(f"{kind}:{ref}" for kind, ref in r.crm.items())
-        last = f"{moment(r.last_activity_at, zone)} {r.channel}"
-        cells = (r.name or _first(r.identifiers), r.stage, r.intent, r.urgency, r.sentiment, r.score, step, needs, crm)
-        add(made, *cells, last, short(r.party), style="bold" if r.alerts else None)
+        who = (r.name or _first(r.identifiers), short(r.party))
+        score = f"score {r.score:g}" if isinstance(r.score, int | float) else ""
+        mood = ", ".join(str(value) for value in (r.intent, r.urgency, r.sentiment) if value)
+        due = f" (by {r.next_step_due})" if r.next_step_due else ""
+        step = f"next: {r.next_step}{due}" if r.next_step else ""
+        crm = (f"{kind}:{ref}" for kind, ref in r.crm.items())
+        where = (f"{moment(r.last_activity_at, zone)} {r.channel}", *crm)
+        needs = tuple(f"! {reason}" for reason in r.review)
+        add(made, who, (r.stage, mood, score), (step, *needs), where, style="bold" if r.alerts else None)
     return made
 
 
@@ -140,9 +144,10 @@ def _reasons(app: "App", standing: "Standing", questions: int) -> list[str]:
     for name, waiting in standing.engagement.suggestions.items():
         reasons.append(f"{name}: is it {waiting.value!r}? ({waiting.reason})")
     if questions:
-        reasons.append(f"{questions} activities may be its: sidecar party questions")
+        asked = many(questions, "activity", "activities")
+        reasons.append(f"{asked} may be theirs: sidecar party questions")
     if app.policy.create_contact == "suggest" and "contact" not in standing.allowed and not standing.record("contact"):
-        reasons.append("it has no contact in the CRM: sidecar party approve PARTY contact")
+        reasons.append("no contact in the CRM: sidecar party approve PARTY contact")
     return reasons
 
 

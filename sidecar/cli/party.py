@@ -4,6 +4,7 @@ Each answer goes to the pipeline as that person's word, a fact in the book; what
 to the CRM) is done by the running server, or by the next `sidecar run`.
 """
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -82,11 +83,13 @@ def _questions(ctx: typer.Context, limit: Limit = 50, as_json: AsJson = False) -
     """List activities that may be several parties', with each candidate's score and signals."""
     with session(ctx).open() as app:
         asked = [_question(app.journal, match) for match in app.journal.questions(limit)]
+        zone = ZoneInfo(app.settings.own_section.timezone)
     if as_json:
         emit({"questions": asked})
         return
     for question in asked:
-        show(f"{short(question['activity'])}  {question['at']}  {question['channel']}  {plain(question['who'])}")
+        at = moment(question["at"], zone)
+        show(f"{short(question['activity'])}  {at}  {question['channel']}  {plain(question['who'])}")
         show(f"  “{plain(question['said'], SAID_CHARS)}”")
         made = table("  candidate", "score>", "signals", "party")
         for c in question["candidates"]:
@@ -180,7 +183,8 @@ def _property(app: "App", standing: "Standing", text: str) -> tuple[str, str]:
     known = held | {f"{t.kind}.{t.property}" for f in app.policy.fields.values() for t in f.targets}
     kind, dot, name = text.partition(".")
     if not dot or text not in known:
-        raise PermanentError(f"there is no property {text!r} that we write; known are {', '.join(sorted(known))}")
+        near = get_close_matches(text, sorted(known), n=3) or sorted(k for k in known if k.startswith(f"{kind}."))
+        raise PermanentError(f"there is no property {text!r} that we write; known: {', '.join(near or sorted(known))}")
     return kind, name
 
 

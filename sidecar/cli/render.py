@@ -11,14 +11,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -55,23 +55,38 @@ def short(fact_id: str) -> str:
     return found[1] + found[2][:SHORT_ID_DIGITS] if found else plain(fact_id, 60)
 
 
+def many(number: int, one: str, more: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {one if number == 1 else more}"
+
+
 def moment(at: datetime | None, zone: ZoneInfo) -> str:
     """Return a time on our wall."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M}" if at else ""
 
 
-def table(*columns: str, title: str | None = None) -> Table:
-    """Return an empty table; a column that ends in `>` is set to the right."""
+def table(*columns: str, title: str | None = None, whole: Collection[str] = (), airy: bool = False) -> Table:
+    """Return an empty table; a column that ends in `>` is set to the right, and one that is `whole` is never broken.
+
+    Between the rows of an `airy` one a line is left free.
+    """
     made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", show_edge=False, pad_edge=False)
+    made.padding = (0, 1, 1, 0) if airy else (0, 1)
     for name in columns:
         right = name.endswith(">")
-        made.add_column(name.rstrip(">"), justify="right" if right else "left", overflow="fold")
+        justify: JustifyMethod = "right" if right else "left"
+        made.add_column(name.rstrip(">"), justify=justify, overflow="fold", no_wrap=name in whole)
     return made
 
 
 def add(to: Table, *cells: object, style: str | None = None) -> None:
-    """Add a row of texts from outside."""
-    to.add_row(*(Text(plain(cell)) for cell in cells), style=style)
+    """Add a row of texts from outside; a tuple is a cell of several lines."""
+    to.add_row(*(Text("\n".join(_lines(cell))) for cell in cells), style=style)
+
+
+def _lines(cell: object) -> list[str]:
+    lines = cell if isinstance(cell, tuple) else (cell,)
+    return [line for line in map(plain, lines) if line]
 
 
 def show(*things: RenderableType) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sidecar.cli.render import add, emit, plain, show, table
+from sidecar.cli.render import add, emit, many, plain, show, table
 from sidecar.cli.session import AsJson, example, session
 
 if TYPE_CHECKING:
@@ -112,11 +112,12 @@ def _result(app: "App", done: int, before: int) -> dict[str, Any]:
 
 def _print(result: dict[str, Any]) -> None:
     news = ", ".join(f"{count} {kind}" for kind, count in result["facts"].items()) or "nothing new"
-    show(f"{result['done']} pieces of work done; new in the book: {news}.")
+    done = many(result["done"], "piece", "pieces")
+    show(f"{done} of work done; new in the book: {news}.")
     if result["waiting"]:
-        show(f"{result['waiting']} wait, as a rule for a conversation to be quiet (--no-wait doesn't): sidecar work")
+        show(f"{result['waiting']} not due yet, as a rule until a conversation is quiet (or --no-wait): sidecar work")
     if result["parked"]:
-        show(f"{result['parked']} are parked and need a person: sidecar work --state parked")
+        show(f"{result['parked']} parked, which need a person: sidecar work --state parked")
     if result["dry_run"]:
         _print_would(result["would"])
 
@@ -129,4 +130,5 @@ def _print_would(found: list[Would]) -> None:
         add(made, w.name, record, w.field, plain(w.old, 80), plain(w.new, 80), w.refused)
     if found:
         show(made)
-    show(f"Dry run: {len(writes)} values would be written; the CRM was not touched, and they stay due.")
+    values = many(len(writes), "value", "values")
+    show(f"Dry run: {values} would be written; the CRM was not touched, and what is due stays due.")
