@@ -37,6 +37,7 @@ CANARY = "canary-7f3a quotation"
 MINT = Mint(b"a key of the contract suite's own journal")
 MAX_BATCHES = 1_000
 NOT_FIXTURES = {"SOURCES.md"}
+DESCRIPTIONS = (".meta.json", ".meta.toml")
 
 
 class Secrets:
@@ -441,7 +442,7 @@ def last_cursor(batches: Iterable[PollBatch]) -> Mapping[str, Any] | None:
 def fixtures(harness: ChannelHarness) -> Sequence[Path]:
     """Return a system's payloads, without the files that describe them."""
     found = sorted(path for path in harness.fixtures.rglob("*") if path.is_file())
-    return [p for p in found if p.name not in NOT_FIXTURES and not p.name.endswith(".meta.json")]
+    return [path for path in found if path.name not in NOT_FIXTURES and not path.name.endswith(DESCRIPTIONS)]
 
 
 def good_fixtures(harness: ChannelHarness) -> Sequence[Path]:
