@@ -131,6 +131,8 @@ def _node(
         return None
     if isinstance(fact, Claim) and fact.evidence:
         quoted = frozenset(e.activity for e in fact.evidence)
+    if isinstance(fact, Reading) and above:
+        return Node(fact.KIND, fact.id, *_told(fact))  # what a write relied on; its own causes are the write's
     causes = [c for c in journal.causes(fact.id) if not (isinstance(c, Match) and quoted and c.activity not in quoted)]
     causes.sort(key=lambda c: (_ORDER.index(c.KIND) if c.KIND in _ORDER else len(_ORDER), c.id))
     below = (_node(journal, cause, quoted, budget, above | {fact.id}) for cause in causes)

@@ -1,0 +1,112 @@
+"""A sidecar as operations run it: the real command in its own process, with a config file and secrets from outside."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from standardwebhooks import Webhook
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode()
+WAIT_S = 45.0
+
+
+def until(true: Callable[[], Any], what: str, wait_s: float = WAIT_S) -> Any:
+    """Wait until something is so, and return it."""
+    deadline = time.monotonic() + wait_s
+    pause = threading.Event()
+    while time.monotonic() < deadline:
+        found = true()
+        if found:
+            return found
+        pause.wait(0.1)
+    raise AssertionError(f"waited {wait_s:.0f} s for {what}")
+
+
+@dataclass
+class Sidecar:
+    """A config in a folder, and the means to run commands on it and to post to its door."""
+
+    folder: Path
+    env: Mapping[str, str]
+    port: int = 0
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, *arguments: str, expect: int = 0) -> str:
+        """Run a command to its end and return what it printed."""
+        command = [sys.executable, "-m", "sidecar", "--config", str(self.folder / "config.toml"), *arguments]
+        done = subprocess.run(
+            command, env=dict(self.env), cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == expect, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command with --json and read its answer."""
+        return json.loads(self.run(*arguments, "--json"))
+
+    def post(self, channel: str, event: Mapping[str, Any], key: str, *, secret: str = SECRET) -> int:
+        """Send a signed event as a web chat or a booking system does; returns the status."""
+        body = json.dumps(event).encode()
+        now = datetime.now(UTC)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": key,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(secret).sign(key, now, body.decode()),
+        }
+        url = f"http://127.0.0.1:{self.port}/hooks/{channel}"
+        with httpx2.Client(trust_env=False) as client:
+            return client.post(url, content=body, headers=headers, timeout=20).status_code
+
+    @contextmanager
+    def serve(self) -> Iterator["Sidecar"]:
+        """Run `serve` until the block ends, then ask it to stop and see that it does."""
+        command = [sys.executable, "-m", "sidecar", "--config", str(self.folder / "config.toml"), "serve"]
+        process = subprocess.Popen(command, env=dict(self.env), cwd=self.folder, stderr=subprocess.PIPE, text=True)
+        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        reader.start()
+        try:
+            self.port = until(lambda: self._listening() or process.poll(), "the server to listen")
+            assert process.poll() is None, self.log
+            yield self
+        finally:
+            process.terminate()
+            code = process.wait(40)
+            reader.join(5)
+            if process.stderr:
+                process.stderr.close()
+        assert code == 0, self.log[-5:]
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            try:
+                self.log.append(json.loads(line))
+            except ValueError:
+                self.log.append({"event": "not JSON", "line": line})
+
+    def _listening(self) -> int:
+        return next((int(e["port"]) for e in self.log if e.get("event") == "http_listening"), 0)
+
+
+def sidecar(folder: Path, config: str, secrets: Mapping[str, str]) -> Sidecar:
+    """Write a config and return the sidecar that runs by it."""
+    (folder / "config.toml").write_text(config)
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "HOME") or k.startswith(("PYTHON", "SSL_"))}
+    return Sidecar(folder, {**kept, **secrets})
+
+
+def fields(records: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
+    """Return the fields of the first record of a kind, or nothing."""
+    return next((dict(r["fields"]) for r in records if r["kind"] == kind), {})
