@@ -15,6 +15,8 @@ from sidecar.resolve.names import best_name
 
 MAX_PEOPLE = 1000
 _SENDS = frozenset({"actor", "from", "speaker"})
+_WRITES = frozenset({"actor", "from"})
+"""Who sends what is sent: in a conversation both sides speak, and that our people do makes it nobody's outgoing mail."""
 _ACTS = frozenset({"from", "speaker", "subject", "organizer", "attendee"})
 _PARTS = ("from", "speaker", "organizer", "subject", "attendee", "to", "cc", "reply_to")
 _SYSTEM_TIERS = (("subject",), ("speaker",), ("from",), ("attendee", "organizer"), ("to",), ("cc",), ("reply_to",))
@@ -78,7 +80,7 @@ def people_of(activity: Activity, own: Own) -> tuple[Person, ...]:
 def side_of(activity: Activity, people: Sequence[Person]) -> Side:
     """Return the customer's side of an activity."""
     outside = [person for person in people if not person.own]
-    sent_by_us = any(person.own and person.parts & _SENDS for person in people)
+    sent_by_us = any(person.own and person.parts & _WRITES for person in people)
     if activity.actor.role is Role.SYSTEM and not _is_our_meeting(activity, people):
         return Side((_first_known(outside, _SYSTEM_TIERS),), False, activity.kind in _BEGUN_BY_SYSTEM)
     if activity.actor.role is Role.CUSTOMER and not sent_by_us:

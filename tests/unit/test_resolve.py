@@ -265,6 +265,13 @@ def test_an_invitation_of_ours_makes_no_party() -> None:
     assert Notebook().one(item).outcome is Outcome.OUTBOUND_ONLY
 
 
+def test_a_call_is_the_callers_although_our_people_speak_in_it() -> None:
+    """That an agent answers doesn't make a call outgoing mail: its caller becomes a party; seen to fail when it did."""
+    speakers = took_part("speaker", ANN, name="Ann Lee"), took_part("speaker", "email:bob@ours.test", own=True)
+    match = Notebook().one(activity(*speakers, actor=[ANN], kind="transcript"))
+    assert (match.outcome, match.rule, match.links) == (Outcome.PARTY, "new", ids(ANN))
+
+
 def test_several_strangers_in_one_event_are_a_question() -> None:
     """Whose a transcript of two unknown speakers is, a person says; with one of them known, it is theirs."""
     book = Notebook()
