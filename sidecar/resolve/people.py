@@ -16,7 +16,7 @@ from sidecar.resolve.names import best_name
 MAX_PEOPLE = 1000
 _SENDS = frozenset({"actor", "from", "speaker"})
 _WRITES = frozenset({"actor", "from"})
-"""Who sends what is sent: in a conversation both sides speak, and that our people do makes it nobody's outgoing mail."""
+"""Who sends what is sent. In a conversation both sides speak, so that our people do makes it nothing of ours."""
 _ACTS = frozenset({"from", "speaker", "subject", "organizer", "attendee"})
 _PARTS = ("from", "speaker", "organizer", "subject", "attendee", "to", "cc", "reply_to")
 _SYSTEM_TIERS = (("subject",), ("speaker",), ("from",), ("attendee", "organizer"), ("to",), ("cc",), ("reply_to",))
