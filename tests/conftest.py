@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.databases"]
+pytest_plugins = ["tests.support.databases", "tests.support.soundness"]
 
 # Tests assert no times, so neither do generated examples: a slow machine is not a wrong one.
 _PATIENT = [HealthCheck.too_slow]
