@@ -71,6 +71,7 @@ class Alerts:
                 finish=Finish(lease, "done"),
             )
         )
+        parts.wake([desk] if alerts else [])
 
 
 def desk(parts: Parts, standing: Standing) -> tuple[DesiredRecord, ...]:

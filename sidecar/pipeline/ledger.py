@@ -135,6 +135,7 @@ class LedgerSteps:
         if facts:
             watch = WorkKey(WorkKind.WATCH, lease.work.key)
             self._journal.commit(Entry(facts=facts, touches=(Touch(watch),), fence=lease))
+            self._parts.wake([watch])
 
     def _send(self, sight: Sight, made: Plan, lease: Lease) -> None:
         parts, ledger = self._parts, self._ledger()
