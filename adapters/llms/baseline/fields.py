@@ -14,13 +14,18 @@ from sidecar.model import FieldPolicy, Role
 
 MAX_RISKS = 6
 _INTENTS = ("cancel", "complain", "support", "book", "buy", "inform")
+_IMPLIED_INTENTS = {
+    "cancel": ("cancelled",),
+    "book": ("reschedule",),
+    "buy": ("chosen", "won_claim", "need", "quantity", "budget"),
+}
 _RISK_NAMES = {
     "price": "price",
     "competitor": "competitor",
     "delay": "delay",
     "approval": "needs approval",
 }
-_NUMBER = r"\d[\d.,' \u00a0\u202f]*(?:\d|(?<=\d))"
+_NUMBER = r"\d(?:[\d.,' ]{0,14}\d)?"
 _MONEY = re.compile(
     rf"(?:[$€£]|usd|eur|gbp|chf)\s?{_NUMBER}\s?(?:k|mio|million|mil|m)?(?!\w)"
     rf"|(?<![\w.]){_NUMBER}\s?(?:k|mio|million|mil|tausend)?\s?(?:[$€£]|euros?|dollars?|pounds?|usd|eur|gbp|chf|"
@@ -63,6 +68,13 @@ def _intent(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
                 if match:
                     certainty = STRONG if name not in ("inform", "support") else WEAK
                     yield op("intent", name, certainty, [Evidence(sentence, match.start())])
+                    return
+        for sentence in turn:
+            for name, signals in _IMPLIED_INTENTS.items():
+                hits = (reading.words(sentence).hit(f"signals.{s}", sentence, conditional=True) for s in signals)
+                match = next((hit for hit in hits if hit), None)
+                if match:
+                    yield op("intent", name, WEAK, [Evidence(sentence, match.start())])
                     return
 
 

@@ -73,9 +73,17 @@ def prepare(question: Question) -> Reading:
     except (KeyError, ValueError, OSError):
         raise ConfigError("there is no such time zone", setting="own.timezone") from None
     stopwords = {code: words.stopwords for code, words in languages().items()}
-    found = sentences(question.earlier, question.new, stopwords)
+    ended = _ended_at(question)
+    past = tuple(t for t in question.new if ended and t.at <= ended)
+    found = sentences((*question.earlier, *past), tuple(t for t in question.new if t not in past), stopwords)
     orders = tuple(s for s in found if _gives_orders(s))
     return Reading(question, zone, tuple(s for s in found if s not in orders), orders)
+
+
+def _ended_at(question: Question) -> datetime | None:
+    """When the engagement before the one that is to be read ended: what was said until then belongs to that one."""
+    *before, current = question.standing.engagements
+    return current.closed_at or (before[-1].closed_at if before else None)
 
 
 def _gives_orders(sentence: Sentence) -> bool:

@@ -5,10 +5,13 @@ customer says about signing, paying or having come, because those are not a cust
 one move, its last: the same words can't carry two.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from adapters.llms.baseline.reading import STATED, STRONG, WEAK, Evidence, Reading
+from adapters.llms.baseline.slots import accepted, confirmed
 from adapters.llms.baseline.text import Sentence
 from sidecar.model import Role, Turn
 
@@ -29,7 +32,9 @@ _EVENTS = {
     "booking_attended": ATTENDED,
     "booking_no_show": "fell_through",
 }
-_OFFER_REACH_TURNS = 2
+_AMOUNT = re.compile(r"\d|\b(?:thousand|hundred|grand|tausend|mil|mille)\b")
+_FAR = timedelta(days=14)
+"""A date at least so far ahead says by when something is needed; a nearer one is more likely a wish for a slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,12 @@ def moves(reading: Reading) -> tuple[Move, ...]:
     names = _configured(reading)
     current = next((m for m, name in names.items() if name == standing.stage), "")
     suspects = {s.number for s in reading.orders}
+    was_over = current in (WON, LOST)
     found: list[Move] = []
     last_turn = -1
     for sign in _signs(reading):
         number = sign.evidence[-1].sentence.number
-        if held and sign.turn.at <= held.evidence_at:
+        if held and (sign.turn.at < held.evidence_at or (sign.turn.at == held.evidence_at and was_over)):
             continue
         if number in suspects and sign.meaning != ENQUIRED:
             continue
@@ -142,9 +148,9 @@ def _by_customer(reading: Reading, sentence: Sentence) -> Iterator[_Sign]:
         if match:
             yield _Sign(meaning, WEAK, (Evidence(sentence, match.start()),))
             break
-    offer = _accepted_offer(reading, sentence)
-    if offer:
-        yield _Sign(BOOKED, STRONG, (Evidence(offer), Evidence(sentence)))
+    taken = accepted(reading, sentence)
+    if taken:
+        yield _Sign(BOOKED, STRONG, (Evidence(taken.where, taken.moment.start), Evidence(sentence)))
     yield from _interest(reading, sentence)
 
 
@@ -152,10 +158,16 @@ def _interest(reading: Reading, sentence: Sentence) -> Iterator[_Sign]:
     words = reading.words(sentence)
     enquiry = words.hit("signals.enquiry", sentence, conditional=True)
     concrete = concreteness(reading, sentence)
-    if concrete is not None:
-        yield _Sign(QUALIFIED, STRONG, (Evidence(sentence, concrete),))
+    chosen = words.asserted("signals.chosen", sentence)
+    if concrete is not None or chosen:
+        at = concrete if concrete is not None else chosen.start() if chosen else 0
+        yield _Sign(QUALIFIED, STRONG, (Evidence(sentence, at),))
     elif enquiry:
         yield _Sign(ENQUIRED, STRONG, (Evidence(sentence, enquiry.start()),))
+    elif sentence.is_question and not any(
+        words.hit(f"intent.{i}", sentence) for i in ("complain", "support", "cancel")
+    ):
+        yield _Sign(ENQUIRED, WEAK, (Evidence(sentence),))
 
 
 def concreteness(reading: Reading, sentence: Sentence) -> int | None:
@@ -165,29 +177,17 @@ def concreteness(reading: Reading, sentence: Sentence) -> int | None:
     if decider:
         return decider.start()
     budget = words.hit("signals.budget", sentence)
-    if budget and any(c.isdigit() for c in sentence.folded):
+    if budget and _AMOUNT.search(sentence.folded):
         return budget.start()
     turn = [s for s in reading.sentences if s.number == sentence.number]
     if not any(words.hit("signals.need", s, conditional=True) for s in turn):
         return None
     detail = words.hit("signals.quantity", sentence) or words.hit("signals.timeframe", sentence)
-    return detail.start() if detail else None
-
-
-def _accepted_offer(reading: Reading, sentence: Sentence) -> Sentence | None:
-    """The slot that we offered and this sentence takes, if it takes one."""
-    words = reading.words(sentence)
-    is_yes = words.asserted("signals.accept", sentence)
-    if not is_yes or words.hit("signals.reschedule", sentence):
-        return None
-    before = [s for s in reading.sentences if sentence.number - _OFFER_REACH_TURNS <= s.number < sentence.number]
-    for offer in reversed(before):
-        if offer.role not in (Role.AGENT, Role.BOT):
-            continue
-        is_offer = words.patterns["signals.offer"].search(offer.folded) or offer.is_question
-        if is_offer and any(m.day and m.clock and not m.past for m in reading.dates(offer)):
-            return offer
-    return None
+    if detail:
+        return detail.start()
+    said_on = reading.said_at(sentence).date()
+    far = (m for m in reading.dates(sentence) if m.day and not m.clock and m.day >= said_on + _FAR)
+    return next((m.start for m in far), None)
 
 
 def _by_us(reading: Reading, sentence: Sentence) -> Iterator[_Sign]:
@@ -195,7 +195,10 @@ def _by_us(reading: Reading, sentence: Sentence) -> Iterator[_Sign]:
     words = reading.words(sentence)
     is_bot = sentence.role is Role.BOT
     sure = STRONG if sentence.authenticated or is_bot else WEAK
-    names = [("booking", BOOKED), ("cancelled", "fell_through")]
+    agreed = confirmed(reading, sentence)
+    if agreed:
+        yield _Sign(BOOKED, sure, (Evidence(sentence, agreed[0].start()),))
+    names = [("cancelled", "fell_through")]
     if not is_bot:
         names += [("no_show", "fell_through"), ("attended", ATTENDED), ("won", WON), ("lost", LOST)]
     for name, meaning in names:

@@ -1,7 +1,8 @@
 """Reads next steps: what somebody promised, was asked for, has done, and appointments, each with who owes it and when.
 
-A step that is known keeps its id when it is promised again in other words, and one that was ended stays ended: the
-conversation is replayed over the steps that stand, and only what differs at the end is told.
+A step that is known keeps its id when it is promised again in other words, and one that was ended stays ended. New
+turns are played over the steps that stand; a history that is read whole is played from its beginning, and its outcome
+compared with them. Either way only what differs at the end is told.
 """
 
 import re
@@ -10,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.llms.baseline.dates import Moment
 from adapters.llms.baseline.reading import Evidence, Reading
+from adapters.llms.baseline.slots import accepted, confirmed
 from adapters.llms.baseline.text import Sentence, fold
 from adapters.llms.baseline.words import languages
 from sidecar.model import Role, Step
@@ -19,7 +20,6 @@ from sidecar.model import Role, Step
 MAX_STEPS = 12
 MAX_WHAT_WORDS = 15
 MAX_WHAT_CHARS = 160
-SLOT_REACH_TURNS = 4
 APPOINTMENT = "appointment"
 _SAME_ACTION = {"reply": "call"}
 _STATUS = {"open": "open", "done": "done", "dropped": "drop"}
@@ -42,7 +42,9 @@ class _Draft:
 
 def steps(reading: Reading) -> list[dict[str, Any]]:
     """Return what the new turns change about the next steps, in the form of the wire schema."""
-    drafts = [_known(step) for step in reading.question.standing.engagement.steps]
+    known = [_known(step) for step in reading.question.standing.engagement.steps]
+    is_whole = not reading.question.earlier
+    drafts = [] if is_whole else known
     seen: set[int] = set()
     for sentence in (s for s in reading.sentences if s.is_new):
         if sentence.turn.kind.startswith("booking_") or sentence.turn.kind == "meeting":
@@ -51,6 +53,8 @@ def steps(reading: Reading) -> list[dict[str, Any]]:
                 _event(reading, sentence, drafts)
         elif sentence.role in (Role.CUSTOMER, Role.AGENT):
             _spoken(reading, sentence, drafts)
+    if is_whole:
+        _recognise(drafts, known)
     return [_wire(draft) for draft in drafts if _differs(draft)][:MAX_STEPS]
 
 
@@ -78,6 +82,23 @@ def _topic(folded: str) -> frozenset[str]:
             plain = words.patterns[f"actions.{name}"].sub(" ", plain)
     known = {w for words in every for w in words.stopwords} | _IGNORED
     return frozenset(w[:_COMMON_LETTERS] for w in re.findall(r"[^\W\d_]{4,}", plain) if w not in known)
+
+
+def _recognise(drafts: Sequence[_Draft], known: list[_Draft]) -> None:
+    """Give the steps of a whole history the ids under which they are known already."""
+    for draft in drafts:
+        same = [k for k in known if k.action == APPOINTMENT and k.due == draft.due]
+        if draft.action != APPOINTMENT:
+            same = [k for k in known if _is_same(k, draft.who, draft.action, draft.topic)]
+            same.sort(key=lambda k: (k.what != draft.what, k.status != draft.status))
+        if same:
+            draft.known = same[0].known
+            known.remove(same[0])
+    for draft in drafts:
+        moved = [k for k in known if k.action == APPOINTMENT and k.status == "open"]
+        if draft.action == APPOINTMENT and draft.known is None and moved:
+            draft.known = moved[0].known
+            known.remove(moved[0])
 
 
 def _event(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
@@ -136,12 +157,14 @@ def _spoken(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
         return
     if sentence.is_question:
         return
-    done = words.hit("steps.done", sentence)
-    if done:
-        for draft in _matching(drafts, ours, words.action(done[0]), _topic(sentence.folded))[-1:]:
-            _end(draft, "done", sentence, done.start())
+    if words.patterns["steps.done"].search(sentence.folded):
+        done = words.hit("steps.done", sentence)
+        for draft in _matching(drafts, ours, words.action(done[0]), _topic(sentence.folded))[-1:] if done else ():
+            _end(draft, "done", sentence, done.start() if done else 0)
         return
-    commit = words.hit("steps.commit", sentence, conditional=True)
+    commit = words.hit("steps.commit", sentence)
+    if commit is None and ours == "us":
+        commit = words.hit("steps.ours", sentence)
     if commit and _looks_ahead(reading, sentence):
         _owe(reading, sentence, drafts, ours, commit.start())
 
@@ -163,41 +186,26 @@ def _appointment(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> 
             _end(draft, "dropped", sentence, gone.start())
         return bool(open_ones)
     if sentence.role is not Role.AGENT:
-        return False
+        taken = accepted(reading, sentence)
+        if taken:
+            _appoint(drafts, open_ones, "on", taken.due, taken.words, [Evidence(taken.where), Evidence(sentence)])
+        return bool(taken)
     came = words.asserted("signals.attended", sentence)
     if came:
         for draft in open_ones:
             _end(draft, "done", sentence, came.start())
         return False
-    booked = words.asserted("signals.booking", sentence)
-    slot = _slot(reading, sentence) if booked else None
-    if booked and slot:
-        moment, words_said = slot
-        _appoint(drafts, open_ones, "on", moment.due, words_said, [Evidence(sentence, booked.start())])
+    booked = confirmed(reading, sentence)
+    if booked and booked[1] and booked[1].due:
+        slot, at = booked[1], booked[0].start()
+        _appoint(drafts, open_ones, "on", slot.due, slot.words, [Evidence(sentence, at)])
     return bool(booked)
-
-
-def _slot(reading: Reading, sentence: Sentence) -> tuple[Moment, str] | None:
-    """The slot that a confirmation means: its own, completed by what was offered or asked for just before."""
-    before = [s for s in reading.sentences if sentence.number - SLOT_REACH_TURNS <= s.number <= sentence.number]
-    before = [s for s in before if (s.number, s.start) <= (sentence.number, sentence.start)]
-    candidates = [(m, s) for s in reversed(before) for m in reversed(reading.dates(s)) if m.day and not m.past]
-    if not candidates:
-        return None
-    first, where = candidates[0]
-    if first.clock is None and first.day:
-        same_day = first.day.weekday()
-        whole = ((m, s) for m, s in candidates if m.clock and m.day and m.day.weekday() == same_day)
-        first, where = next(whole, (first, where))
-    return first, where.text[first.start : first.end]
 
 
 def _owe(reading: Reading, sentence: Sentence, drafts: list[_Draft], who: str, at: int) -> None:
     action, topic = _alike(reading.words(sentence).action(sentence.folded[at:])), _topic(sentence.folded[at:])
     due, due_text = _due(reading, sentence, at)
     known = _matching(drafts, who, action, topic)
-    if not known and not reading.question.earlier and _matching(drafts, who, action, topic, ended=True):
-        return  # the whole history is being read again, and this step has ended since
     if known:
         draft = known[-1]
         draft.topic |= topic
@@ -226,19 +234,14 @@ def _what(sentence: Sentence, at: int) -> str:
     return " ".join(words[:MAX_WHAT_WORDS])[:MAX_WHAT_CHARS].rstrip(" .,;:!?")
 
 
-def _matching(
-    drafts: Sequence[_Draft], who: str, action: str, topic: frozenset[str], *, ended: bool = False
-) -> list[_Draft]:
-    """Steps of the same person and action that are about the same, or about nothing in particular."""
-    return [
-        d
-        for d in drafts
-        if d.who == who
-        and d.action == _alike(action)
-        and d.action != APPOINTMENT
-        and (d.status != "open") == ended
-        and (not topic or not d.topic or topic & d.topic)
-    ]
+def _matching(drafts: Sequence[_Draft], who: str, action: str, topic: frozenset[str]) -> list[_Draft]:
+    return [d for d in drafts if d.status == "open" and _is_same(d, who, _alike(action), topic)]
+
+
+def _is_same(draft: _Draft, who: str, action: str, topic: frozenset[str]) -> bool:
+    """Whether a step is the same person's, of the same action, and about the same or nothing in particular."""
+    about = not topic or not draft.topic or topic & draft.topic
+    return bool(draft.who == who and draft.action == action != APPOINTMENT and about)
 
 
 def _end(draft: _Draft, status: str, sentence: Sentence, at: int) -> None:
@@ -249,6 +252,8 @@ def _end(draft: _Draft, status: str, sentence: Sentence, at: int) -> None:
 def _differs(draft: _Draft) -> bool:
     if draft.known is None:
         return draft.status == "open"
+    if draft.known.status != "open":
+        return False
     return bool(draft.evidence) and (draft.status != draft.known.status or draft.due != (draft.known.due or ""))
 
 

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 
 from sidecar.model import Role, Turn
 
-MAX_CHARS = 12_000
-MAX_SENTENCES = 200
+MAX_CHARS = 24_000
+MAX_SENTENCES = 600
 MAX_QUOTE_WORDS = 25
+WRAPPED_CHARS = 50
+"""A line that is longer and ends in the middle of a sentence was wrapped by a mailer."""
 
 _SAME = {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
          "–": "-", "—": "-", "‑": "-", "‐": "-", "−": "-"}  # fmt: skip
 _END = re.compile(r"[.!?…]+[\"'»”)\]]*(?=\s|$)|\n+")
 _ABBREVIATED = re.compile(
-    r"(?:^|[\s(])(?:mr|mrs|ms|dr|st|no|nr|tel|approx|ca|bzw|inkl|zzgl|hr|fr|sr|sra|dra|ud|uds|mme|av|env|etc|"
+    r"(?:^|[\s(.])(?:mr|mrs|ms|dr|st|no|nr|tel|approx|ca|bzw|inkl|zzgl|hr|fr|sr|sra|dra|ud|uds|mme|av|env|etc|"
     r"mo|di|mi|do|sa|so|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|okt|nov|dec|dez|dic|z\.\s?b|[a-z])$"
 )
 _ORDINAL = re.compile(r"(?:^|\D)\d{1,2}$")
@@ -156,9 +158,10 @@ def _split(folded: str, begin: int, stop: int) -> Iterator[tuple[int, int]]:
 
 def _goes_on(folded: str, start: int, mark: re.Match[str], stop: int) -> bool:
     """Whether a full stop or line end is none: an abbreviation, a German ordinal, a line that a mailer wrapped."""
-    before, after = folded[start : mark.start()], folded[mark.end() : min(mark.end() + 12, stop)]
+    before = folded[max(start, mark.start() - WRAPPED_CHARS - 1) : mark.start()]
+    after = folded[mark.end() : min(mark.end() + 12, stop)]
     if mark[0] == "\n":
-        return len(before.rstrip()) > 50 and before.rstrip()[-1:].isalnum() and after[:1].isalnum()
+        return len(before.rstrip()) > WRAPPED_CHARS and before.rstrip()[-1:].isalnum() and after[:1].isalnum()
     if mark[0] != ".":
         return False
     return bool(_ABBREVIATED.search(before)) or bool(_ORDINAL.search(before) and _MONTH_START.match(after))

@@ -18,14 +18,15 @@ from adapters.llms.baseline.text import Sentence, fold
 LANGUAGES = ("en", "de", "es", "fr")
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "signals": (
-        "enquiry", "need", "quantity", "timeframe", "budget", "decider", "booking", "offer", "accept", "cancelled",
-        "reschedule", "no_show", "attended", "attended_claim", "won", "won_claim", "lost",
+        "enquiry", "need", "quantity", "timeframe", "budget", "decider", "booking", "settled", "offer", "accept",
+        "cancelled", "reschedule", "no_show", "attended", "attended_claim", "chosen", "won", "won_claim",
+        "lost",
     ),
     "intent": ("cancel", "complain", "support", "book", "buy", "inform"),
     "sentiment": ("positive", "mild", "negative", "angry"),
     "urgency": ("high", "low"),
     "risks": ("price", "competitor", "delay", "approval"),
-    "steps": ("commit", "promise", "request", "done", "dropped"),
+    "steps": ("commit", "ours", "promise", "request", "done", "dropped"),
     "actions": ("send", "call", "reply", "meet", "check", "sign", "pay"),
     "manipulation": ("patterns",),
 }  # fmt: skip
