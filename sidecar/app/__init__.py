@@ -45,9 +45,17 @@ class App:
     _opened: list[Any] = field(default_factory=list)
 
     @classmethod
-    def from_file(cls, path: Path | None, env: Mapping[str, str], *, wait: bool = True, dry_run: bool = False) -> "App":
+    def from_file(
+        cls,
+        path: Path | None,
+        env: Mapping[str, str],
+        *,
+        wait: bool = True,
+        dry_run: bool = False,
+        clock: Clock = utc_now,
+    ) -> "App":
         """Load a config; `ConfigError` lists all that is wrong with it."""
-        return cls(load(path, env), wait=wait, dry_run=dry_run)
+        return cls(load(path, env), clock, wait=wait, dry_run=dry_run)
 
     def __enter__(self) -> "App":
         return self
@@ -62,8 +70,9 @@ class App:
 
     @cached_property
     def journal(self) -> Journal:
-        """The book, opened and brought to the newest schema."""
-        journal = Journal.open(self.settings.journal_url(), base=self.settings.base)
+        """The book, opened and brought to the newest schema; it has the database's clock unless one was injected."""
+        clock = None if self.clock is utc_now else self.clock
+        journal = Journal.open(self.settings.journal_url(), base=self.settings.base, clock=clock)
         self._opened.append(journal)
         return journal
 

@@ -41,7 +41,12 @@ _CERTAINTY = {Certainty.STATED: 0.9, Certainty.STRONGLY_IMPLIED: 0.75, Certainty
 _UNVERIFIED_CAP = 0.4
 _SPEAKER = {Role.CUSTOMER: 1.0, Role.SYSTEM: 1.0, Role.AGENT: 1.0, Role.BOT: 0.6}
 _UNAUTHENTICATED_AGENT = 0.7
-_URL = re.compile(r"(?:https?://|www\.)[^\s\"'<>)\]]+", re.IGNORECASE)
+_URL = re.compile(
+    r"""(?:[a-z][a-z0-9+.-]{1,20}://|www\.|(?:mailto|javascript|vbscript):|data:[a-z]+/)[^\s"'<>\])]+"""
+    r"""|(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}[/?][^\s"'<>\])]+""",
+    re.IGNORECASE,
+)
+"""What a CRM or its reader would follow: any scheme, www, and a bare domain with a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +97,9 @@ def infer(
     inference = _inference(question, answer, llm, prompt, standing, mint, [match.id for match, _ in new], whole)
     read = wire.read(answer.text) if answer.stop == "end" else None
     if read is None:
-        stop = "invalid" if answer.stop == "end" else answer.stop
-        return Inferred(replace(inference, stop=stop), (), False, False, question.system)
-    leaked = canary(prompt, mint) in answer.text
+        return Inferred(_unusable(inference, answer, activities, mint), (), False, False, question.system)
+    # The parsed answer too: escapes hide a word in JSON.
+    leaked = any(canary(prompt, mint) in text for text in (answer.text, read.model_dump_json()))
     claims = _Grounding(inference, {a.id: a for a in (*earlier, *activities)}, question, llm, mint, leaked)
     return Inferred(inference, claims.all(read), True, read.needs_full_reread, question.system)
 
@@ -140,6 +145,17 @@ def _inference(
     )
 
 
+def _unusable(inference: Inference, answer: Answer, activities: Sequence[Activity], mint: Mint) -> Inference:
+    """Book a call whose answer says nothing: its reason is part of its identity, so that a later answer is a new fact.
+
+    It follows from the activities and not from their matches, for these are still to be read.
+    """
+    stop = "invalid" if answer.stop == "end" else answer.stop
+    request = sha256(f"{inference.request_sha256}\x00{stop}".encode()).hexdigest()
+    because = tuple(activity.id for activity in activities)
+    return mint(replace(inference, because=because, request_sha256=request, stop=stop, whole=False))
+
+
 class _Grounding:
     """Turns one answer into claims: finds quotes, weighs speakers, numbers the claims as they stood in the answer."""
 
@@ -157,7 +173,7 @@ class _Grounding:
         self._cap = llm.capabilities.confidence_cap
         self._mint = mint
         self._leaked = leaked
-        self._urls = {url for a in activities.values() for url in _URL.findall(a.text)}
+        self._urls = {url for a in activities.values() for url in _urls(a.text)}
         self._known_steps = {step.id for step in question.standing.engagement.steps}
 
     def all(self, read: wire.Wire) -> tuple[Claim, ...]:
@@ -176,7 +192,8 @@ class _Grounding:
         step_id = known or self._mint.id("step", self._inference.request_sha256, position)[: len("step-") + 12]
         status = {"open": "open", "done": "done", "drop": "dropped"}[op.op]
         step = Step(step_id, op.what, op.who, op.due_text, op.due_date or None, status)
-        claim = self._claim(position, "step", op.op, op.what, Certainty.STRONGLY_IMPLIED, op.evidence)
+        texts = (op.what, op.who, op.due_text, op.due_date)
+        claim = self._claim(position, "step", op.op, op.what, Certainty.STRONGLY_IMPLIED, op.evidence, texts=texts)
         if op.op != "open" and not known:
             claim = replace(claim, problem=claim.problem or "it ends a step that is not open")
         return replace(claim, step=step)
@@ -195,6 +212,8 @@ class _Grounding:
         value: str | None,
         certainty: Certainty,
         quotes: Sequence[wire.Quote],
+        *,
+        texts: Sequence[str] = (),
     ) -> Claim:
         found = [self._evidence(quote) for quote in quotes]
         evidence = tuple(e for e in found if e is not None)
@@ -217,7 +236,7 @@ class _Grounding:
             role=role,
             authenticated=authenticated,
             at=max((e.at for e in evidence if e.at), default=self._inference.newest_at),
-            problem=self._problem(value, found),
+            problem=self._problem(texts or (value or "",), found),
         )
 
     def _evidence(self, quote: wire.Quote) -> Evidence | None:
@@ -234,14 +253,20 @@ class _Grounding:
             worth *= _UNAUTHENTICATED_AGENT
         return round(min(worth, self._cap if verified else min(self._cap, _UNVERIFIED_CAP)), 3)
 
-    def _problem(self, value: str | None, found: Sequence[Evidence | None]) -> str:
+    def _problem(self, texts: Sequence[str], found: Sequence[Evidence | None]) -> str:
         if self._leaked:
             return "the answer repeated the system text's secret word"
-        if value and any(url not in self._urls for url in _URL.findall(value)):
+        if any(url not in self._urls for text in texts for url in _urls(text)):
             return "it holds an address that nobody wrote"
         if any(e is None for e in found):
             return "a quote is not in what was said"
         return ""
+
+
+def _urls(text: str) -> set[str]:
+    """The addresses in a text, as where they lead is compared: without case, https, and the sentence's full stop."""
+    found = (url.casefold().rstrip(".,;:!?") for url in _URL.findall(text))
+    return {url.removeprefix("https://").removeprefix("http://") for url in found}
 
 
 def _whole(activity: Activity) -> tuple[Said, ...]:

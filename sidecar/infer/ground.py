@@ -126,5 +126,9 @@ def _kept(char: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Return the text without invisible characters that could hide instructions from a reader (zero-width, tags)."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc", "Co", "Cn", "Cs"))
+    """Return the text without invisible characters that could hide instructions from a reader (zero-width, tags).
+
+    Unicode's own line and paragraph separators become plain line ends, which no rendering can mistake.
+    """
+    plain = text.replace("\u2028", "\n").replace("\u2029", "\n")
+    return "".join(c for c in plain if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc", "Co", "Cn", "Cs"))

@@ -7,6 +7,7 @@ journal's key and the activities, not drawn at random, so that the same run asks
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -25,12 +26,17 @@ from sidecar.model import (
     StagePolicy,
     Standing,
     Turn,
+    Value,
 )
 from sidecar.ports import Question
 
 MAX_TOKENS = 2048
 MAX_TURN_CHARS = 24_000
+MAX_TURNS_EACH = 10
+"""A long activity becomes several turns; what lies beyond so many is left out, and the last turn says how much."""
+MAX_EARLIER_CHARS = 6_000
 MAX_STATE_STEPS = 8
+LEFT_OUT = "characters_left_out"
 
 
 def ask(
@@ -45,7 +51,7 @@ def ask(
     """Build the question for some new activities, after the last few earlier ones, both in order of time."""
     fields = tuple(policy.fields[name] for name in sorted(policy.fields) if policy.fields[name].grounding == "quoted")
     stages = tuple(policy.stages.values())
-    before = _turns(earlier, 1)
+    before = tuple(_turn(a, f"a{i}", visible(_said(a))[-MAX_EARLIER_CHARS:]) for i, a in enumerate(earlier, 1))
     turns = _turns(new, len(before) + 1)
     now = max(activity.at for activity in new)
     boundary = mint.id("boundary", *(activity.id for activity in (*earlier, *new)))
@@ -102,10 +108,29 @@ def _criteria(field: FieldPolicy, told: PromptField | None) -> list[str]:
 
 
 def _turns(activities: Sequence[Activity], first: int) -> tuple[Turn, ...]:
-    return tuple(_turn(activity, f"a{first + i}") for i, activity in enumerate(activities))
+    turns: list[Turn] = []
+    for activity in activities:
+        parts = _parts(visible(_said(activity)))
+        left_out = sum(len(part) for part in parts[MAX_TURNS_EACH:])
+        turns += [_turn(activity, f"a{first + len(turns) + i}", part) for i, part in enumerate(parts[:MAX_TURNS_EACH])]
+        if left_out:
+            turns[-1] = replace(turns[-1], attributes={**activity.attributes, LEFT_OUT: str(left_out)})
+    return tuple(turns)
 
 
-def _turn(activity: Activity, alias: str) -> Turn:
+def _parts(text: str) -> list[str]:
+    """Cut a long text into parts, at a line end or a space where there is one, so that no quote is torn apart."""
+    parts = []
+    while len(text) > MAX_TURN_CHARS:
+        window = text[:MAX_TURN_CHARS]
+        at = max(window.rfind("\n"), 0) or max(window.rfind(" "), 0)
+        at = at + 1 if at > MAX_TURN_CHARS // 2 else MAX_TURN_CHARS
+        parts.append(text[:at])
+        text = text[at:]
+    return [*parts, text]
+
+
+def _turn(activity: Activity, alias: str, text: str) -> Turn:
     return Turn(
         alias=alias,
         activity=activity.id,
@@ -115,7 +140,7 @@ def _turn(activity: Activity, alias: str) -> Turn:
         role=activity.actor.role,
         authenticated=activity.actor.authenticated,
         who=visible(activity.actor.name),
-        text=visible(_said(activity))[:MAX_TURN_CHARS],
+        text=text,
         subject=visible(activity.subject),
         automated=activity.automated,
         attributes=activity.attributes,
@@ -152,9 +177,16 @@ def _state(engagement: Engagement) -> dict[str, Any]:
     return {
         "engagement": engagement.number,
         "closed": engagement.closed_at is not None,
-        "fields": {name: f.value for name, f in sorted(engagement.fields.items()) if f.engine != "code"},
-        "steps": [{"id": s.id, "who": s.who, "what": s.what, "due": s.due or s.due_text} for s in steps],
+        "fields": {name: _shown(f.value) for name, f in sorted(engagement.fields.items()) if f.engine != "code"},
+        "steps": [
+            {"id": s.id, "who": visible(s.who), "what": visible(s.what), "due": visible(s.due or s.due_text)}
+            for s in steps
+        ],
     }
+
+
+def _shown(value: Value) -> Value:
+    return visible(value) if isinstance(value, str) else value
 
 
 def _line(turn: Turn, *, is_new: bool) -> dict[str, Any]:
@@ -171,6 +203,8 @@ def _line(turn: Turn, *, is_new: bool) -> dict[str, Any]:
     }
     if turn.subject:
         line["subject"] = turn.subject
+    if LEFT_OUT in turn.attributes:
+        line[LEFT_OUT] = turn.attributes[LEFT_OUT]
     return line
 
 
