@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,16 @@ class ImapContract(PollContract):
         harness.put_old()
         assert not all_captured(harness.channel.poll(cursor))
 
+    def test_history_ends_where_polling_begins(self, harness: ImapHarness) -> None:
+        """On the day of the installation no mail is read by both, nor by neither; seen to fail without the border."""
+        before, after = harness.mail(), harness.mail()
+        harness.lay(before, arrived_at=INSTALLED - timedelta(hours=1))
+        harness.lay(after, arrived_at=INSTALLED + timedelta(hours=1))
+        assert [captured.raw for captured in all_captured(harness.channel.poll(None))] == [after]
+        since = INSTALLED - timedelta(days=1)
+        assert [captured.raw for captured in all_captured(harness.channel.backfill(since, None))] == [before]
+        assert harness.channel.extent(since).oldest == INSTALLED - timedelta(hours=1)
+
     def test_the_sent_folder_is_found_and_speaks_for_us(self, harness: ImapHarness) -> None:
         """What lies in the sent folder is an agent's, authenticated; what merely names us in From is not."""
         raw = harness.mail(sender="Bob <bob@ours.test>", To="ann@example.org")
@@ -220,9 +230,9 @@ class ImapContract(PollContract):
         assert len({parsed(channel, captured)[0].id for captured in found}) == 1
 
     def test_the_arrival_bounds_what_a_date_may_claim(self, harness: ImapHarness) -> None:
-        """A Date in the future doesn't outrank everybody; the arrival's offset is understood; seen to fail as naive."""
-        arrived_at = NOW - timedelta(minutes=30)
-        harness.lay(harness.mail(Date="Fri, 01 Jan 2038 00:00:00 +0000"), arrived_at=arrived_at.astimezone())
+        """A Date in the future doesn't outrank everybody; seen to fail with the offset of the arrival dropped."""
+        arrived_at = (NOW - timedelta(minutes=30)).astimezone(timezone(timedelta(hours=5, minutes=30)))
+        harness.lay(harness.mail(Date="Fri, 01 Jan 2038 00:00:00 +0000"), arrived_at=arrived_at)
         (captured,) = all_captured(harness.channel.poll(None))
         (activity,) = parsed(harness.channel, captured)
         assert activity.at == arrived_at.replace(microsecond=0)
