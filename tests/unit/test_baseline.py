@@ -74,14 +74,12 @@ def test_reading_again_what_is_believed_changes_nothing(case: dict[str, Any]) ->
     assert (answer["ops"], answer["steps"]) == ([], [])
 
 
-def test_no_held_out_conversation_is_ended_by_mistake() -> None:
-    """Whatever rules miss, they must not close what is open, nor book what nobody agreed."""
-    cases = load("heldout")
-    for whole in (True, False):
-        assert measure(LLM, cases, whole=whole)["false_endings"] == 0
-    for case in cases:
-        is_booked = believe(LLM, case, whole=True).stage in ("booked", "attended")
-        assert case["labels"]["booked"] or not is_booked
+@pytest.mark.parametrize("whole", [True, False])
+def test_nothing_is_ended_or_booked_by_mistake(whole: bool) -> None:
+    """Whatever rules miss, they don't close what is open or book what nobody agreed; seen to fail with vague slots."""
+    assert measure(LLM, CASES, whole=whole)["false_endings"] == 0
+    booked = {case["id"] for case in CASES if believe(LLM, case, whole=whole).stage in ("booked", "attended")}
+    assert booked <= {case["id"] for case in CASES if case["labels"]["booked"]}
 
 
 _WORDS = st.sampled_from(
