@@ -40,7 +40,7 @@ def test_a_fact_reads_back_as_it_was_written(journal: Journal) -> None:
 
 @pytest.mark.parametrize("value", ["1", 1, 1.0, 10**30, True, False, None, "2026-01-01", ""])
 def test_a_crm_value_keeps_its_type(journal: Journal, value: str | int | float | bool | None) -> None:
-    """A number is never read back as a text, nor a flag as a number; seen to fail with pydantic's lax unions."""
+    """A number is never read back as a text, nor a flag as a number."""
     said = say(journal, "1", "p")
     posting = a_posting(journal, "p", said.match.id, "r", value)
     journal.commit(Entry(facts=(posting,)))

@@ -289,7 +289,7 @@ def test_health_counts_what_is_open(journal: Journal) -> None:
 
 
 def test_a_rebuilt_projection_equals_the_kept_one(journal: Journal, journal_url: str) -> None:
-    """Every projection follows from the facts alone; seen to fail with a sum that was taken per group."""
+    """Every projection follows from the facts alone; seen to fail with reminders that aren't carried over."""
     test_a_merged_party_is_followed_everywhere(journal)
     test_what_waits_for_a_party_is_found_by_its_identifiers(journal)
     said = say(journal, "8", "s", who="dan")
