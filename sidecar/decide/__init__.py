@@ -7,13 +7,14 @@ also written to the CRM is for the mode, and for `sync`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from sidecar.decide.computed import compute
 from sidecar.decide.stages import Ruling, move
 from sidecar.model import (
     BASELINE,
+    OTHERS,
     Certainty,
     Claim,
     Decision,
@@ -22,6 +23,7 @@ from sidecar.model import (
     Inference,
     Mint,
     Policy,
+    Release,
     Role,
     Standing,
     Step,
@@ -50,7 +52,7 @@ def decide(
     """Rule on each claim of an inference, then compute what follows; `baseline` claims yield to everybody else's."""
     before = standing
     decisions = []
-    for claim in sorted(claims, key=lambda c: (c.at, c.position)):
+    for claim in sorted(claims, key=_order):
         decision = mint(_decision(claim, _rule(claim, standing, policy, baseline=baseline), inference.engine, policy))
         decisions.append(decision)
         standing = advance(standing, decision)
@@ -63,16 +65,24 @@ def decide(
     return Decided((*extra, *computed), (*decisions, *more, *verdicts), standing)
 
 
+def _order(claim: Claim) -> tuple[datetime, bool, int]:
+    """By time; at the same time stages first, since what else is said belongs to the engagement that they open."""
+    return claim.at, claim.field != "stage", claim.position
+
+
 def by_person(
-    claim: Claim, standing: Standing, policy: Policy, mint: Mint, *, verdict: Verdict, person: str, release: str
+    claim: Claim, standing: Standing, policy: Policy, mint: Mint, *, verdict: Verdict, person: str, release: Release
 ) -> Decision:
-    """Return a person's verdict on a suggestion; it needs no threshold and no transition, and says whose it was."""
+    """Return a person's verdict on a suggestion; it needs no threshold and no transition, and says whose it was.
+
+    What is approved rests on the person's word, so it is as new as that.
+    """
     closes = bool(
         claim.field == "stage" and str(claim.value) in policy.stages and policy.stages[str(claim.value)].terminal
     )
     ruling = Ruling(verdict, "person", f"{person} said so", closes=closes and verdict is Verdict.APPLY)
-    decision = _decision(claim, ruling, "person", policy, by=person, after=release)
-    return mint(decision)
+    decision = _decision(claim, ruling, "person", policy, by=person, after=release.id)
+    return mint(replace(decision, evidence_at=max(claim.at, release.at)))
 
 
 def _decision(
@@ -93,7 +103,7 @@ def _decision(
         value=canonical(claim.value, field) if field else claim.value,
         engine=engine,
         confidence=claim.confidence,
-        step=claim.step,
+        step=_dated(claim.step) if claim.step else None,
         evidence_at=claim.at,
         activities=tuple(dict.fromkeys(e.activity for e in claim.evidence)),
         opens_engagement=ruling.opens,
@@ -101,6 +111,11 @@ def _decision(
         by=by,
         after=after,
     )
+
+
+def _dated(step: Step) -> Step:
+    """A due date that is none stays in the step's words alone: a CRM would refuse the whole task for it."""
+    return replace(step, due=step.due if step.due and _day(step.due) else None)
 
 
 def _rule(claim: Claim, standing: Standing, policy: Policy, *, baseline: bool) -> Ruling:
@@ -113,6 +128,7 @@ def _rule(claim: Claim, standing: Standing, policy: Policy, *, baseline: bool) -
     return (
         _ungrounded(claim, field)
         or _unfit(claim, field)
+        or _former(claim, standing)
         or _yields(claim, held, baseline=baseline)
         or _spoken(claim, field)
         or _weighed(claim, field, standing, policy)
@@ -173,13 +189,21 @@ def _day(text: str) -> str | None:
         return None
 
 
+def _former(claim: Claim, standing: Standing) -> Ruling | None:
+    """What was said before an engagement began belongs to the one before it, which a whole reading shows again."""
+    engagement = standing.engagement
+    if engagement.number > 1 and engagement.opened_at is not None and claim.at < engagement.opened_at:
+        return Ruling(Verdict.REJECT, "former_engagement", "it was said before this engagement began")
+    return None
+
+
 def _yields(claim: Claim, held: FieldStanding | None, *, baseline: bool) -> Ruling | None:
     if held is None:
         return None
     is_event = claim.role is Role.SYSTEM and claim.authenticated
     if baseline and not is_event and held.engine not in (BASELINE, _OURS_TO_COMPUTE):
         return Ruling(Verdict.REJECT, "baseline_yields", "the baseline never overwrites a model's or a person's value")
-    if held.engine in ("person", "past") and claim.at <= held.evidence_at:
+    if held.engine in OTHERS and claim.at <= held.evidence_at:
         return Ruling(Verdict.REJECT, "older_than_person", "what stands in the CRM is newer than this evidence")
     if claim.at < held.evidence_at:
         return Ruling(Verdict.REJECT, "older_evidence", "what is believed rests on newer evidence")
@@ -212,6 +236,9 @@ def _rule_step(claim: Claim, step: Step, standing: Standing) -> Ruling:
     known = next((s for s in steps if s.id == step.id), None)
     if claim.problem or not claim.verified:
         return Ruling(Verdict.REJECT, "unverified", claim.problem or "no quote of it was found in what was said")
+    former = _former(claim, standing)
+    if former:
+        return former
     if claim.role is Role.BOT:
         return Ruling(Verdict.SUGGEST, "bot", "a bot's word waits for a person or a booking system")
     if known is None and any(_alike(s, step) for s in steps):
@@ -233,7 +260,7 @@ def _alike(a: Step, b: Step) -> bool:
 
 def _opening(inference: Inference, standing: Standing, policy: Policy, mint: Mint) -> tuple[Claim, Decision] | None:
     """A relationship that nobody gave a stage begins in the first one: that the conversation exists shows it."""
-    if standing.engagement.stage or "stage" not in policy.fields:
+    if "stage" in standing.engagement.fields or "stage" not in policy.fields:
         return None
     formula = "the first stage, because a conversation began"
     claim = mint(_code_claim(inference, standing, 1_000, "stage", policy.first_stage, formula, ()))
@@ -274,7 +301,7 @@ def _computed(
         held = standing.engagement.fields.get(computed.field)
         if computed.value == (held.value if held else None):
             continue
-        if held and held.engine in ("person", "past") and inference.newest_at <= held.evidence_at:
+        if held and held.engine in OTHERS and inference.newest_at <= held.evidence_at:
             continue
         claim = mint(
             _code_claim(

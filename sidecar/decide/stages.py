@@ -29,7 +29,9 @@ def move(claim: Claim, engagement: Engagement, policy: Policy) -> Ruling:
         return Ruling(Verdict.REJECT, "after_closure", "the engagement had ended by then")
     if opens and target.terminal:
         return Ruling(Verdict.SUGGEST, "after_closure", "the engagement has ended; a person may open a new one")
-    current = policy.first_stage if opens or engagement.stage not in policy.stages else engagement.stage
+    current = policy.first_stage if opens else engagement.stage or policy.first_stage
+    if current not in policy.stages:
+        return Ruling(Verdict.SUGGEST, "unknown_stage", f"{current} is a stage of the CRM that no route maps")
     held = None if opens else engagement.fields.get("stage")
     if target.name == current:
         return Ruling(Verdict.APPLY, "same_stage", f"it still is {current}", opens=opens)

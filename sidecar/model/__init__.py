@@ -19,7 +19,7 @@ from sidecar.model.facts import (
     Release,
     Verdict,
 )
-from sidecar.model.fold import BASELINE, absorb, advance
+from sidecar.model.fold import BASELINE, OTHERS, absorb, advance
 from sidecar.model.mint import Fact, Mint
 from sidecar.model.policy import (
     FieldClass,
@@ -69,6 +69,7 @@ from sidecar.model.work import Lease, WorkKey, WorkKind, WorkRow
 __all__ = [
     "BASELINE",
     "KINDS",
+    "OTHERS",
     "Activity",
     "Actor",
     "Alert",

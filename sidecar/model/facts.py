@@ -221,7 +221,9 @@ class Hold:
     """A CRM property's value that is not ours: whose it is, what it is, since when; `first` when it stood before us.
 
     `name` and `means` say the same in our words (field `stage`, value `booked`), for what is state or observation:
-    that value is the new baseline. An identity property has no `name`: its hold stands for good.
+    that value is the new baseline. A stage also brings `to`, the stages that may follow it, and `ends` when it is an
+    end. An identity property has no `name`: its hold stands for good. `overrun` says that a write of ours ran over
+    it, so that it is to be put back.
     """
 
     author: Author
@@ -230,6 +232,9 @@ class Hold:
     first: bool = False
     name: str = ""
     means: Value = None
+    to: tuple[str, ...] = ()
+    ends: bool = False
+    overrun: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,9 +242,10 @@ class Reading(Fact):
     """What the CRM held when we looked, and by whom.
 
     `holds` are the fields whose value is somebody else's; `freed` the fields that a person gave back by restoring
-    our value. `gone` is set when the record was deleted or merged (`moved_to`). `key` is the idempotency key under
-    which the party keeps the record, `linked_by` the rule that tied the two together, once. `follows` is the
-    fact that this reading came after (a Change, a Posting), so that the same values seen again later are a new fact.
+    our value, with that edit. `gone` is set when the record was deleted or merged (`moved_to`); without a `ref` it was
+    looked for and not found. `key` is the idempotency key under which the party keeps the record, `linked_by` the rule
+    that tied the two together, once. `follows` is the reading of the record before this one, so that the same values
+    seen again later are a new fact.
     """
 
     KIND = "reading"
@@ -255,7 +261,7 @@ class Reading(Fact):
     values: Mapping[str, Value] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict)
-    freed: tuple[str, ...] = ()
+    freed: Mapping[str, Hold] = field(default_factory=dict)
     gone: bool = False
     moved_to: str | None = None
     linked_by: str = ""

@@ -41,6 +41,7 @@ BASELINE = "baseline"
 """The engine of embedded rules, whose values yield to a model's and to a person's."""
 KEPT_CONVERSATIONS = 20
 KEPT_DONE_STEPS = 8
+KEPT_PENDING = 16
 OTHERS = ("person", "past")
 """Engines of a FieldStanding that are not ours: a person's edit, and what stood in the CRM before us."""
 
@@ -78,6 +79,8 @@ def absorb(target: Standing, other: Standing) -> Standing:
         conversations=_newest((*target.conversations, *other.conversations)),
         records={**other.records, **target.records},
         alerts=(*target.alerts, *other.alerts),
+        allowed=tuple(dict.fromkeys((*target.allowed, *other.allowed))),
+        absorbed=tuple(dict.fromkeys((*target.absorbed, other.party, *other.absorbed))),
     )
 
 
@@ -164,7 +167,26 @@ def _decided(standing: Standing, decision: Decision) -> Standing:
         )
     elif decision.by == "policy":
         suggestions = dict(engagement.suggestions)
-    return _with(standing, replace(engagement, suggestions=suggestions))
+    standing = _with(standing, replace(engagement, suggestions=suggestions))
+    return _approved(standing, decision) if decision.by != "policy" and decision.verdict is Verdict.APPLY else standing
+
+
+def _approved(standing: Standing, decision: Decision) -> Standing:
+    """A person's word on a field gives back the properties that stand for it."""
+    records = {
+        key: replace(
+            record,
+            fields={
+                name: _given_back(held, decision.evidence_at)
+                if held.hold and held.hold.name == decision.field and not held.pinned
+                else held
+                for name, held in record.fields.items()
+            },
+        )
+        for key, record in standing.records.items()
+        if record.engagement in (0, standing.engagement.number)
+    }
+    return replace(standing, records={**standing.records, **records})
 
 
 def _slot(decision: Decision) -> str:
@@ -207,35 +229,50 @@ def _read(standing: Standing, reading: Reading) -> Standing:
         kind=reading.kind, key=reading.key, engagement=reading.engagement
     )
     fields = dict(held.fields)
-    for name in reading.freed:
-        fields[name] = replace(fields.get(name, FieldSync()), hold=None, freed_at=reading.at)
+    for name, edit in reading.freed.items():
+        fields[name] = replace(fields.get(name, FieldSync()), hold=None, freed_at=edit.at)
     for name, hold in reading.holds.items():
         fields[name] = replace(fields.get(name, FieldSync()), hold=hold)
     record = replace(
         held,
-        ref=reading.moved_to or reading.ref,
+        ref=reading.moved_to or reading.ref or held.ref,
         reading=reading.id,
         read_at=reading.at,
         gone=reading.gone and not reading.moved_to,
         fields=fields,
     )
     standing = replace(standing, records={**standing.records, reading.key: record})
-    for hold in reading.holds.values():
+    for hold in (*reading.holds.values(), *reading.freed.values()):
         standing = _baseline(standing, reading, hold)
     return standing
 
 
 def _baseline(standing: Standing, reading: Reading, hold: Hold) -> Standing:
     """What a person (or the past) left in a state or observation is believed from then on, until newer evidence."""
-    number = reading.engagement or standing.engagement.number
     if not hold.name:
         return standing
-    done = []
-    for engagement in standing.engagements:
-        if engagement.number == number:
-            engagement = _taken_over(engagement, hold, reading.id)
-        done.append(engagement)
-    return replace(standing, engagements=tuple(done))
+    number = reading.engagement or standing.engagement.number
+    engagement = next((e for e in standing.engagements if e.number == number), None)
+    if engagement is None:
+        return standing
+    held = engagement.fields.get(hold.name)
+    is_old_news = held is not None and held.evidence_at > hold.at and held.engine not in OTHERS
+    if held is not None and is_old_news and _stands(held, hold):
+        return standing
+    taken = _taken_over(engagement, hold, reading.id)
+    engagements = tuple(taken if e.number == number else e for e in standing.engagements)
+    return replace(standing, engagements=engagements, needs_whole=standing.needs_whole or is_old_news)
+
+
+def _stands(held: FieldStanding, hold: Hold) -> bool:
+    """Say whether what newer evidence moved, before we saw somebody's edit, may stay as it is.
+
+    A stage only if it may follow the one that the person left, and what rules read never overrules a person; else the
+    history is read again, so that each piece of evidence is judged from the edit on.
+    """
+    if hold.name == "stage":
+        return held.value == hold.means or (held.value in hold.to and held.engine != BASELINE)
+    return held.engine != BASELINE
 
 
 def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
@@ -245,13 +282,11 @@ def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
         return replace(
             engagement, steps=tuple(replace(s, status=status) if s.id == step_id else s for s in engagement.steps)
         )
-    held = engagement.fields.get(hold.name)
-    if held and held.evidence_at > hold.at and held.engine not in (*OTHERS, BASELINE):
-        return engagement
     engine = "past" if hold.first else "person"
     value = FieldStanding(hold.means, reading, engine, 1.0, hold.at)
     suggestions = {name: s for name, s in engagement.suggestions.items() if name != hold.name or s.at > hold.at}
-    return replace(engagement, fields={**engagement.fields, hold.name: value}, suggestions=suggestions)
+    engagement = replace(engagement, fields={**engagement.fields, hold.name: value}, suggestions=suggestions)
+    return replace(engagement, closed_at=hold.at if hold.ends else None) if hold.name == "stage" else engagement
 
 
 def _intended(standing: Standing, change: Change) -> Standing:
@@ -259,7 +294,8 @@ def _intended(standing: Standing, change: Change) -> Standing:
         kind=change.kind, key=change.key, ref=change.ref, engagement=change.engagement
     )
     field = record.fields.get(change.field, FieldSync())
-    field = replace(field, pending={**field.pending, change.id: change.new})
+    others = {held: value for held, value in field.pending.items() if value != change.new}
+    field = replace(field, pending=dict([*others.items(), (change.id, change.new)][-KEPT_PENDING:]))
     record = replace(record, sent_at=change.at, fields={**record.fields, change.field: field})
     return replace(standing, records={**standing.records, change.key: record})
 
@@ -269,11 +305,10 @@ def _posted(standing: Standing, posting: Posting) -> Standing:
         kind=posting.kind, key=posting.key, engagement=posting.engagement
     )
     field = record.fields.get(posting.field, FieldSync())
-    restored = field.hold is not None and field.hold.value == posting.wrote
-    field = (
-        replace(field, pending={})
-        if restored
-        else replace(
+    if field.hold is not None and field.hold.value == posting.wrote:  # a person's value was put back: still theirs
+        field = replace(field, pending={}, hold=replace(field.hold, overrun=False))
+    else:
+        field = replace(
             field,
             posted=posting.value,
             wrote=posting.wrote,
@@ -283,7 +318,6 @@ def _posted(standing: Standing, posting: Posting) -> Standing:
             pending={},
             hold=None,
         )
-    )
     record = replace(record, ref=posting.ref, gone=False, fields={**record.fields, posting.field: field})
     return replace(standing, records={**standing.records, posting.key: record})
 
@@ -305,16 +339,23 @@ def _released(standing: Standing, release: Release) -> Standing:
         return replace(standing, allowed=tuple(dict.fromkeys((*standing.allowed, release.kind))))
     if release.action not in ("pin", "release"):
         return standing
-    pinned = release.action == "pin"
     records = {}
     for key, record in standing.records.items():
         fields = dict(record.fields)
         if not release.kind or record.kind == release.kind:
             held = fields.get(release.field, FieldSync())
-            hold = held.hold if pinned else None
-            fields[release.field] = replace(held, pinned=pinned, hold=hold, freed_at=held.freed_at or release.at)
+            is_pin = release.action == "pin"
+            fields[release.field] = replace(held, pinned=True) if is_pin else _given_back(held, release.at)
         records[key] = replace(record, fields=fields)
     return replace(standing, records=records)
+
+
+def _given_back(held: FieldSync, at: datetime) -> FieldSync:
+    """The value that stands in the CRM counts as ours from now on, so that we may write over it."""
+    if held.hold is None:
+        return replace(held, pinned=False, freed_at=at)
+    value = held.hold.value
+    return replace(held, pinned=False, hold=None, posted=value, wrote=value, was_posted=True, freed_at=at)
 
 
 def _without(standing: Standing, activities: frozenset[str]) -> Standing:

@@ -111,9 +111,9 @@ class Engagement:
 
     @property
     def stage(self) -> str:
-        """The believed stage, or an empty text before the first."""
+        """The believed stage, or an empty text before the first, and when a person cleared it."""
         held = self.fields.get("stage")
-        return str(held.value) if held else ""
+        return str(held.value) if held and held.value is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,9 @@ class Standing:
     """Everything believed about one party, and everything known of its CRM records.
 
     `known_by` names the Match behind the name and behind each identifier (`email:ann@x.test`). `allowed` are the record
-    kinds (contact, deal) that a person let us make. `records` are keyed by their idempotency key. `conversations` holds
-    the newest 20. `activities_at_whole` says how many activities there were when the whole history was last read.
+    kinds (contact, deal) that a person let us make, `absorbed` the parties that were merged into it. `records` are
+    keyed by their idempotency key. `conversations` holds the newest 20. `activities_at_whole` says how many activities
+    there were when the whole history was last read.
     """
 
     party: str
@@ -145,6 +146,7 @@ class Standing:
     alerts: tuple[OpenAlert, ...] = ()
     last_inference: str = ""
     allowed: tuple[str, ...] = ()
+    absorbed: tuple[str, ...] = ()
 
     @property
     def engagement(self) -> Engagement:

@@ -1,22 +1,28 @@
 """From decisions to the CRM and back: read, observe, plan, journal the intent, post, journal the confirmation.
 
 The CRM is read as late as possible: nothing stands between the reading that a plan relies on and its writes but the
-commit of the intent. What a person changed comes back here too, because each sync begins with a reading.
+commit of the intent. What a person changed comes back here too, because each sync begins with a reading. Every fact is
+committed under the lease's fence: a run that was overtaken writes nothing more into the book, and the next one resolves
+by looking what became of its writes.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sidecar.errors import PermanentError, StaleVersion
+from sidecar.errors import PermanentError, RecordGone, StaleVersion
 from sidecar.journal import CursorSet, Entry, Finish, Touch
 from sidecar.model import (
     Activity,
-    Change,
     Claim,
     Decision,
     Evidence,
+    Fact,
     Lease,
+    Link,
     Reading,
+    Record,
+    Release,
     Route,
     Standing,
     WorkKey,
@@ -24,12 +30,13 @@ from sidecar.model import (
 )
 from sidecar.pipeline.alerts import DESK, desk, desk_route
 from sidecar.pipeline.parts import Parts
-from sidecar.pipeline.sight import Sight, see
+from sidecar.pipeline.sight import Sight, look_back, see
 from sidecar.ports import Ledger
-from sidecar.sync import DesiredRecord, Overrun, Plan, Posted, desired, notes, plan, post
+from sidecar.sync import DesiredRecord, Plan, Posted, desired, links, notes, plan, post
 
 LEDGER = "ledger"
 """Key of the poll that looks for people's edits."""
+MAX_ROUNDS = 3
 
 
 class LedgerSteps:
@@ -61,14 +68,17 @@ class LedgerSteps:
         if standing is None or self._parts.ledger is None:
             self._journal.commit(Entry(finish=Finish(lease, "done")))
             return
-        sight, made = self.look(standing)
-        self._intend(sight, made, lease)
-        if made.records:
-            self._send(sight, made, lease)
-        settled = self._settles_in(sight.standing)
-        waits = [s for s in (settled, self._seconds_until(made.wait_until)) if s is not None]
-        outcome = Finish(lease, "again", again_s=min(waits)) if waits else Finish(lease, "done")
-        self._journal.commit(Entry(finish=outcome))
+        for _ in range(MAX_ROUNDS):
+            sight, made = self.look(standing)
+            if sight.merged:
+                self._unite(sight, *sight.merged, lease)
+                return
+            self._intend(sight, made, lease)
+            if not self._send(sight, made, lease):
+                self._end(sight, made, lease)
+                return
+            standing = self.standing(lease.work.key) or standing
+        raise StaleVersion("people go on writing between our reads and our writes; theirs are put back first")
 
     def standing(self, key: str) -> Standing | None:
         """Return the standing that a sync is about; an owner's desk has one from the start."""
@@ -78,14 +88,14 @@ class LedgerSteps:
     def look(self, standing: Standing) -> tuple[Sight, Plan]:
         """Read the CRM and plan, journaling nothing: also what a dry run shows."""
         ledger, parts = self._ledger(), self._parts
-        is_desk = standing.party.startswith(DESK)
-        route = desk_route(parts, standing.party) if is_desk else parts.policy.route(standing.channel)
+        route = self._route(standing)
         wanted = self._wanted(standing, route)
         sight = see(parts, ledger, standing, wanted, route)
+        asked = {record.key for record in wanted}
         wanted = self._wanted(sight.standing, route)
         capabilities = ledger.capabilities
         made = plan(
-            wanted,
+            tuple(record for record in wanted if record.key in asked),
             sight.looks,
             sight.standing,
             parts.policy,
@@ -97,7 +107,15 @@ class LedgerSteps:
         )
         if sight.questions:
             made = replace(made, records=tuple(r for r in made.records if r.found is not None))
+        if any(
+            record.key not in asked for record in wanted
+        ):  # what a person wrote made us want more than we looked for
+            made = replace(made, wait_until=made.wait_until or parts.clock())
         return sight, made
+
+    def _route(self, standing: Standing) -> Route:
+        is_desk = standing.party.startswith(DESK)
+        return desk_route(self._parts, standing.party) if is_desk else self._parts.policy.route(standing.channel)
 
     def _ledger(self) -> Ledger:
         if self._parts.ledger is None:
@@ -133,11 +151,34 @@ class LedgerSteps:
         readings = [look.reading for look in sight.looks.values() if look.reading and look.reading.id in relied - kept]
         facts = (*sight.facts, *readings, *made.changes)
         if facts:
-            watch = WorkKey(WorkKind.WATCH, lease.work.key)
-            self._journal.commit(Entry(facts=facts, touches=(Touch(watch),), fence=lease))
-            self._parts.wake([watch])
+            keys = [WorkKey(WorkKind.WATCH, lease.work.key)]
+            if sight.standing.needs_whole:
+                keys.append(WorkKey(WorkKind.PARTY, lease.work.key))
+            self._journal.commit(Entry(facts=facts, touches=tuple(Touch(key) for key in keys), fence=lease))
+            self._parts.wake(keys)
 
-    def _send(self, sight: Sight, made: Plan, lease: Lease) -> None:
+    def _unite(self, sight: Sight, moved: Reading, owner: str, lease: Lease) -> None:
+        """A person merged two parties' records in the CRM: that is their word that the parties are one."""
+        release = Release(
+            because=(moved.id,),
+            party=owner,
+            nonce=moved.id,
+            action="merge",
+            by="the CRM",
+            other=sight.standing.party,
+            reason="their records were merged in the CRM",
+            at=self._parts.clock(),
+        )
+        keys = [WorkKey(WorkKind.PARTY, owner), WorkKey(WorkKind.SYNC, owner)]
+        facts = (*sight.facts, self._journal.mint(release))
+        touches = tuple(Touch(key) for key in keys)
+        self._journal.commit(Entry(facts=facts, touches=touches, finish=Finish(lease, "done")))
+        self._parts.wake(keys)
+
+    def _send(self, sight: Sight, made: Plan, lease: Lease) -> bool:
+        """Send a plan and journal what came of it; says whether people's edits were run over and wait for us."""
+        if not made.records:
+            return False
         parts, ledger = self._parts, self._ledger()
         refs = {key: sync.ref for key, sync in sight.standing.records.items() if sync.ref and not sync.gone}
         refs |= {r.wanted.key: r.found.ref for r in made.records if r.found}
@@ -146,61 +187,54 @@ class LedgerSteps:
             refs,
             ledger,
             self._journal.mint,
-            account=ledger.account(),
-            party=sight.standing.party,
             still_ours=lambda: self._journal.holds(lease),
             now=parts.clock(),
         )
-        if posted.postings:
-            self._journal.commit(Entry(facts=tuple(posted.postings)))
-        for overrun in posted.overruns:
-            self._keep_overrun(overrun, sight.standing.party, lease)
+        facts: list[Fact] = [*posted.postings]
+        run_over: list[Fact] = []
+        if ledger.capabilities.history and not ledger.capabilities.conditional_write:
+            route = self._route(sight.standing)
+            run_over += look_back(parts, ledger, sight.standing, posted.written, made.changes, route)
+        facts += [*run_over, *self._gone(posted, refs)]
+        if facts:
+            self._journal.commit(Entry(facts=tuple(facts), fence=lease))
         _raise_first(posted)
+        return bool(run_over)
 
-    def _keep_overrun(self, overrun: Overrun, party: str, lease: Lease) -> None:
-        """Journal what a person wrote between our read and our write, with the intent to put it back.
-
-        The next run sends it: a Change whose value is somebody's hold is a restoration (`sync.plan`).
-        """
-        mint, now = self._journal.mint, self._parts.clock()
-        wanted, record = overrun.plan.wanted, overrun.record
-        causes = tuple(change for change, _ in overrun.plan.sent().values())
-        reading = mint(
-            Reading(
-                because=causes,
-                party=party,
-                ledger=self._ledger().account(),
-                kind=record.kind,
-                key=wanted.key,
-                ref=record.ref,
-                engagement=wanted.engagement,
-                version=record.version or "",
-                values_sha256="overrun",
-                holds=overrun.holds,
-                follows=max(causes),
-                at=now,
-            )
-        )
-        changes = [
-            mint(
-                Change(
-                    because=(reading.id,),
-                    party=party,
-                    ledger=reading.ledger,
-                    kind=record.kind,
-                    key=wanted.key,
-                    ref=record.ref,
-                    engagement=wanted.engagement,
-                    field=name,
-                    old=record.fields.get(name),
-                    new=hold.value,
-                    reading=reading.id,
-                    at=now,
+    def _gone(self, posted: Posted, refs: Mapping[str, str]) -> list[Reading]:
+        """Readings of records that we had made, and that a person deleted before we knew that we had."""
+        known = {**refs, **{made.wanted.key: record.ref for made, record in posted.written}}
+        gone = [(made, error) for made, error in posted.failures if isinstance(error, RecordGone) and not made.found]
+        return [
+            self._journal.mint(
+                Reading(
+                    because=tuple(change.id for change in made.changes),
+                    party=made.changes[0].party,
+                    ledger=made.changes[0].ledger,
+                    kind=made.wanted.kind,
+                    key=made.wanted.key,
+                    ref="",
+                    engagement=made.wanted.engagement,
+                    values_sha256="gone",
+                    gone=True,
+                    moved_to=error.moved_to,
+                    follows=made.changes[0].id,
+                    at=self._parts.clock(),
                 )
             )
-            for name, hold in overrun.holds.items()
+            for made, error in gone
+            if self._are_there(links(made, known))
         ]
-        self._journal.commit(Entry(facts=(reading, *changes), fence=lease))
+
+    def _are_there(self, associated: Sequence[Link]) -> bool:
+        """Say whether what a record was to be tied to is in the CRM: else that went, and not the record itself."""
+        return all(isinstance(self._ledger().read(a.kind, [a.ref]).get(a.ref), Record) for a in associated)
+
+    def _end(self, sight: Sight, made: Plan, lease: Lease) -> None:
+        settled = self._settles_in(sight.standing)
+        waits = [s for s in (settled, self._seconds_until(made.wait_until)) if s is not None]
+        outcome = Finish(lease, "again", again_s=min(waits)) if waits else Finish(lease, "done")
+        self._journal.commit(Entry(finish=outcome))
 
     def _settles_in(self, standing: Standing) -> float | None:
         """Seconds until the next conversation has been quiet for long enough to get its note."""
@@ -216,7 +250,7 @@ class LedgerSteps:
 
 def _raise_first(posted: Posted) -> None:
     """Let the worker act upon the first failure; what its neighbours wrote is journaled already."""
-    for error in posted.failures.values():
+    for _, error in posted.failures:
+        if isinstance(error, RecordGone):
+            raise StaleVersion("a record went while we wrote: look again") from error
         raise error
-    if posted.overruns:
-        raise StaleVersion("a person wrote between our read and our write; their value is being restored")

@@ -94,7 +94,7 @@ class People:
         )
         verdict = Verdict.APPLY if approve else Verdict.REJECT
         ruled = by_person(
-            claim, standing, self._parts.policy, self._journal.mint, verdict=verdict, person=by, release=release.id
+            claim, standing, self._parts.policy, self._journal.mint, verdict=verdict, person=by, release=release
         )
         self._commit_and_sync(standing.party, release, ruled)
 

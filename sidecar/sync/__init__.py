@@ -1,14 +1,16 @@
 """Sync: the three-way agreement between what is believed, what we posted, and what the CRM holds now.
 
-`desired` says what we would like, `observe` whose each value in the CRM is, `plan` what may be written, `post` writes
-it and reads it back. The first three are pure; only `post` touches a ledger, and only with Changes that are journaled.
+`desired` says what we would like, `whose` whose each value in the CRM is, `observe` what a look at a record says,
+`plan` what may be written, `post` writes it and reads it back. All but the last are pure; only `post` touches a ledger,
+and only with Changes that are journaled.
 """
 
 from sidecar.sync.desired import DesiredField, DesiredRecord, NoteDraft, contact_key, deal_key, desired
 from sidecar.sync.notes import MARKER, notes
-from sidecar.sync.observe import Observed, observe, ours, same
+from sidecar.sync.observe import Observed, Viewpoint, absent, observe
 from sidecar.sync.plan import Look, Plan, RecordPlan, Refused, plan
-from sidecar.sync.post import Overrun, Posted, post
+from sidecar.sync.post import Posted, links, post
+from sidecar.sync.whose import ours, same
 
 __all__ = [
     "MARKER",
@@ -17,14 +19,16 @@ __all__ = [
     "Look",
     "NoteDraft",
     "Observed",
-    "Overrun",
     "Plan",
     "Posted",
     "RecordPlan",
     "Refused",
+    "Viewpoint",
+    "absent",
     "contact_key",
     "deal_key",
     "desired",
+    "links",
     "notes",
     "observe",
     "ours",

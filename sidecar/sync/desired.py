@@ -1,14 +1,16 @@
 """What we would like the CRM to hold for one party: records, properties, and the fact behind each value.
 
 Pure. It only says what is believed, in the CRM's words; whether a value may be written is for `plan`, which knows what
-the CRM holds and who put it there.
+the CRM holds and who put it there. What wouldn't fit is cut here, lest a long name make the CRM refuse the record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sidecar.model import Engagement, FieldClass, FieldPolicy, Mint, Mode, Policy, Route, Standing, Step, Value
+
+MAX_TITLE_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,13 @@ def task_key(step: str, mint: Mint) -> str:
     return mint.id("task", step)
 
 
+def _key(standing: Standing, make: Callable[[str], str]) -> str:
+    """Return the party's key for a record; that of a party which was merged into it, where only that one has one."""
+    keys = [make(party) for party in (standing.party, *standing.absorbed)]
+    records = [standing.records.get(key) for key in keys]
+    return next((r.key for r in records if r and r.ref and not r.gone), keys[0])
+
+
 def _mode(policy: Policy, route: Route, given: FieldPolicy | None = None) -> Mode:
     return (given.mode if given else None) or route.mode or policy.mode
 
@@ -100,7 +109,7 @@ def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint) -> De
     why_not = "" if may else f"crm.create.contact is {policy.create_contact!r}"
     return DesiredRecord(
         kind="contact",
-        key=contact_key(standing.party, mint),
+        key=_key(standing, lambda party: contact_key(party, mint)),
         engagement=0,
         fields=fields,
         create=not why_not,
@@ -120,9 +129,10 @@ def _identity(standing: Standing, policy: Policy, route: Route) -> dict[str, Des
         given = policy.fields.get(name)
         cause = standing.known_by.get(source)
         for target in given.targets if given and value and cause else ():
-            if target.kind == "contact":
+            if given and target.kind == "contact":
+                mode, text = _mode(policy, route, given), value[: given.max_chars]
                 fields[target.property] = DesiredField(
-                    value, name, FieldClass.IDENTITY, (cause or "",), standing.since, True, _mode(policy, route, given)
+                    text, name, FieldClass.IDENTITY, (cause or "",), standing.since, True, mode
                 )
     return fields
 
@@ -132,7 +142,7 @@ def _inferred(standing: Standing, policy: Policy, route: Route, kind: str) -> di
     for name, held in standing.engagement.fields.items():
         given = policy.fields.get(name)
         for target in given.targets if given else ():
-            if given and target.kind == kind and not (given.cls is FieldClass.IDENTITY and name == "name"):
+            if given and target.kind == kind and name != "name" and _fits(held.value, given):
                 fields[target.property] = DesiredField(
                     held.value,
                     name,
@@ -146,8 +156,15 @@ def _inferred(standing: Standing, policy: Policy, route: Route, kind: str) -> di
     return fields
 
 
+def _fits(value: Value, given: FieldPolicy) -> bool:
+    """A stage that people set may be one of the CRM's own, which no field of ours can hold."""
+    return value is None or not given.values or value in given.values
+
+
 def _names(policy: Policy, kind: str) -> dict[str, str]:
-    names = {t.property: f.name for f in policy.fields.values() for t in f.targets if t.kind == kind}
+    """The fields of ours, identity apart, that properties stand for, also where nothing is believed yet."""
+    fields = [f for f in policy.fields.values() if f.cls is not FieldClass.IDENTITY]
+    names = {t.property: f.name for f in fields for t in f.targets if t.kind == kind}
     return {**names, "stage": "stage"} if kind == "deal" else names
 
 
@@ -156,7 +173,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
     stage = engagement.fields.get("stage")
     if not stage:
         return None
-    theirs = route.stages.get(str(stage.value), str(stage.value))
+    theirs = None if stage.value is None else route.stages.get(str(stage.value), str(stage.value))
     causes = (stage.decision,)
     mode = _mode(policy, route, policy.fields.get("stage"))
     native = DesiredField(theirs, "stage", FieldClass.STATE, causes, stage.evidence_at, True, mode, stage.engine)
@@ -172,7 +189,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
     why_not = "" if "deal" in standing.allowed else _no_deal(engagement, policy)
     return DesiredRecord(
         kind="deal",
-        key=deal_key(standing.party, engagement.number, mint),
+        key=_key(standing, lambda party: deal_key(party, engagement.number, mint)),
         engagement=engagement.number,
         fields=fields,
         create=not why_not,
@@ -185,7 +202,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
 def _title(standing: Standing, route: Route) -> str:
     name = standing.name or next((i.value for i in standing.identifiers), standing.party)
     number = f" ({standing.engagement.number})" if standing.engagement.number > 1 else ""
-    return f"{name}{' - ' + route.brand if route.brand else ''}{number}"
+    return f"{name[:MAX_TITLE_CHARS]}{' - ' + route.brand if route.brand else ''}{number}"
 
 
 def _no_deal(engagement: Engagement, policy: Policy) -> str:
@@ -203,12 +220,14 @@ def _no_deal(engagement: Engagement, policy: Policy) -> str:
 def _note(
     standing: Standing, note: NoteDraft, policy: Policy, route: Route, links: tuple[str, ...], mint: Mint
 ) -> DesiredRecord:
+    """The words of a note are a person's for good once a person has changed them; its time then stays as well."""
     mode = _mode(policy, route)
-    fields = {
-        "body": DesiredField(note.body, "", FieldClass.OBSERVATION, note.because, note.at, False, mode),
-        "at": DesiredField(note.at.isoformat(), "", FieldClass.OBSERVATION, note.because, note.at, False, mode),
-    }
-    key = note_key(standing.party, note.channel, note.thread, mint)
+    key = _key(standing, lambda party: note_key(party, note.channel, note.thread, mint))
+    held = standing.records.get(key)
+    body = held.fields.get("body") if held else None
+    fields = {"body": DesiredField(note.body, "", FieldClass.IDENTITY, note.because, note.at, False, mode)}
+    if not (body and body.hold):
+        fields["at"] = DesiredField(note.at.isoformat(), "", FieldClass.OBSERVATION, note.because, note.at, False, mode)
     made_today = sum(
         1
         for r in standing.records.values()
@@ -226,7 +245,8 @@ def _task(
     mode = _mode(policy, route)
     causes, at = (step.decision,), step.at
     status = "open" if step.status == "open" else "done"
-    values: dict[str, Value] = {"title": step.what, "status": status, "due": (step.due or "")[:10] or None}
+    due = (step.due or "")[:10] or None
+    values: dict[str, Value] = {"title": step.what[:MAX_TITLE_CHARS], "status": status, "due": due}
     if route.owner:
         values["owner"] = route.owner
     names = {"status": f"step:{step.id}"}

@@ -1,12 +1,12 @@
-"""What the CRM holds, against what we posted: whose is each value?
+"""What a look at one CRM record says: a Reading with its holds, confirmations of our own writes, corrections.
 
-Pure. A property is ours while it holds our last posted value, a value of our own unconfirmed Change, or nothing where
-we never posted. Everything else is somebody's hold: a person's, an automation's, or the past's. The CRM's own history
-names the author where there is one; without it a hold is respected all the same, and never counted as a correction.
+Pure. Whose a value is was judged by `whose`; here it is put into facts. A Reading is worth keeping when it says
+something new, or when a Change relies on it; each names the one before it, so that the same values seen again later are
+another fact.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -16,11 +16,11 @@ from sidecar.model import (
     AuthorKind,
     Correction,
     Edit,
-    FieldClass,
     FieldSync,
     Gone,
     Hold,
     Mint,
+    Policy,
     Posting,
     Reading,
     Record,
@@ -29,6 +29,7 @@ from sidecar.model import (
     Value,
 )
 from sidecar.sync.desired import DesiredRecord
+from sidecar.sync.whose import Whose, properties, whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +42,15 @@ class Observed:
     notable: bool
 
 
-def same(a: Value, b: Value) -> bool:
-    """Compare two values as a CRM would show them: numbers by value, texts without outer space, nothing as nothing."""
-    if a in (None, "") or b in (None, ""):
-        return a in (None, "") and b in (None, "")
-    if isinstance(a, bool) or isinstance(b, bool):
-        return str(a).casefold() == str(b).casefold()
-    if isinstance(a, int | float) or isinstance(b, int | float):
-        try:
-            return float(a) == float(b)
-        except ValueError:
-            return False
-    return a.replace("\r\n", "\n").strip() == b.replace("\r\n", "\n").strip()
+@dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """From where a record is looked at: the CRM account, for which party and route, why, when."""
 
-
-def ours(sync: FieldSync, current: Value) -> bool:
-    """Say whether what stands in the CRM is our own value, or nothing where we never posted."""
-    if sync.was_posted and same(current, sync.posted):
-        return True
-    if any(same(current, value) for value in sync.pending.values()):
-        return True
-    return not sync.was_posted and same(current, None)
-
-
-def restoring(sync: FieldSync) -> str | None:
-    """Return the pending Change that puts a person's value back, where there is one."""
-    if sync.hold is None:
-        return None
-    value = sync.hold.value
-    return next((change for change, new in sync.pending.items() if same(new, value)), None)
+    ledger: str
+    party: str
+    route: Route
+    because: tuple[str, ...]
+    now: datetime
 
 
 def observe(
@@ -77,64 +58,57 @@ def observe(
     sync: RecordSync,
     wanted: DesiredRecord,
     edits: Sequence[Edit],
-    route: Route,
+    view: Viewpoint,
+    policy: Policy,
     mint: Mint,
     *,
-    ledger: str,
-    party: str,
-    because: tuple[str, ...],
-    linked_by: str,
-    now: datetime,
+    linked_by: str = "",
 ) -> Observed:
     """Return what a record's reading says about each property that we wrote or would like to write."""
     if isinstance(found, Gone):
-        return _gone(found, sync, wanted, mint, ledger, party, because, now)
-    holds, freed, confirmed, corrected = _whose(found, sync, wanted, edits, route, now)
-    follows = max((f.change for f in sync.fields.values() if f.change), default="") or sync.reading
-    reading = mint(
+        return _gone(found, sync, wanted, view, mint)
+    judged = whose(found, sync, wanted, edits, view.route, policy.stages, view.now)
+    reading = mint(_reading(found, sync, wanted, edits, judged, view, linked_by))
+    postings = tuple(
+        mint(_posting(reading, sync, name, change, value)) for name, (change, value) in judged.confirmed.items()
+    )
+    sent = {name: change for name, (change, _) in judged.confirmed.items()}
+    corrections = tuple(
+        mint(_correction(reading, sync.fields.get(name, FieldSync()), name, value, judged.holds[name], sent.get(name)))
+        for name, value in judged.corrected.items()
+    )
+    return Observed(reading, postings, corrections, bool(linked_by or judged.holds or judged.freed or postings))
+
+
+def absent(sync: RecordSync, wanted: DesiredRecord, view: Viewpoint, mint: Mint) -> Reading:
+    """Return the Reading that a record, which we may have made, was looked for and is not there."""
+    return mint(
         Reading(
-            because=because,
-            party=party,
-            ledger=ledger,
-            kind=found.kind,
+            because=view.because,
+            party=view.party,
+            ledger=view.ledger,
+            kind=wanted.kind,
             key=wanted.key,
-            ref=found.ref,
+            ref="",
             engagement=wanted.engagement,
-            version=found.version or "",
-            values_sha256=_digest(found, wanted),
-            values={name: found.fields.get(name) for name in _properties(sync, wanted)},
-            edits=tuple(e for e in edits if e.field in holds),
-            holds=holds,
-            freed=freed,
-            linked_by=linked_by,
-            follows=follows,
-            at=now,
+            values_sha256="absent",
+            follows=sync.reading or wanted.key,
+            at=view.now,
         )
     )
-    postings = tuple(mint(_posting(reading, sync, change, name, found)) for name, change in confirmed.items())
-    corrections = tuple(mint(_correction(reading, sync.fields[name], name, holds[name])) for name in corrected)
-    return Observed(reading, postings, corrections, bool(linked_by or holds or freed or postings))
 
 
-def _gone(
-    found: Gone,
-    sync: RecordSync,
-    wanted: DesiredRecord,
-    mint: Mint,
-    ledger: str,
-    party: str,
-    because: tuple[str, ...],
-    now: datetime,
-) -> Observed:
+def _gone(found: Gone, sync: RecordSync, wanted: DesiredRecord, view: Viewpoint, mint: Mint) -> Observed:
     """A merged record moves; a deleted task drops its step, because a person's deletion is their word."""
-    holds = {}
+    holds: Mapping[str, Hold] = {}
     step = wanted.names.get("status", "")
     if step and not found.moved_to:
-        holds["status"] = Hold(author=Author(AuthorKind.UNKNOWN), value=None, at=now, name=step, means="dropped")
+        author = Author(AuthorKind.UNKNOWN)
+        holds = {"status": Hold(author=author, value=None, at=view.now, name=step, means="dropped")}
     reading = Reading(
-        because=because,
-        party=party,
-        ledger=ledger,
+        because=view.because,
+        party=view.party,
+        ledger=view.ledger,
         kind=found.kind,
         key=wanted.key,
         ref=found.ref,
@@ -144,87 +118,46 @@ def _gone(
         gone=True,
         moved_to=found.moved_to,
         follows=sync.reading,
-        at=now,
+        at=view.now,
     )
     return Observed(mint(reading), (), (), not sync.gone)
 
 
-def _properties(sync: RecordSync, wanted: DesiredRecord) -> list[str]:
-    return sorted({*sync.fields, *wanted.fields, *wanted.names})
-
-
-def _digest(found: Record, wanted: DesiredRecord) -> str:
-    values = {name: found.fields.get(name) for name in sorted({*wanted.fields, *wanted.names})}
-    return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _whose(
-    found: Record, sync: RecordSync, wanted: DesiredRecord, edits: Sequence[Edit], route: Route, now: datetime
-) -> tuple[dict[str, Hold], tuple[str, ...], dict[str, str], list[str]]:
-    holds: dict[str, Hold] = {}
-    freed: list[str] = []
-    confirmed: dict[str, str] = {}
-    corrected: list[str] = []
-    for name in _properties(sync, wanted):
-        current, held = found.fields.get(name), sync.fields.get(name, FieldSync())
-        change = next((c for c, value in reversed([*held.pending.items()]) if same(current, value)), None)
-        if change:
-            confirmed[name] = change
-        if ours(held, current):
-            if held.hold and not change and not restoring(held):
-                freed.append(name)
-            continue
-        hold = _hold(name, current, held, wanted, edits, found, route, now)
-        if hold.author.kind is AuthorKind.US or _known(held.hold, hold):
-            continue
-        holds[name] = hold
-        if held.was_posted and hold.author.kind is AuthorKind.PERSON:
-            corrected.append(name)
-    return holds, tuple(freed), confirmed, corrected
-
-
-def _known(before: Hold | None, now: Hold) -> bool:
-    return before is not None and same(before.value, now.value) and before.author.kind is now.author.kind
-
-
-def _hold(
-    name: str,
-    current: Value,
-    held: FieldSync,
+def _reading(
+    found: Record,
+    sync: RecordSync,
     wanted: DesiredRecord,
     edits: Sequence[Edit],
-    found: Record,
-    route: Route,
-    now: datetime,
-) -> Hold:
-    own = [e for e in edits if e.field == name]
-    last = own[-1] if own and same(own[-1].value, current) else None
-    meaning = _meaning(name, wanted)
-    return Hold(
-        author=last.author if last else Author(AuthorKind.UNKNOWN),
-        value=current,
-        at=last.at if last else found.updated_at or now,
-        first=not held.was_posted,
-        name=meaning,
-        means=_in_our_words(meaning, name, current, route),
+    judged: Whose,
+    view: Viewpoint,
+    linked_by: str,
+) -> Reading:
+    values = {name: found.fields.get(name) for name in properties(sync, wanted)}
+    return Reading(
+        because=view.because,
+        party=view.party,
+        ledger=view.ledger,
+        kind=found.kind,
+        key=wanted.key,
+        ref=found.ref,
+        engagement=wanted.engagement,
+        version=found.version or "",
+        values_sha256=_digest(values),
+        values=values,
+        edits=tuple(e for e in edits if e.field in judged.holds or e.field in judged.freed),
+        holds=judged.holds,
+        freed=judged.freed,
+        linked_by=linked_by,
+        follows=sync.reading,
+        at=view.now,
     )
 
 
-def _meaning(name: str, wanted: DesiredRecord) -> str:
-    """The field of ours that a property stands for; none for identity, whose holds are no baseline."""
-    field = wanted.fields.get(name)
-    if field:
-        return "" if field.cls is FieldClass.IDENTITY else field.name
-    return wanted.names.get(name, "")
+def _digest(values: Mapping[str, Value]) -> str:
+    return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _in_our_words(meaning: str, name: str, value: Value, route: Route) -> Value:
-    if meaning == "stage" and name == "stage":
-        return next((ours_ for ours_, theirs in route.stages.items() if same(theirs, value)), value)
-    return value
-
-
-def _posting(reading: Reading, sync: RecordSync, change: str, name: str, found: Record) -> Posting:
+def _posting(reading: Reading, sync: RecordSync, name: str, change: str, value: Value) -> Posting:
     return Posting(
         because=(change, reading.id),
         party=reading.party,
@@ -236,15 +169,18 @@ def _posting(reading: Reading, sync: RecordSync, change: str, name: str, found: 
         engagement=reading.engagement,
         field=name,
         wrote=sync.fields[name].pending[change],
-        value=found.fields.get(name),
-        version=found.version or "",
+        value=value,
+        version=reading.version,
         at=reading.at,
     )
 
 
-def _correction(reading: Reading, held: FieldSync, name: str, hold: Hold) -> Correction:
+def _correction(
+    reading: Reading, held: FieldSync, name: str, value: Value, hold: Hold, confirmed: str | None
+) -> Correction:
+    change = held.change if hold.overrun else confirmed or held.change
     return Correction(
-        because=(reading.id, held.change) if held.change else (reading.id,),
+        because=(reading.id, change) if change else (reading.id,),
         party=reading.party,
         reading=reading.id,
         ledger=reading.ledger,
@@ -252,7 +188,7 @@ def _correction(reading: Reading, held: FieldSync, name: str, hold: Hold) -> Cor
         ref=reading.ref,
         engagement=reading.engagement,
         field=name,
-        ours=held.posted,
+        ours=value,
         theirs=hold.value,
         author=hold.author,
         at=hold.at,

@@ -1,8 +1,9 @@
 """Plan: desired against posted against a fresh Reading becomes Changes. Pure.
 
 Human wins, per field and by its class. An identity value that a person left stands for good; a state or observation is
-their baseline, which only evidence newer than their edit may move. What may not be written is said with its reason,
-so that a dry run shows all of it.
+their baseline, which only evidence newer than their edit may move (a person's word on one property is no reason to
+write over another's). Each send has an intent of its own that relies on the latest look, a second try too. What may not
+be written is said with its reason, so that a dry run shows all of it.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sidecar.model import (
+    OTHERS,
     Change,
     FieldClass,
     FieldSync,
@@ -24,7 +26,7 @@ from sidecar.model import (
     Value,
 )
 from sidecar.sync.desired import DesiredField, DesiredRecord
-from sidecar.sync.observe import ours, restoring, same
+from sidecar.sync.whose import ours, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +42,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class RecordPlan:
-    """What is to be sent for one record: `changes` are new, `resend` are journaled ones that never arrived."""
+    """What is to be sent for one record: `found` is what the CRM holds, None for a record to be made."""
 
     wanted: DesiredRecord
     found: Record | None
     changes: tuple[Change, ...]
-    resend: Mapping[str, tuple[str, Value]]
 
     def fields(self) -> dict[str, Value]:
         """Return the properties to write."""
-        return {name: value for name, (_, value) in self.sent().items()}
-
-    def sent(self) -> dict[str, tuple[str, Value]]:
-        """Return the Change and the value of each property to write."""
-        return {**self.resend, **{c.field: (c.id, c.new) for c in self.changes}}
+        return {change.field: change.new for change in self.changes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,23 +122,26 @@ class _Planner:
             self._refuse(wanted, "", None, "the contact that it belongs to is not in the CRM")
             return None
         self._there.add(wanted.key)
-        changes, resend = [], _restorations(sync, found)
+        changes = []
         for name, field in wanted.fields.items():
             state = sync.fields.get(name, FieldSync())
-            if name in resend:
-                continue
-            reason = self._blocked(name, field, state, found, wanted)
-            if reason is None:
-                continue
+            reason = self._blocked(name, field, state, found, sync)
             if reason:
                 self._refuse(wanted, name, field.value, reason)
-                continue
-            unconfirmed = next((c for c, v in reversed([*state.pending.items()]) if same(v, field.value)), None)
-            if unconfirmed:
-                resend[name] = (unconfirmed, field.value)
-            else:
-                changes.append(self._change(wanted, name, field, found, sync, look))
-        return RecordPlan(wanted, found, tuple(changes), resend) if changes or resend else None
+            elif reason is not None:
+                changes.append(self._change(wanted, name, field.value, field, sync, look))
+        changes += self._restorations(wanted, sync, look)
+        return RecordPlan(wanted, found, tuple(changes)) if changes else None
+
+    def _restorations(self, wanted: DesiredRecord, sync: RecordSync, look: Look | None) -> list[Change]:
+        """Changes that put back what a person wrote between our read and our write."""
+        found = look.found if look else None
+        overrun = {name: state.hold for name, state in sync.fields.items() if state.hold and state.hold.overrun}
+        return [
+            self._change(wanted, name, hold.value, wanted.fields.get(name), sync, look)
+            for name, hold in overrun.items()
+            if found and not same(found.fields.get(name), hold.value)
+        ]
 
     def _may_create(self, wanted: DesiredRecord, sync: RecordSync) -> bool:
         modes = {field.mode for field in wanted.fields.values()}
@@ -166,7 +166,7 @@ class _Planner:
         return True
 
     def _blocked(
-        self, name: str, field: DesiredField, state: FieldSync, found: Record | None, wanted: DesiredRecord
+        self, name: str, field: DesiredField, state: FieldSync, found: Record | None, sync: RecordSync
     ) -> str | None:
         """Return why a property is not written; empty when it is; None when there is nothing to write."""
         current = found.fields.get(name) if found else None
@@ -174,48 +174,51 @@ class _Planner:
             return None
         if state.was_posted and same(field.value, state.wrote) and same(current, state.posted):
             return None
+        if state.hold and state.hold.overrun:
+            return "a person's value is being put back"
         if state.pinned:
             return "pinned by a person"
+        reason = self._out_of_mode(field)
+        if reason:
+            return reason
+        if found and not ours(state, current):
+            reason = self._held(field, state.hold)
+            if reason:
+                return reason
+        return "an earlier write is settling" if state.pending and self._settling(sync) else ""
+
+    def _out_of_mode(self, field: DesiredField) -> str:
         if field.mode is Mode.SHADOW:
             return "the mode is shadow"
         if field.native and field.mode is not Mode.AUTO:
             return "the mode is suggest, and this property is the CRM's own"
         if self._vendor and field.engine == "baseline" and not self._policy.baseline_writes:
             return "the baseline doesn't write to this CRM (llm.baseline_writes)"
-        if found and not ours(state, current):
-            reason = self._held(field, state.hold)
-            if reason:
-                return reason
-        sync = self._standing.records.get(wanted.key)
-        return "an earlier write is settling" if state.pending and sync and self._settling(sync) else ""
+        return ""
 
     def _held(self, field: DesiredField, hold: Hold | None) -> str:
         if hold is None or field.cls is FieldClass.IDENTITY:
             return "somebody else's value stands in the CRM"
         if field.evidence_at is None or field.evidence_at <= hold.at:
             return "somebody's value in the CRM is newer than the evidence"
-        if field.name == "stage" and not self._allowed(hold.means):
-            return f"{hold.means} was set in the CRM and may not be followed by this stage"
+        if field.engine in OTHERS:
+            return "what somebody wrote elsewhere in the CRM moves nothing here"
         return ""
-
-    def _allowed(self, since: Value) -> bool:
-        stage = self._policy.stages.get(str(since))
-        believed = self._standing.engagement.stage
-        return stage is not None and (believed == stage.name or believed in stage.to)
 
     def _change(
         self,
         wanted: DesiredRecord,
         name: str,
-        field: DesiredField,
-        found: Record | None,
+        value: Value,
+        field: DesiredField | None,
         sync: RecordSync,
         look: Look | None,
     ) -> Change:
-        reading = look.reading.id if look and look.reading else ""
+        found, reading = (look.found, look.reading) if look else (None, None)
+        because = [*(field.because if field else ()), *((reading.id,) if reading else ())]
         return self._mint(
             Change(
-                because=tuple(dict.fromkeys((*field.because, *((reading,) if reading else ())))),
+                because=tuple(dict.fromkeys(because)),
                 party=self._standing.party,
                 ledger=self._ledger,
                 kind=wanted.kind,
@@ -224,22 +227,12 @@ class _Planner:
                 engagement=wanted.engagement,
                 field=name,
                 old=found.fields.get(name) if found else None,
-                new=field.value,
-                reading=reading or sync.reading,
-                evidence_at=field.evidence_at,
+                new=value,
+                reading=reading.id if reading else sync.reading,
+                evidence_at=field.evidence_at if field else None,
                 at=self._now,
             )
         )
 
     def _refuse(self, wanted: DesiredRecord, field: str, value: Value, reason: str) -> None:
         self.refused.append(Refused(wanted.kind, wanted.key, field, value, reason))
-
-
-def _restorations(sync: RecordSync, found: Record | None) -> dict[str, tuple[str, Value]]:
-    """Changes that put a person's value back: pending, and equal to the hold that they serve."""
-    due = {}
-    for name, state in sync.fields.items():
-        change = restoring(state)
-        if change and state.hold and found and not same(found.fields.get(name), state.hold.value):
-            due[name] = (change, state.hold.value)
-    return due

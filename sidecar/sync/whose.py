@@ -1,0 +1,221 @@
+"""Whose is each value of a CRM record: ours, a person's, an automation's, the past's?
+
+Pure. A property is ours while it holds our last posted value, a value of our own unconfirmed Change, or nothing where
+we never posted. Everything else is somebody's hold. The CRM's own history, where there is one, is the better witness:
+it names the author, tells our own half-finished write from a person who typed the same, and shows an edit that our
+write ran over. Without it a hold is respected all the same, and never counted as a correction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sidecar.model import (
+    Author,
+    AuthorKind,
+    Edit,
+    FieldClass,
+    FieldSync,
+    Hold,
+    Record,
+    RecordSync,
+    Route,
+    StagePolicy,
+    Value,
+)
+from sidecar.sync.desired import DesiredRecord
+
+
+@dataclass(slots=True)
+class Whose:
+    """What was found out, by property.
+
+    `holds` are new, `freed` were given back by restoring our value, `confirmed` are Changes that arrived, with the
+    value as it stands in the CRM; `corrected` are values of ours that a person changed, by our value.
+    """
+
+    holds: dict[str, Hold] = field(default_factory=dict)
+    freed: dict[str, Hold] = field(default_factory=dict)
+    confirmed: dict[str, tuple[str, Value]] = field(default_factory=dict)
+    corrected: dict[str, Value] = field(default_factory=dict)
+
+
+def whose(
+    found: Record,
+    sync: RecordSync,
+    wanted: DesiredRecord,
+    edits: Sequence[Edit],
+    route: Route,
+    stages: Mapping[str, StagePolicy],
+    now: datetime,
+) -> Whose:
+    """Judge each property that we wrote or would like to write; `stages` are the policy's."""
+    verdict = Whose()
+    for name in properties(sync, wanted):
+        held = sync.fields.get(name, FieldSync())
+        own = [e for e in edits if e.field == name]
+        _Property(name, found, held, own, wanted, route, stages, now).judge(verdict)
+    return verdict
+
+
+def properties(sync: RecordSync, wanted: DesiredRecord) -> list[str]:
+    """Return the names of the properties that concern us."""
+    return sorted({*sync.fields, *wanted.fields, *wanted.names})
+
+
+def same(a: Value, b: Value) -> bool:
+    """Compare two values as a CRM would show them: numbers by value, texts without outer space, nothing as nothing."""
+    if a in (None, "") or b in (None, ""):
+        return a in (None, "") and b in (None, "")
+    if isinstance(a, bool) or isinstance(b, bool):
+        return str(a).casefold() == str(b).casefold()
+    if isinstance(a, int | float) or isinstance(b, int | float):
+        try:
+            return float(a) == float(b)
+        except ValueError:
+            return False
+    return a.replace("\r\n", "\n").strip() == b.replace("\r\n", "\n").strip()
+
+
+def ours(sync: FieldSync, current: Value) -> bool:
+    """Say whether what stands in the CRM is, as far as comparing can tell, ours to overwrite."""
+    if sync.hold is not None:
+        return sync.hold.author.kind is AuthorKind.US
+    if sync.was_posted and same(current, sync.posted):
+        return True
+    if any(same(current, value) for value in sync.pending.values()):
+        return True
+    return not sync.was_posted and same(current, None)
+
+
+class _Property:
+    """One property: its value, what we know of it, and what the CRM's history says."""
+
+    def __init__(
+        self,
+        name: str,
+        found: Record,
+        held: FieldSync,
+        own: Sequence[Edit],
+        wanted: DesiredRecord,
+        route: Route,
+        stages: Mapping[str, StagePolicy],
+        now: datetime,
+    ) -> None:
+        self._name, self._wanted, self._route, self._stages = name, wanted, route, stages
+        self._current, self._held, self._own = found.fields.get(name), held, own
+        self._seen_at = found.updated_at or now
+        # An edit may have come between the read and the look at the history: then the history says nothing of it.
+        self._last = own[-1] if own and same(own[-1].value, self._current) else None
+        self._known = _known_edits(own, held)
+
+    def judge(self, verdict: Whose) -> None:
+        name, before = self._name, self._held
+        confirmed = self._confirmed()
+        if confirmed:
+            verdict.confirmed[name] = confirmed
+            self._held = _after_posting(before, before.pending[confirmed[0]], confirmed[1])
+        run_over = self._run_over(before) if confirmed else None
+        if run_over:
+            verdict.holds[name] = replace(self._hold(run_over), overrun=True)
+            if before.was_posted and run_over.author.kind is AuthorKind.PERSON:
+                verdict.corrected[name] = before.posted
+        elif self._is_ours():
+            if self._held.hold and not self._held.hold.overrun:
+                verdict.freed[name] = self._hold(self._last)
+        else:
+            self._respect(verdict)
+
+    def _confirmed(self) -> tuple[str, Value] | None:
+        """Return the Change of ours that arrived, and the value that it left."""
+        changes = [*self._held.pending.items()][::-1]
+        if not changes:
+            return None
+        if self._last is None:
+            return next(((c, self._current) for c, value in changes if same(value, self._current)), None)
+        wrote = next((e for e in reversed(self._own[self._known :]) if e.author.kind is AuthorKind.US), None)
+        if wrote is None:
+            return None
+        found = next(((c, wrote.value) for c, value in changes if same(value, wrote.value)), None)
+        is_reformatted = wrote is self._last and not (self._held.was_posted and same(wrote.value, self._held.posted))
+        return found or ((changes[0][0], wrote.value) if is_reformatted else None)
+
+    def _run_over(self, before: FieldSync) -> Edit | None:
+        """Return somebody's edit that lay between our read and our write, and that nobody has seen."""
+        if self._last is None or self._last.author.kind is not AuthorKind.US or len(self._own) - 1 <= self._known:
+            return None
+        relied_on = [before.posted if before.was_posted else None, self._last.value]
+        relied_on += [before.hold.value] if before.hold else []
+        edit = self._own[-2]
+        is_theirs = edit.author.kind is not AuthorKind.US
+        return edit if is_theirs and not any(same(edit.value, value) for value in relied_on) else None
+
+    def _is_ours(self) -> bool:
+        held, current = self._held, self._current
+        if held.was_posted and same(current, held.posted):
+            return True
+        if self._last is None and any(same(current, value) for value in held.pending.values()):
+            return True
+        return not held.was_posted and held.hold is None and same(current, None)
+
+    def _respect(self, verdict: Whose) -> None:
+        """Take down somebody's value, unless it is known already; our own, of another time, is nobody's hold."""
+        known, hold = self._held.hold, self._hold(self._last)
+        if known and same(known.value, hold.value):
+            is_news = self._last is not None and hold.author.kind is not AuthorKind.US and hold.at > known.at
+            if not is_news:
+                return
+        verdict.holds[self._name] = hold
+        if self._held.was_posted and hold.author.kind is AuthorKind.PERSON and self._we_wrote_before():
+            verdict.corrected[self._name] = self._held.posted
+
+    def _we_wrote_before(self) -> bool:
+        """A record that ours was merged into holds values that a person left long before: no corrections of ours."""
+        return any(e.author.kind is AuthorKind.US for e in self._own)
+
+    def _hold(self, edit: Edit | None) -> Hold:
+        author = edit.author if edit else Author(AuthorKind.UNKNOWN)
+        value = edit.value if edit else self._current
+        name = "" if author.kind is AuthorKind.US else _meaning(self._name, self._wanted)
+        means = _in_our_words(name, self._name, value, self._route)
+        stage = self._stages.get(str(means)) if name == "stage" else None
+        return Hold(
+            author=author,
+            value=value,
+            at=edit.at if edit else self._seen_at,
+            first=not self._held.was_posted,
+            name=name,
+            means=means,
+            to=stage.to if stage else (),
+            ends=bool(stage and stage.terminal),
+        )
+
+
+def _known_edits(own: Sequence[Edit], held: FieldSync) -> int:
+    """Return how many of a property's edits were taken in already."""
+    hold = held.hold
+    if hold:
+        places = [i for i, e in enumerate(own) if e.at == hold.at and same(e.value, hold.value)]
+        return places[-1] + 1 if places else sum(e.at < hold.at for e in own)
+    return sum(e.at < held.freed_at for e in own) if held.freed_at else 0
+
+
+def _after_posting(held: FieldSync, wrote: Value, value: Value) -> FieldSync:
+    """What is known of a property once a Change of it is confirmed (as the fold will have it)."""
+    if held.hold is not None and same(held.hold.value, wrote):
+        return replace(held, pending={}, hold=replace(held.hold, overrun=False))
+    return replace(held, posted=value, wrote=wrote, was_posted=True, pending={}, hold=None)
+
+
+def _meaning(name: str, wanted: DesiredRecord) -> str:
+    """The field of ours that a property stands for; none for identity, whose holds are no baseline."""
+    wish = wanted.fields.get(name)
+    if wish:
+        return "" if wish.cls is FieldClass.IDENTITY else wish.name
+    return wanted.names.get(name, "")
+
+
+def _in_our_words(meaning: str, name: str, value: Value, route: Route) -> Value:
+    if meaning == "stage" and name == "stage":
+        return next((ours_ for ours_, theirs in route.stages.items() if same(theirs, value)), value)
+    return value
