@@ -5,6 +5,7 @@ kept for each date by itself: an earlier date reads everything from there, and w
 counted twice.
 """
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -96,15 +97,10 @@ def _read(app: "App", channel: str, since: datetime, items: int) -> int:
     cursor = f"backfill:{since:%Y-%m-%d}"
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     new = 0
-    with Progress(*columns, console=_stderr(), transient=True) as progress:
+    screen = console(sys.stderr)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task(plain(channel), total=items)
         for batch in app.channels[channel].backfill(since, app.journal.cursor(channel, cursor)):
             new += app.pipeline.intake.keep(channel, batch, cursor)
             progress.advance(task, len(batch.captured))
     return new
-
-
-def _stderr() -> Any:
-    import sys
-
-    return console(sys.stderr)

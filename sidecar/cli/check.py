@@ -5,6 +5,7 @@ a time into the journal, to see that it can be written. `verify` re-derives what
 `provision` makes the AI-owned properties in the CRM.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -152,8 +153,6 @@ def _provision(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 def _verify(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Re-derive what the book says from its raw bytes, and name every fact that isn't what it says."""
-    import sys
-
     from sidecar.verify import verify
 
     with session(ctx).open() as app:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from sidecar.cli.render import add, emit, moment, show, table
+from sidecar.cli.render import add, emit, many, moment, show, table
 from sidecar.cli.session import AsJson, Limit, example, session
 from sidecar.errors import PermanentError
 
@@ -78,7 +78,8 @@ def _again(app: Any, retry: tuple[str, str] | None, *, as_json: bool) -> None:
     if as_json:
         emit({"retried": [{"kind": key.kind.value, "key": key.key} for key in retried]})
     else:
-        show(f"{len(retried)} will be tried again: by the running server, or by sidecar run --until-idle")
+        pieces = many(len(retried), "piece", "pieces")
+        show(f"{pieces} will be tried again: by the running server, or by sidecar run --until-idle")
 
 
 def _row(row: Any) -> dict[str, Any]:

@@ -183,7 +183,8 @@ class People:
 
     def _own_match(self, activity: Activity, party: str) -> Match:
         matches = self._journal.effects(activity.id, "match")
-        mine = [m for m in matches if isinstance(m, Match) and m.party == party]
+        own = [m for m in matches if isinstance(m, Match) and m.party]
+        mine = [m for m in own if self._journal.live_party(m.party or "") == party]  # it may have come by a merge
         if not mine:
             raise PermanentError(f"activity {activity.id} is not that party's")
         return mine[-1]

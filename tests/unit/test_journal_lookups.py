@@ -1,0 +1,51 @@
+"""Look-ups for people: ids by their beginning, what was captured last, what is new by kind; on both databases."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sidecar.journal import Journal
+from tests.support.facts import SetClock, say
+
+
+@pytest.fixture
+def journal(journal_url: str) -> Iterator[Journal]:
+    """An open book whose clock stands still."""
+    with Journal.open(journal_url, clock=SetClock()) as journal:
+        yield journal
+
+
+def test_an_id_is_found_by_its_beginning(journal: Journal) -> None:
+    """A person types a part of an id; several that fit are all named, up to the limit."""
+    saids = [say(journal, str(n), "party-1a2b") for n in range(3)]
+    whole = sorted(s.activity.id for s in saids)
+    assert journal.ids(whole[0], 5) == [whole[0]]
+    assert journal.ids("activity-", 5) == whole
+    assert journal.ids("activity-", 2) == whole[:2]
+    assert journal.ids("party-1a", 5) == ["party-1a2b"]
+
+
+@pytest.mark.parametrize("prefix", ["", "activity-%", "activity-_", "party-9", "nonsense-1", "activity-ffffffffff"])
+def test_what_begins_no_id_finds_none(journal: Journal, prefix: str) -> None:
+    """A text that is no id's beginning finds nothing, wildcards included; seen to fail without `autoescape`."""
+    say(journal, "1", "party-1a2b")
+    assert journal.ids(prefix, 5) == []
+
+
+def test_what_was_captured_last_comes_first(journal: Journal) -> None:
+    """The newest activities of the book are listed, whatever their own times say."""
+    saids = [say(journal, str(n), "party-1") for n in range(4)]
+    newest_first = [s.activity.id for s in reversed(saids)]
+    assert [a.id for a in journal.captured(3)] == newest_first[:3]
+    assert [a.id for a in journal.captured(9, saids[0].activity.channel)] == newest_first
+    assert journal.captured(9, "no such channel") == []
+
+
+def test_news_are_counted_by_kind(journal: Journal) -> None:
+    """What came after a place in the book is counted, and what stood before it isn't."""
+    say(journal, "1", "party-1")
+    place = journal.counts()["facts"]
+    assert journal.tally(place) == {}
+    say(journal, "2", "party-1")
+    assert journal.tally(place) == {"activity": 1, "delivery": 1, "match": 1}
+    assert journal.tally()["activity"] == 2
