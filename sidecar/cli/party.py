@@ -36,7 +36,11 @@ def register(app: typer.Typer) -> None:
         ("list", _list, example("sidecar party list ann@", "sidecar party list --json")),
         ("show", _show, example("sidecar party show 'Ann Lee'")),
         ("questions", _questions, example("sidecar party questions")),
-        ("assign", _assign, example("sidecar party assign activity-3fa2c1 'Ann Lee'", "… assign activity-3fa2c1 new")),
+        (
+            "assign",
+            _assign,
+            example("sidecar party assign activity-3fa2c1 'Ann Lee'", "sidecar party assign activity-3fa2c1 new"),
+        ),
         ("merge", _merge, example("sidecar party merge party-1a2b3c party-9f8e7d")),
         ("split", _split, example("sidecar party split party-1a2b3c activity-3fa2c1 activity-77be01")),
         ("approve", _approve, example("sidecar party approve 'Ann Lee' stage", "sidecar party approve ann@ contact")),

@@ -28,7 +28,9 @@ UNDONE = (State.PARKED, State.RUNNING, State.DUE, State.WAITING)
 
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
-    epilog = example("sidecar work --state parked", "sidecar work --retry parse delivery-3fa2c1…", "… work --retry-all")
+    epilog = example(
+        "sidecar work --state parked", "sidecar work --retry parse delivery-3fa2c1...", "sidecar work --retry-all"
+    )
     app.command("work", epilog=epilog)(_work)
 
 
