@@ -4,7 +4,7 @@ These are the queries that runs start from, so each walks an index and none read
 are followed to the one that lives. Every list has a limit.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -33,11 +33,9 @@ class ShelfReader:
 
     def known(self, identifiers: Iterable[Identifier]) -> dict[Identifier, str]:
         """Return the party of each identifier that has one."""
-        wanted = sorted({(i.kind, i.value) for i in identifiers})
         found: dict[Identifier, str] = {}
         with self._database.read() as connection:
-            for i in range(0, len(wanted), CHUNK):
-                named = sa.tuple_(t.identifier.c.kind, t.identifier.c.value).in_(wanted[i : i + CHUNK])
+            for named in _named(t.identifier, identifiers):
                 for row in connection.execute(sa.select(t.identifier).where(named)):
                     found[Identifier(row.kind, row.value)] = row.party
         return found
@@ -74,11 +72,12 @@ class ShelfReader:
 
     def waiting(self, identifiers: Iterable[Identifier], limit: int) -> list[str]:
         """Return activities without a party that bear one of the identifiers, and may find it now."""
-        wanted = sorted({(i.kind, i.value) for i in identifiers})[:CHUNK]
-        named = sa.tuple_(t.waiting.c.kind, t.waiting.c.value).in_(wanted)
-        held = sa.select(t.waiting.c.activity_id).where(named).distinct().order_by(t.waiting.c.activity_id).limit(limit)
+        found: set[str] = set()
         with self._database.read() as connection:
-            return list(connection.execute(held).scalars())
+            for named in _named(t.waiting, identifiers):
+                held = sa.select(t.waiting.c.activity_id).where(named).limit(limit)
+                found.update(connection.execute(held).scalars())
+        return sorted(found)[:limit]
 
     def questions(self, limit: int) -> list[Match]:
         """Return the matches that ask a person whose an activity is, oldest activity first."""
@@ -227,6 +226,17 @@ class ShelfReader:
         }
         with self._database.read() as connection:
             return {name: int(connection.execute(tally).scalar_one()) for name, tally in tallies.items()}
+
+
+def _named(table: sa.Table, identifiers: Iterable[Identifier]) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield conditions for some identifiers at a time, by kind: SQLite finds no index for pairs in a list."""
+    kinds: dict[str, set[str]] = {}
+    for identifier in identifiers:
+        kinds.setdefault(identifier.kind, set()).add(identifier.value)
+    for kind, values in sorted(kinds.items()):
+        wanted = sorted(values)
+        for i in range(0, len(wanted), CHUNK):
+            yield sa.and_(table.c.kind == kind, table.c.value.in_(wanted[i : i + CHUNK]))
 
 
 def _live(connection: Connection, party: str) -> str:
