@@ -15,6 +15,7 @@ from sidecar.cli import logs
 from sidecar.cli.session import Commands, Session
 
 FAMILIES = (
+    "demo",
     "serve",
     "run",
     "check",
