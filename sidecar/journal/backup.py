@@ -11,6 +11,7 @@ operator's, who has the means for it.
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -109,8 +110,11 @@ def _examined(path: Path, made_at: datetime) -> Manifest:
 
 
 def _opened(path: Path) -> Connection:
-    url = f"sqlite:///{path.absolute().as_uri()}?mode=ro&uri=true"
-    return sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True).connect()
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    engine = sa.create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=sa.NullPool, hide_parameters=True
+    )
+    return engine.connect()
 
 
 def _manifest_path(path: Path) -> Path:
@@ -128,7 +132,7 @@ def _read_manifest(path: Path) -> Manifest:
 
 def _copy_into_new(source: Connection, path: Path) -> None:
     revision = schema.revision(source)
-    copy = Database(resolve_url(f"sqlite:///{path.absolute()}", Path()))
+    copy = Database(sa.URL.create("sqlite", database=str(path.absolute())))
     try:
         schema.migrate(copy, to=revision or schema.HEAD)
         with copy.writing.connect() as target, target.begin():

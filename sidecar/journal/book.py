@@ -22,7 +22,7 @@ from sidecar.errors import ConfigError, TemporaryError, UnknownOutcome
 from sidecar.journal import projections, schema, soundness, work
 from sidecar.journal import tables as t
 from sidecar.journal.database import Database, resolve_url, translated
-from sidecar.journal.entry import Entry, Receipt
+from sidecar.journal.entry import Entry, JournalFailed, Receipt
 from sidecar.journal.owners import Owner
 from sidecar.journal.page import HMAC_KEY, INSTALLED_AT, Page, replace
 from sidecar.journal.reader import BookReader
@@ -72,13 +72,14 @@ class Journal(BookReader, ShelfReader):
 
     def close(self) -> None:
         """Write what is queued, give up our leases' lock, and close every connection."""
-        if self._writer.failed is None:
-            try:
-                self._writer.call(lambda connection, _: self._owner.leave(connection))
-            finally:
-                self._writer.close()
-        self._owner.release()
-        self._database.close()
+        try:
+            self._writer.call(lambda connection, _: self._owner.leave(connection))
+        except (TemporaryError, JournalFailed):
+            pass  # our name stays behind for the next who opens the book; our lock goes in any case
+        finally:
+            self._writer.close()
+            self._owner.release()
+            self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +130,7 @@ class Journal(BookReader, ShelfReader):
     def pause(self, scope: str, reason: str) -> None:
         """Put a brake on, until `resume`."""
         self._write(lambda connection, now: replace(
-            connection, t.pause, [{"scope": t.as_key(scope), "reason": reason, "since": now}]
+            connection, t.pause, [{"scope": t.as_key(scope), "reason": t.as_text(reason), "since": now}]
         ))  # fmt: skip
 
     def resume(self, scope: str) -> bool:
@@ -141,7 +142,7 @@ class Journal(BookReader, ShelfReader):
         self.commit(Entry(meta={key: value}))
 
     def rebuild(self, timeout_s: float = 3600.0) -> int:
-        """Throw the projections away and fold the book again; return how many facts were read."""
+        """Throw the projections away and fold the book again, while nobody writes; return how many facts were read."""
         return int(self._writer.call(lambda connection, _: projections.rebuild(connection), timeout_s))
 
     # Work -------------------------------------------------------------------------------------------------------------

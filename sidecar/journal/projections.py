@@ -100,8 +100,8 @@ class Projections:
             "channel": t.as_key(activity.channel),
             "account": t.as_key(activity.account),
             "external_id": t.as_key(activity.external_id),
-            "kind": activity.kind,
-            "version": activity.version,
+            "kind": t.as_key(activity.kind),
+            "version": t.as_key(activity.version),
             "at": t.to_us(activity.at),
             "thread": t.as_key(activity.thread),
             "relates_to": t.as_key(activity.relates_to) if activity.relates_to is not None else None,
@@ -304,18 +304,14 @@ def _standing_row(standing: Standing, updated_at: int) -> Mapping[str, Any]:
     return {
         "party": standing.party,
         "doc": encode_standing(standing),
-        "name_folded": _no_nul(standing.name.casefold()),
-        "stage": _no_nul(engagement.stage),
+        "name_folded": t.as_text(standing.name.casefold()),
+        "stage": t.as_text(engagement.stage),
         "review": any(e.suggestions for e in standing.engagements),
-        "urgency": _no_nul(str(urgency.value)) if urgency and urgency.value is not None else "",
+        "urgency": t.as_text(str(urgency.value)) if urgency and urgency.value is not None else "",
         "score": float(number) if isinstance(number, int | float) else None,
         "last_activity_at": t.to_us(standing.last_activity_at) if standing.last_activity_at else None,
         "updated_at": updated_at,
     }
-
-
-def _no_nul(text: str) -> str:
-    return text.replace("\x00", "")
 
 
 def _chunks(ids: Iterable[str], size: int = 400) -> Iterable[list[str]]:

@@ -105,7 +105,7 @@ def _keep_copy(database: Database, connection: Connection, held: str, *, backed_
     copy = database.path.with_name(f"{database.path.name}.before-{HEAD}")
     draft = copy.with_name(f"{copy.name}.draft")
     copy_sqlite(database.path, draft)
-    engine = sa.create_engine(f"sqlite:///{draft}", poolclass=sa.NullPool)
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(draft)), poolclass=sa.NullPool)
     with engine.connect() as copied:
         same = counts(copied) == counts(connection)
     if (wrong := damage(draft)) or not same:

@@ -20,6 +20,7 @@ from sidecar.errors import PermanentError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_KEY_BYTES = 1024
 """The longest text that may be a key: PostgreSQL refuses index rows above about 2,700 bytes."""
+MAX_TEXT_CHARS = 2000
 
 DIRTY = "touched > done AND parked_reason IS NULL"
 PENDING = "pending"
@@ -264,6 +265,15 @@ def from_us(us: int) -> datetime:
 
 def as_key(value: str) -> str:
     """Return a text that may stand in an index; `PermanentError` for what one of the databases would refuse."""
-    if "\x00" in value or len(value.encode("utf-8", "replace")) > MAX_KEY_BYTES:
+    try:
+        size_bytes = len(value.encode())
+    except UnicodeEncodeError:
+        raise PermanentError("a name or id holds broken Unicode") from None
+    if "\x00" in value or size_bytes > MAX_KEY_BYTES:
         raise PermanentError(f"a name or id holds a NUL or more than {MAX_KEY_BYTES} bytes")
     return value
+
+
+def as_text(value: str) -> str:
+    """Return a text for people that every database takes: reasons and names, cut short, without what can't be kept."""
+    return value.replace("\x00", "").encode("utf-8", "replace").decode()[:MAX_TEXT_CHARS]

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from sidecar.errors import LeaseLost
 from sidecar.journal.entry import Finish, Touch
-from sidecar.journal.tables import DIRTY, as_key, from_us, work
+from sidecar.journal.tables import DIRTY, as_key, as_text, from_us, work
 from sidecar.model import Lease, WorkKey, WorkKind, WorkRow
 
 STATES = ("due", "waiting", "running", "parked", "done")
@@ -87,7 +87,7 @@ def park(connection: Connection, parks: Iterable[tuple[WorkKey, str]], now: int)
     insert = insert.on_conflict_do_update(
         index_elements=["kind", "key"], set_={"touched": touched, "parked_reason": insert.excluded.parked_reason}
     )
-    rows = [{"kind": key.kind, "key": as_key(key.key), "reason": reason} for key, reason in parks]
+    rows = [{"kind": key.kind, "key": as_key(key.key), "reason": as_text(reason)} for key, reason in parks]
     if rows:
         connection.execute(insert, rows)
 
@@ -179,7 +179,7 @@ def _ended(row: Any, ending: Finish, now: int) -> dict[str, Any]:
             return {"done": claimed, "attempts": 0, "due_at": min(row.due_at, due_at)}
         return {"done": claimed, "attempts": 0, "touched": row.touched + 1, "first_at": now, "due_at": due_at}
     if ending.outcome == "park" and not touched_since:
-        return {"parked_reason": ending.reason or "no reason was given"}
+        return {"parked_reason": as_text(ending.reason or "no reason was given")}
     # A touch during the run would have un-parked the row, had it come a moment later.
     return {"attempts": 0} if ending.outcome == "park" else {}
 

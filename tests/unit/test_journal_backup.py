@@ -89,6 +89,18 @@ def test_a_backup_is_private_and_overwrites_nothing(tmp_path: Path) -> None:
         backup("sqlite:///empty.db", tmp_path / "c.db", base=tmp_path)
 
 
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    """Spaces and signs that mean something in a URL are only names in a path."""
+    odd = tmp_path / "a b%20?c#d"
+    with Journal.open("sqlite:///j.db", base=odd) as journal:
+        say(journal, "1", "p")
+    backup("sqlite:///j.db", odd / "copy.db", base=odd)
+    restore(odd / "copy.db", "sqlite:///back.db", base=odd)
+    assert sorted(path.name for path in odd.glob("*.db")) == ["back.db", "copy.db", "j.db"]
+    with Journal.open("sqlite:///back.db", base=odd) as journal:
+        assert journal.counts()["facts"] == 3
+
+
 def test_a_backup_that_was_changed_is_refused(tmp_path: Path) -> None:
     """A copy that is not what its manifest says restores nothing; seen to fail with the comparison left out."""
     fill(f"sqlite:///{tmp_path / 'j.db'}")

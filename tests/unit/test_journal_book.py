@@ -132,6 +132,18 @@ def test_a_key_that_one_database_would_refuse_is_refused_by_both(journal: Journa
         delivery = a_delivery(journal, "1")
         with pytest.raises(PermanentError, match="NUL or more than"):
             journal.commit(Entry(facts=(delivery, replace(an_activity(journal, delivery), external_id=key))))
+    with pytest.raises(PermanentError, match="broken Unicode"):
+        journal.commit(Entry(parks=((WorkKey(WorkKind.PARTY, "\ud800"), "x"),)))
+
+
+def test_a_reason_is_kept_whatever_it_holds(journal: Journal) -> None:
+    """An error's text that no database takes as it is must not keep poison from being parked."""
+    journal.commit(Entry(parks=((WorkKey(WorkKind.PARTY, "p"), "bad \u0000\ud800" + "x" * 9000),)))
+    journal.pause("ledger", "\u0000why")
+    [row] = journal.work("parked")
+    assert (row.parked_reason or "")[:6] == "bad ?x"
+    assert len(row.parked_reason or "") <= 2000
+    assert journal.paused()["ledger"].reason == "why"
 
 
 @pytest.mark.parametrize(
