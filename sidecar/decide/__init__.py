@@ -51,18 +51,16 @@ def decide(
 ) -> Decided:
     """Rule on each claim of an inference, then compute what follows; `baseline` claims yield to everybody else's."""
     before = standing
-    decisions = []
+    opening = _opening(claims, inference, standing, policy, mint)
+    decisions = [opening[1]] if opening else []
+    standing = advance(standing, opening[1]) if opening else standing
     for claim in sorted(claims, key=_order):
         decision = mint(_decision(claim, _rule(claim, standing, policy, baseline=baseline), inference.engine, policy))
         decisions.append(decision)
         standing = advance(standing, decision)
-    opening = _opening(inference, standing, policy, mint)
-    if opening:
-        standing = advance(standing, opening[1])
     computed, verdicts, standing = _computed(inference, standing, before, policy, mint, len(claims) + 1)
     extra = (opening[0],) if opening else ()
-    more = (opening[1],) if opening else ()
-    return Decided((*extra, *computed), (*decisions, *more, *verdicts), standing)
+    return Decided((*extra, *computed), (*decisions, *verdicts), standing)
 
 
 def _order(claim: Claim) -> tuple[datetime, bool, int]:
@@ -258,12 +256,19 @@ def _alike(a: Step, b: Step) -> bool:
     return " ".join(a.what.casefold().split()) == " ".join(b.what.casefold().split())
 
 
-def _opening(inference: Inference, standing: Standing, policy: Policy, mint: Mint) -> tuple[Claim, Decision] | None:
-    """A relationship that nobody gave a stage begins in the first one: that the conversation exists shows it."""
+def _opening(
+    claims: Sequence[Claim], inference: Inference, standing: Standing, policy: Policy, mint: Mint
+) -> tuple[Claim, Decision] | None:
+    """A relationship that nobody gave a stage begins in the first one: that the conversation exists shows it.
+
+    It is as old as the oldest claim, so that it stands in nobody's way.
+    """
     if "stage" in standing.engagement.fields or "stage" not in policy.fields:
         return None
     formula = "the first stage, because a conversation began"
-    claim = mint(_code_claim(inference, standing, 1_000, "stage", policy.first_stage, formula, ()))
+    claim = _code_claim(inference, standing, 1_000, "stage", policy.first_stage, formula, ())
+    began = min((c.at for c in claims), default=inference.newest_at)
+    claim = mint(replace(claim, at=min(began, standing.engagement.opened_at or began)))
     ruling = Ruling(Verdict.APPLY, "first_stage", formula)
     return claim, mint(_decision(claim, ruling, inference.engine, policy))
 

@@ -43,6 +43,7 @@ type = "maildrop"
 path = "drop"
 every_s = 1
 settle_s = 0.2
+trusted_speakers = true
 [crm]
 type = "local"
 path = "data/crm.db"

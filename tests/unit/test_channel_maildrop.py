@@ -44,7 +44,7 @@ META = 'customer = "Ann Lee <ann@example.org>, +44 7700 900123"\nagent = ["Bob M
 
 def test_speakers_are_who_the_declaration_says() -> None:
     """A declared agent is ours and authenticated; whoever isn't declared is a customer, whose word proves least."""
-    assert who(read(CALL, meta=META)) == [
+    assert who(read(CALL, meta=META, trusted_speakers=True)) == [
         ("Ann Lee", Role.CUSTOMER, False),
         ("Bob", Role.AGENT, True),
         ("Bob Müller", Role.AGENT, True),
@@ -63,15 +63,15 @@ def test_a_label_or_a_likely_name_proves_nothing() -> None:
 def test_a_name_that_fits_two_sides_is_nobodys() -> None:
     """A first name that both sides bear makes no agent; seen to fail with the first match taken."""
     meta = 'customer = "Bob Lee"\nagent = "Bob Müller"'
-    assert who(read("Bob: Yes.\nBob Müller: Yes.", meta=meta)) == [
+    assert who(read("Bob: Yes.\nBob Müller: Yes.", meta=meta, trusted_speakers=True)) == [
         ("Bob", Role.CUSTOMER, False),
         ("Bob Müller", Role.AGENT, True),
     ]
 
 
 def test_shown_names_can_be_distrusted() -> None:
-    """With trusted_speakers off, for tools in which guests name themselves, an agent's name carries no authority."""
-    activity = read("Bob: Yes.", meta=META, trusted_speakers=False)
+    """Unless trusted_speakers is on, an agent's name carries no authority: guests of meeting tools name themselves."""
+    activity = read("Bob: Yes.", meta=META)
     assert who(activity) == [("Bob", Role.AGENT, False)]
 
 
@@ -160,7 +160,11 @@ def test_the_docs_show_files_that_are_understood() -> None:
     (noted,) = re.findall(r"```\n(WEBVTT.*?)```", text, re.DOTALL)
     (headed,) = re.findall(r"```\n(date:.*?)```", text, re.DOTALL)
     spoken = "Ann Lee: How much?\nBob Müller: Four thousand."
-    told = [read(spoken, meta=meta), read(noted, ".vtt"), read(headed)]
+    told = [
+        read(spoken, meta=meta, trusted_speakers=True),
+        read(noted, ".vtt", trusted_speakers=True),
+        read(headed, trusted_speakers=True),
+    ]
     for activity in told:
         assert (activity.at, activity.participants, who(activity)) == (told[0].at, told[0].participants, who(told[0]))
     assert [authenticated for _, _, authenticated in who(told[0])] == [False, True]

@@ -43,7 +43,7 @@ class MaildropOptions(BaseModel):
     every_s: float = Field(10.0, ge=1, le=86_400, description="Seconds from one look to the next")
     settle_s: float = Field(2.0, ge=0, le=3_600, description="Seconds without a write until a file counts as whole")
     keep: bool = Field(False, description="Leave files where they are instead of moving them to done/")
-    trusted_speakers: bool = Field(True, description="Whether a speaker's name is proof that a declared agent spoke")
+    trusted_speakers: bool = Field(False, description="Whether a speaker's name is proof that a declared agent spoke")
     batch_size: int = Field(50, ge=1, le=500, description="Deliveries that are made durable together")
     max_file_bytes: int = Field(MAIL_BYTES_MAX, ge=1_000, le=MAIL_BYTES_MAX)
     max_mbox_bytes: int = Field(100 * 1024 * 1024, ge=1_000, le=1024 * 1024 * 1024)
