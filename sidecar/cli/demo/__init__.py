@@ -170,6 +170,7 @@ def _figures(app: "App") -> dict[str, Any]:
         "facts": counts["facts"],
         "questions": counts["questions"],
         "alerts": counts["alerts"],
+        "parked": len(app.journal.work("parked")),
     }
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sidecar.cli.serve import serve
-from sidecar.errors import PermanentError, TemporaryError
+from sidecar.errors import TemporaryError
 from sidecar.model import WorkKind, WorkRow
 
 if TYPE_CHECKING:
@@ -62,11 +62,9 @@ class Running:
             self._stop.wait(LOOK_S)
 
     def until_idle(self, deliveries: int) -> None:
-        """Wait until so many deliveries are in the book and nothing that follows from them is due any more."""
+        """Wait until so many deliveries are in the book and nothing that follows is due; what is parked is not."""
         self.until(lambda: self._count() >= deliveries, IDLE_S, f"{deliveries} deliveries did not come in")
         self.until(lambda: not self._due(), IDLE_S, "the work was not done")
-        if parked := self.app.journal.work("parked"):
-            raise PermanentError("\n".join(f"{r.work.kind.value} {r.work.key}: {r.parked_reason}" for r in parked))
 
     def _count(self) -> int:
         return sum(1 for _ in self.app.journal.facts(kinds=("delivery",)))

@@ -243,11 +243,14 @@ def closing(app: "App", folder: str, program: str, took_s: float) -> None:
     show(f"It took {took_s:.1f} s. Inferred by {reader.engine} ({models}), in {reader.calls} readings, for {cost}.")
     if app.llm.capabilities.is_baseline:
         show("The baseline is a set of rules and says so; with ANTHROPIC_API_KEY set the same command asks a model.")
-    ann = party_of(app, ANN).record("deal")
+    for row in app.journal.work("parked"):
+        reason = (row.parked_reason or "").partition("\n")[0]
+        show(f"Parked, for a person to look at: {row.work.kind.value} {short(row.work.key)}: {plain(reason)}")
+    contact = contact_of(app, party_of(app, ANN))
     commands = (
         "inbox",
         "party questions",
-        f"explain deal:{ann.ref if ann else ''} stage",
+        f"explain contact:{contact.ref} ai_stage",
         "party approve 'Sophie Laurent' stage",
         "ledger show contact",
         "run --until-idle",
