@@ -118,9 +118,7 @@ class Connection(HttpToolsProtocol):
         self._timer = None
         if self.transport.is_closing():
             return
-        if self._is_answering():
-            self._start_timer()  # the next request waits for our own answer, so its time begins anew
-        elif self._raw_bytes or self._has_request:
+        if self._raw_bytes or self._has_request:
             self._refuse(408)
         else:
             self.transport.close()  # it never said a word

@@ -15,7 +15,7 @@ class Limits:
     read gets `linger_s` to finish sending, because a connection that is closed at once loses the answer.
     """
 
-    connections: int = 800  # with the spare ones, the database and the pollers below the usual 1,024 open files
+    connections: int = 800
     spare_connections: int = 100
     headers: int = 100
     header_bytes: int = 65_536

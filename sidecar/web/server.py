@@ -6,6 +6,7 @@ with whatever a traceback holds. What happens is said by our own events.
 """
 
 import logging
+import resource
 import threading
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from sidecar.web.limits import Limits
 
 START_S = 30.0
 WATCH_S = 0.2
+OTHER_FILES = 300  # of the journal, the pollers and the private listener
 _log = structlog.get_logger(__name__)
 
 
@@ -42,6 +44,7 @@ def serve_http(
     an address can't be listened on.
     """
     limits = limits or Limits()
+    _allow_open_files(limits.connections + limits.spare_connections + OTHER_FILES)
     public = _Listener("web", build_public(door, limits), host, port, limits)
     admin = _Listener("web.admin", build_admin(door), admin_host, admin_port, limits)
     try:
@@ -118,6 +121,17 @@ class _Listener:
             self._server.run()
         except BaseException as error:  # SystemExit too; it is looked at by the thread that waits
             self._error = error
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise the soft limit of open files, lest many connections keep the journal from opening its own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if allowed < wanted:
+        _log.warning("open_files_limited", allowed=allowed, wanted=wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _config(app: ASGIApp, host: str, port: int, limits: Limits) -> uvicorn.Config:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from sidecar.web import Limits
 from sidecar.web.sparing import SparingLog
-from tests.unit.web_wire import CANARY, LONG, PATIENCE_S, QUICK, KeepingDoor, Running, Wire, ask, chunked, post, running
+from tests.unit.web_wire import CANARY, LONG, QUICK, KeepingDoor, Running, Wire, ask, chunked, post, running
 
 
 @pytest.fixture
@@ -175,13 +175,11 @@ def test_who_asks_first_is_told_to_go_on(door: KeepingDoor, server: Running) -> 
 
 
 @pytest.mark.parametrize("data", [post(b"x" * 4_000_000), chunked(*[b"x" * 100_000] * 40)], ids=["length", "chunks"])
-def test_who_sends_too_much_still_reads_the_answer(server: Running, data: bytes) -> None:
-    """The connection is closed after the sender has heard why; seen to fail with a close at once (a reset)."""
+def test_who_sends_too_much_may_finish_and_reads_the_answer(server: Running, data: bytes) -> None:
+    """A sender that writes all before it reads hears why, not a reset; seen to fail with a close at once."""
     with Wire(server.port) as wire:
-        sending = threading.Thread(target=_say_regardless, args=(wire, data))
-        sending.start()
+        wire.say(data)
         heard = wire.hear()
-        sending.join(PATIENCE_S)
         assert heard is not None
         assert (heard.status, heard.headers["connection"]) == (413, "close")
         assert wire.is_closed()
@@ -201,7 +199,7 @@ def test_a_body_without_an_end_is_cut(quick: Running) -> None:
         heard = wire.hear()
         assert heard is not None
         assert heard.status == 413
-        wire.trickle(b"x" * 100_000)
+        wire.trickle(b"x" * 500)
         assert wire.is_closed()
 
 
@@ -245,21 +243,24 @@ def test_held_back_lines_are_counted() -> None:
 def test_slow_headers_are_cut(door: KeepingDoor, quick: Running) -> None:
     """A head that trickles in is 408 and closed; seen to fail without the timer (uvicorn waits for ever)."""
     with Wire(quick.port) as wire:
-        wire.trickle(b"POST /hooks/web HTTP/1.1\r\nhost: x\r\nx: " + b"x" * 100_000)
+        wire.trickle(b"POST /hooks/web HTTP/1.1\r\nhost: x\r\nx: " + b"x" * 500)
         heard = wire.hear()
         assert heard is not None
         assert heard.status == 408
         assert wire.is_closed()
 
 
-def test_slow_headers_of_a_second_request_are_cut(quick: Running) -> None:
+@pytest.mark.parametrize(
+    "said", [b"POST /hooks/web HTTP/1.1\r\nx: " + b"x" * 500, b"\r\n" * 250], ids=["head", "lines"]
+)
+def test_slow_headers_of_a_second_request_are_cut(quick: Running, said: bytes) -> None:
     """Patience isn't won by one good request; seen to fail with a timer for the first head only."""
     with Wire(quick.port) as wire:
         wire.say(post())
         heard = wire.hear()
         assert heard is not None
         assert heard.status == 202
-        wire.trickle(b"\r\n" * 2 + b"POST /hooks/web HTTP/1.1\r\nx: " + b"x" * 100_000)
+        wire.trickle(said)
         heard = wire.hear()
         assert heard is not None
         assert heard.status == 408
@@ -289,11 +290,12 @@ def test_an_idle_connection_is_closed(door: KeepingDoor) -> None:
 
 
 @pytest.mark.parametrize("start", [post(b"", length="9000"), chunked(b"x")[:-5] + b"2000\r\n"], ids=["length", "chunk"])
-def test_a_slow_body_is_cut(door: KeepingDoor, start: bytes) -> None:
+@pytest.mark.parametrize("rest", [b"", b"x" * 500], ids=["silent", "slow"])
+def test_a_slow_body_is_cut(door: KeepingDoor, start: bytes, rest: bytes) -> None:
     """A body slower than the least rate is 408 and handed to nobody; seen to fail without the deadline."""
     with running(door, Limits(body_timeout_s=0.3, linger_s=0.3)) as server, Wire(server.port) as wire:
         wire.say(start)
-        wire.trickle(b"x" * 5_000)
+        wire.trickle(rest)
         heard = wire.hear()
         assert heard is not None
         assert heard.status == 408
@@ -358,7 +360,14 @@ def test_too_many_connections_are_told_to_come_again(door: KeepingDoor) -> None:
             assert wire.is_closed()
         for wire in (*taken, *spare):
             wire.__exit__(None, None, None)
-        statuses = [503]
-        while statuses[-1] == 503 and len(statuses) < 1_000:
-            statuses.append(ask(server.port, post()).status)
-        assert statuses[-1] == 202
+        assert any(_is_taken(server.port) for _ in range(1_000))
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        with Wire(port) as wire:
+            wire.say(post())
+            heard = wire.hear()
+    except ConnectionError:
+        return False
+    return heard is not None and heard.status == 202
