@@ -11,12 +11,13 @@ import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from random import Random
 
 import structlog
 
 from sidecar.errors import ConfigError, LeaseLost, PermanentError, SidecarError, TemporaryError
-from sidecar.journal import Entry, Finish, Touch
+from sidecar.journal import Entry, Finish, Journal, Touch
 from sidecar.model import Lease, WorkKey, WorkKind
 from sidecar.pipeline import LEDGER, Pipeline
 from sidecar.ports import Engine
@@ -25,6 +26,7 @@ LEASE_S = 120.0
 FIRST_BACKOFF_S = 2.0
 MAX_BACKOFF_S = 900.0
 PAUSE_RETRY_S = 300.0
+PAUSE_READ_S = 1.0
 ALONE_AFTER = 3
 PARK_AFTER = 5
 SCAN = 200
@@ -39,7 +41,9 @@ log = structlog.get_logger()
 class Worker:
     """Runs work by key; safe to call from many threads and in many processes."""
 
-    def __init__(self, pipeline: Pipeline, *, concurrency: int = 4, lease_s: float = LEASE_S, seed: int | None = None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, *, concurrency: int = 4, lease_s: float = LEASE_S, seed: int | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._journal = pipeline.parts.journal
         self._concurrency = concurrency
@@ -48,8 +52,7 @@ class Worker:
         self._running: dict[WorkKey, Lease] = {}
         self._lock = threading.Lock()
         self._gate = _Gate()
-        # A dry run does everything but the last write: what would be written stays due, for a look or a real run.
-        self._kinds = [kind for kind in WorkKind if kind is not WorkKind.SYNC] if pipeline.parts.dry_run else None
+        self._brakes = _Brakes(self._journal, is_dry=pipeline.parts.dry_run)
 
     def serve(self, engine: Engine) -> None:
         """Serve until the engine is stopped, renewing what runs."""
@@ -63,8 +66,8 @@ class Worker:
             keeper.join(LEASE_S)
 
     def due(self, limit: int) -> Sequence[WorkKey]:
-        """Return keys of work that is due now."""
-        return self._journal.due(limit, self._kinds)
+        """Return keys of work that is due now and not held by a brake."""
+        return self._due(limit, 0.0)
 
     def run_until_idle(self, *, wait: bool = True, timeout_s: float = 3600.0) -> int:
         """Do all due work, and what follows from it, then return how many pieces ran.
@@ -76,7 +79,7 @@ class Worker:
         count = 0
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="work") as pool:
             for _ in range(MAX_ROUNDS):
-                keys = self._journal.due(SCAN, self._kinds, within)
+                keys = self._due(SCAN, within)
                 if not keys:
                     return count
                 if time.monotonic() > deadline:
@@ -95,13 +98,17 @@ class Worker:
 
     def handle(self, key: WorkKey, *, wait: bool = True) -> None:
         """Claim one key and do it; never raises, so that no thread dies of an input."""
-        if self._kinds is not None and key.kind not in self._kinds:
+        if self._brakes.hold(key):
             return
         try:
             for lease in self._journal.claim([key], self._lease_s, within_s=0.0 if wait else EVER_S):
                 self._run(lease)
         except Exception:
             log.exception("claim_failed", kind=key.kind.value, key=key.key)
+
+    def _due(self, limit: int, within_s: float) -> list[WorkKey]:
+        keys = self._journal.due(limit, self._brakes.kinds(), within_s)
+        return [key for key in keys if not self._brakes.hold(key)]
 
     def _run(self, lease: Lease) -> None:
         if lease.crashes >= PARK_AFTER:
@@ -112,6 +119,7 @@ class Worker:
         try:
             with self._gate.alone() if lease.crashes >= ALONE_AFTER else self._gate.together():
                 self._pipeline.run(lease)
+            self._brakes.release(lease.work)
         except Exception as error:
             self._failed(lease, error)
         finally:
@@ -127,10 +135,11 @@ class Worker:
             log.info("work_waits", error=type(error).__name__, delay_s=round(delay, 1), **work)
             self._finish(Finish(lease, "retry", not_before_s=delay, reason=str(error)))
         elif isinstance(error, ConfigError):
-            scope = self._scope(lease)
+            scope = scope_of(lease.work)
             log.error("adapter_paused", scope=scope, reason=str(error), **work)
-            self._journal.pause(scope, BY_ERROR + str(error))
-            self._finish(Finish(lease, "retry", not_before_s=PAUSE_RETRY_S, reason=str(error)))
+            if scope:
+                self._brakes.put_on(scope, str(error))
+            self._finish(Finish(lease, "retry", not_before_s=0.0 if scope else PAUSE_RETRY_S, reason=str(error)))
         elif isinstance(error, PermanentError | SidecarError):
             log.warning("work_parked", reason=str(error), **work)
             self._finish(Finish(lease, "park", reason=str(error)))
@@ -148,11 +157,6 @@ class Worker:
         ceiling = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(attempts, 20))
         return ceiling * self._random.uniform(0.5, 1.0)
 
-    def _scope(self, lease: Lease) -> str:
-        if lease.work.kind is WorkKind.POLL and lease.work.key != LEDGER:
-            return f"channel:{lease.work.key}"
-        return "llm" if lease.work.kind is WorkKind.PARTY else "ledger"
-
     def _keep_leases(self, stop: threading.Event) -> None:
         while not stop.wait(self._lease_s / 3):
             with self._lock:
@@ -162,6 +166,66 @@ class Worker:
                     self._journal.renew(lease)
                 except SidecarError:
                     log.warning("lease_not_renewed", kind=lease.work.kind.value, key=lease.work.key)
+
+
+def scope_of(key: WorkKey) -> str:
+    """Return the adapter that a piece of work speaks to, as pauses name it; empty when it speaks to none."""
+    if key.kind is WorkKind.POLL:
+        return LEDGER if key.key == LEDGER else f"channel:{key.key}"
+    return {WorkKind.PARTY: "llm", WorkKind.SYNC: LEDGER}.get(key.kind, "")
+
+
+class _Brakes:
+    """What is paused, read at most once a second; work of a paused adapter stays due, and capturing goes on.
+
+    A pause that an error put on is tried again after a while, and comes off when the work succeeds. A dry run holds
+    every sync: what would be written stays due, for a look or a real run.
+    """
+
+    def __init__(self, journal: Journal, *, is_dry: bool) -> None:
+        self._journal = journal
+        self._is_dry = is_dry
+        self._lock = threading.Lock()
+        self._scopes: frozenset[str] = frozenset()
+        self._by_error: frozenset[str] = frozenset()
+        self._read_at = -PAUSE_READ_S
+
+    def kinds(self) -> list[WorkKind]:
+        """Return the kinds of work that are not held as a whole."""
+        return [kind for kind in WorkKind if not self._holds_kind(kind)]
+
+    def hold(self, key: WorkKey) -> bool:
+        """Say whether a piece of work has to wait for a brake."""
+        return self._holds_kind(key.kind) or scope_of(key) in self._paused()
+
+    def put_on(self, scope: str, reason: str) -> None:
+        """Pause an adapter that an error stopped."""
+        self._journal.pause(scope, BY_ERROR + reason)
+        self._read_at = -PAUSE_READ_S
+
+    def release(self, key: WorkKey) -> None:
+        """Take off a brake that an error had put on, now that the work went well."""
+        scope = scope_of(key)
+        if scope in self._by_error and self._journal.resume(scope):
+            log.info("adapter_resumed", scope=scope)
+            self._read_at = -PAUSE_READ_S
+
+    def _holds_kind(self, kind: WorkKind) -> bool:
+        if kind is WorkKind.SYNC:
+            return self._is_dry or LEDGER in self._paused()
+        return kind is WorkKind.PARTY and "llm" in self._paused()
+
+    def _paused(self) -> frozenset[str]:
+        with self._lock:
+            if time.monotonic() - self._read_at >= PAUSE_READ_S:
+                self._read_at = time.monotonic()
+                pauses = self._journal.paused()
+                retried = self._journal.now() - timedelta(seconds=PAUSE_RETRY_S) if pauses else None
+                self._by_error = frozenset(s for s, p in pauses.items() if p.reason.startswith(BY_ERROR))
+                self._scopes = frozenset(
+                    s for s, p in pauses.items() if s not in self._by_error or (retried and p.since > retried)
+                )
+            return self._scopes
 
 
 class _Gate:

@@ -23,6 +23,7 @@ FAMILIES = (
     "history",
     "party",
     "work",
+    "brakes",
     "ledger",
     "book",
     "prompts",
