@@ -118,7 +118,7 @@ def _inference(
         Inference(
             because=tuple(because),
             party=standing.party,
-            request_sha256=digest(question, llm.name, llm.model),
+            request_sha256=digest(question, llm.name, llm.model, because),
             engagement=standing.engagement.number,
             engine=llm.name,
             model=answer.model,

@@ -212,7 +212,10 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def digest(question: Question, adapter: str, model: str) -> str:
-    """Return the hash that names this very request: the same question to the same model is the same Inference."""
+def digest(question: Question, adapter: str, model: str, matches: Sequence[str] = ()) -> str:
+    """Return the hash that names this very request: the same question to the same model is the same Inference.
+
+    The party and the matches are in it, for two people may say the same words, and an activity may change its party.
+    """
     parts = [adapter, model, question.system, question.user, json.dumps(question.schema), str(question.max_tokens)]
-    return sha256("\x00".join(parts).encode()).hexdigest()
+    return sha256("\x00".join([*parts, question.standing.party, *matches]).encode()).hexdigest()

@@ -34,7 +34,7 @@ class Intake:
             raise RejectedInput(f"there is no webhook channel {channel!r}", status=404)
         delivery = to_delivery(adapter.verify(request), channel, self._parts.clock(), self._journal.mint)
         key = WorkKey(WorkKind.PARSE, delivery.id)
-        future = self._journal.append(Entry(facts=(delivery,), touches=(Touch(key),)))
+        future = self._journal.append(Entry(facts=(delivery,), touches=(Touch(key, if_new=True),)))
         future.add_done_callback(lambda _: self._parts.wake([key]))
         return future
 
@@ -52,7 +52,7 @@ class Intake:
         keys = [WorkKey(WorkKind.PARSE, fact.id) for fact in facts]
         entry = Entry(
             facts=facts,
-            touches=tuple(Touch(key) for key in keys),
+            touches=tuple(Touch(key, if_new=True) for key in keys),
             cursors=(CursorSet(channel, cursor, batch.cursor),),
         )
         receipt = self._journal.commit(entry)

@@ -6,18 +6,22 @@ that arrives while its party is being inferred causes another run, and a burst c
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from sidecar.decide import decide
 from sidecar.errors import BudgetSpent, ConfigError, PermanentError
 from sidecar.infer import EARLIER, MAX_WHOLE_CHARS, WHOLE_CHARS, Inferred, infer, reads_whole
 from sidecar.journal import Entry, Finish, Touch
-from sidecar.model import Activity, Lease, Match, Prompt, Standing, WorkKey, WorkKind
+from sidecar.model import Activity, Inference, Lease, Match, Prompt, Standing, WorkKey, WorkKind
 from sidecar.pipeline.parts import Parts
+from sidecar.pipeline.unsaid import Unsaid, unsaid, withdrawals, without
 
 MAX_NEW = 50
+MAX_NEWS_CHARS = 100_000
 MAX_WHOLE = 300
+_CHANGES = ("edit", "deletion")
 SOLO = "/"
 """Separates party and activity in the key of an activity that is retried by itself."""
 
@@ -26,11 +30,20 @@ Matched = tuple[Match, Activity]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one run reads: the activities to infer from, those before them, and whether that is the whole history."""
+    """What one run reads: the activities to infer from, those before them, and whether that is the whole history.
+
+    `overtaken` were edited or deleted since: nobody reads them any more, and they count as read.
+    """
 
     new: Sequence[Matched]
     earlier: Sequence[Activity]
     whole: bool
+    overtaken: Sequence[Matched] = ()
+
+    @property
+    def is_alone(self) -> bool:
+        """Say whether one activity is all that the question is about."""
+        return len(self.new) == 1 and not self.earlier
 
 
 class Relate:
@@ -44,28 +57,39 @@ class Relate:
         """Infer and decide what a party's new activities say; a poison activity is parked alone."""
         party, _, solo = lease.work.key.partition(SOLO)
         standing = self._journal.standing(party)
-        pending = self._journal.pending(party, MAX_NEW)
-        if solo:
-            pending = self._solo(party, solo)
+        pending = self._solo(party, solo) if solo else self._journal.pending(party, MAX_NEW)
         if standing is None or not (pending or (standing.needs_whole and not solo)):
             self._journal.commit(Entry(finish=Finish(lease, "done")))
             return
-        self._within_budget()
         reading = self.reading(standing, pending, whole=not solo and reads_whole(standing))
-        inferred = self._infer(reading, pending, standing, lease)
-        if inferred is not None:
-            self._keep(inferred, standing, lease, more=self._left(pending, inferred))
+        if not reading.new:
+            self._journal.commit(Entry(finish=Finish(lease, "done")))  # all its activities went to other parties
+            return
+        self._within_budget()
+        found = self._infer(reading, pending, without(standing, self._unsaid(reading, standing)), lease)
+        if found is not None:
+            is_stale = standing.needs_whole and not found.inference.whole and not solo
+            self._keep(found, reading, standing, lease, more=is_stale or self._left(pending, found))
 
     def reading(self, standing: Standing, pending: Sequence[Matched], *, whole: bool) -> Reading:
-        """Choose what a run reads: a short or doubled history whole, else the news after the last few words."""
+        """Choose what a run reads: a short or doubled history whole, else the news after the last few words.
+
+        A whole reading that has no room for all the news waits until these have been read.
+        """
         news = {activity.id for _, activity in pending}
         if whole:
-            history = _current(list(reversed(self._journal.timeline(standing.party, MAX_WHOLE))))
-            if standing.needs_whole or _chars(history) <= WHOLE_CHARS or standing.activities_at_whole:
-                return Reading(_newest(history, MAX_WHOLE_CHARS), (), True)
+            history = list(reversed(self._journal.timeline(standing.party, MAX_WHOLE)))
+            kept = _newest(_current(history), MAX_WHOLE_CHARS)
+            overtaken = _overtaken(history)
+            is_due = standing.needs_whole or _chars(kept) <= WHOLE_CHARS or standing.activities_at_whole
+            if is_due and news <= {activity.id for _, activity in (*kept, *overtaken)}:
+                return Reading(kept, (), True, overtaken)
+        overtaken = [p for p in pending if self._is_overtaken(p[1])] if standing.needs_whole else _overtaken(pending)
+        gone = {activity.id for _, activity in overtaken}
+        new = _oldest([p for p in _current(pending) if p[1].id not in gone], MAX_NEWS_CHARS)
         before = self._journal.timeline(standing.party, EARLIER, before=min(a.at for _, a in pending))
-        earlier = [a for _, a in reversed(before) if a.id not in news]
-        return Reading(_current(pending), earlier, False)
+        earlier = [a for _, a in reversed(before) if a.id not in news and not self._is_overtaken(a)]
+        return Reading(new, earlier, False, overtaken)
 
     def prompt(self, standing: Standing) -> Prompt:
         """Return the live prompt of the party's route."""
@@ -87,32 +111,75 @@ class Relate:
         if self._parts.llm.capabilities.offline:
             return
         now = self._parts.clock().astimezone(ZoneInfo(self._parts.own.timezone))
-        if self._journal.spent_usd(now.date()) >= self._parts.daily_usd:
+        if self._journal.spent_usd(now.date(), self._parts.own.timezone) >= self._parts.daily_usd:
             raise BudgetSpent(
                 f"llm.daily_usd = {self._parts.daily_usd} is spent; records wait until tomorrow",
                 retry_after_s=_until_tomorrow(now),
             )
 
+    def _unsaid(self, reading: Reading, standing: Standing) -> Unsaid:
+        """What lost its words; only a whole reading shows what is left to be said about it."""
+        gone = {activity.id for _, activity in reading.overtaken} if reading.whole and standing.needs_whole else set()
+        return unsaid(self._journal, standing, gone)
+
+    def _is_overtaken(self, activity: Activity) -> bool:
+        """Say whether an activity was edited or deleted later."""
+        root = (activity.relates_to or "") if activity.kind == "edit" else activity.external_id
+        versions = self._journal.versions(activity.channel, activity.account, root)
+        return any(v.kind in _CHANGES and (v.at, v.id) > (activity.at, activity.id) for v in versions if v != activity)
+
     def _infer(self, reading: Reading, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Inferred | None:
         """Infer; when an answer is unusable, halve the news until the one activity that it is about stands alone."""
         inferred = self._ask(reading, standing)
-        if inferred.usable:
-            because = dict.fromkeys((*inferred.inference.because, *(match.id for match, _ in pending)))
-            return replace(inferred, inference=replace(inferred.inference, because=tuple(because)))
-        new = _current(pending)
-        if not new:
-            self._journal.commit(Entry(facts=(inferred.inference,), finish=Finish(lease, "done")))
-            return None
-        if len(reading.new) <= len(new):
-            new = new[: max(1, len(new) // 2)]
-        while True:
-            inferred = self._ask(Reading(new, (), False), standing)
-            if inferred.usable:
-                return inferred
-            if len(new) == 1:
+        if inferred.usable and inferred.needs_whole and not reading.whole and SOLO not in lease.work.key:
+            reading, inferred = self._again_whole(reading, pending, standing, inferred, lease)
+        asked, waiting = reading, {match.id for match, _ in pending}
+        while not inferred.usable:
+            new = [(match, activity) for match, activity in asked.new if match.id in waiting]
+            if asked.is_alone and new:
                 self._park(new[0], inferred, standing, lease)
                 return None
-            new = new[: len(new) // 2]
+            self._journal.commit(Entry(facts=(self._booked(inferred, lease),), texts=_texts(inferred), fence=lease))
+            asked = self._less(asked, new)
+            if not asked.new:
+                raise PermanentError(
+                    f"the model's answer about the whole history was unusable: {inferred.inference.stop}"
+                )
+            inferred = self._ask(asked, standing)
+        because = dict.fromkeys((*inferred.inference.because, *(m.id for m, _ in reading.overtaken if m.id in waiting)))
+        return replace(inferred, inference=replace(inferred.inference, because=tuple(because)))
+
+    def _booked(self, inferred: Inferred, lease: Lease) -> Inference:
+        """A call that nothing is believed from, booked for its cost as a fact of this run alone."""
+        request = f"{inferred.inference.request_sha256}\x00{lease.work.key}\x00{lease.fence}"
+        return self._journal.mint(replace(inferred.inference, request_sha256=sha256(request.encode()).hexdigest()))
+
+    def _less(self, asked: Reading, new: Sequence[Matched]) -> Reading:
+        """Choose what to ask when a question had no answer: without known poison, then the news alone, then half."""
+        if asked.whole:
+            known = [(m, a) for m, a in asked.new if (m, a) in new or not self._is_poison(m)]
+            if len(known) < len(asked.new) and known:
+                return replace(asked, new=known)
+        if len(asked.new) == len(new):
+            new = new[: max(1, len(new) // 2)]
+        return Reading(new, (), False)
+
+    def _is_poison(self, match: Match) -> bool:
+        """Say whether an activity was read, and never with an answer."""
+        read = [i for i in self._journal.effects(match.id, "inference") if isinstance(i, Inference)]
+        return bool(read) and all(inference.stop != "end" for inference in read)
+
+    def _again_whole(
+        self, reading: Reading, pending: Sequence[Matched], standing: Standing, inferred: Inferred, lease: Lease
+    ) -> tuple[Reading, Inferred]:
+        """Read the whole history because the model says that the state can't be right, unless it was read just now."""
+        whole = self.reading(replace(standing, needs_whole=True), pending, whole=True)
+        if not whole.whole or standing.activities - standing.activities_at_whole <= EARLIER:
+            return reading, inferred
+        activities = tuple(activity.id for _, activity in reading.new)
+        doubted = self._booked(replace(inferred, inference=replace(inferred.inference, because=activities)), lease)
+        self._journal.commit(Entry(facts=(doubted,), texts=_texts(inferred), fence=lease))
+        return whole, self._ask(whole, standing)
 
     def _ask(self, reading: Reading, standing: Standing) -> Inferred:
         parts = self._parts
@@ -134,49 +201,72 @@ class Relate:
 
     def _park(self, matched: Matched, inferred: Inferred, standing: Standing, lease: Lease) -> None:
         """Keep the unusable inference, park the activity by itself, and let the party go on."""
-        stop, activity = inferred.inference.stop, matched[1]
+        match, activity = matched
+        stop = inferred.inference.stop
+        read = replace(self._booked(inferred, lease), because=(match.id,))
         if SOLO in lease.work.key:
-            self._journal.commit(Entry(facts=(inferred.inference,)))
+            self._journal.commit(Entry(facts=(read,), texts=_texts(inferred), fence=lease))
             raise PermanentError(f"the model's answer about this activity was unusable again: {stop}")
         self._journal.commit(
             Entry(
-                facts=(inferred.inference,),
+                facts=(read,),
+                texts=_texts(inferred),
                 parks=((WorkKey(WorkKind.PARTY, standing.party + SOLO + activity.id), f"the model's answer: {stop}"),),
                 finish=Finish(lease, "again"),
             )
         )
 
-    def _keep(self, inferred: Inferred, standing: Standing, lease: Lease, *, more: bool) -> None:
-        parts = self._parts
+    def _keep(self, inferred: Inferred, reading: Reading, standing: Standing, lease: Lease, *, more: bool) -> None:
+        parts, mint, inference = self._parts, self._journal.mint, inferred.inference
+        # A model takes its time, and a person may have spoken meanwhile: rule on what stands now.
+        standing = self._journal.standing(standing.party) or standing
+        lost = self._unsaid(reading, standing) if inference.whole else Unsaid()
         baseline = parts.llm.capabilities.is_baseline
-        decided = decide(
-            inferred.claims, inferred.inference, standing, parts.policy, self._journal.mint, baseline=baseline
-        )
+        decided = decide(inferred.claims, inference, without(standing, lost), parts.policy, mint, baseline=baseline)
+        withdrawn = withdrawals(lost, standing, decided.decisions, inference, parts.policy, mint)
         sync = WorkKey(WorkKind.SYNC, standing.party)
         watch = WorkKey(WorkKind.WATCH, standing.party)
-        system = inferred.inference.request["system_sha256"]
         entry = Entry(
-            facts=(inferred.inference, *inferred.claims, *decided.claims, *decided.decisions),
+            facts=(inference, *inferred.claims, *decided.claims, *withdrawn, *decided.decisions),
             touches=(Touch(sync), Touch(watch)),
-            texts={system: inferred.system},
+            texts=_texts(inferred),
             finish=Finish(lease, "again" if more else "done"),
         )
         self._journal.commit(entry)
         parts.wake([sync, watch])
 
 
+def _texts(inferred: Inferred) -> dict[str, str]:
+    return {inferred.inference.request["system_sha256"]: inferred.system}
+
+
 def _current(history: Sequence[Matched]) -> list[Matched]:
     """Drop what was deleted and put the newest version in an edited activity's place."""
-    edits = {a.relates_to: (m, a) for m, a in history if a.kind == "edit" and a.relates_to}
-    deleted = {a.relates_to for _, a in history if a.kind == "deletion"}
+    edits = {_root(a): (m, a) for m, a in history if a.kind == "edit"}
+    deleted = {_root(a) for _, a in history if a.kind == "deletion"}
+    there = {_root(a) for _, a in history if a.kind not in _CHANGES}
     kept: list[Matched] = []
     for match, activity in history:
-        if activity.kind in ("edit", "deletion") and any(a.external_id == activity.relates_to for _, a in history):
+        root = _root(activity)
+        if root in deleted and activity.kind != "deletion":
             continue
-        if activity.external_id in deleted and activity.kind != "deletion":
+        if activity.kind in _CHANGES and root in there:
             continue
-        kept.append(edits.get(activity.external_id, (match, activity)))
-    return kept or list(history[-1:])
+        if activity.kind == "edit" and edits[root][1] != activity:
+            continue
+        kept.append(edits.get(root, (match, activity)) if activity.kind not in _CHANGES else (match, activity))
+    return kept or [pair for pair in history if pair[1].kind == "deletion"][-1:]
+
+
+def _overtaken(history: Sequence[Matched]) -> list[Matched]:
+    kept = {activity.id for _, activity in _current(history)}
+    return [(match, activity) for match, activity in history if activity.id not in kept]
+
+
+def _root(activity: Activity) -> tuple[str, str, str]:
+    """Names the activity that an edit or a deletion is about, for all of its versions alike."""
+    about = activity.relates_to if activity.kind in _CHANGES else activity.external_id
+    return activity.channel, activity.account, about or activity.external_id
 
 
 def _chars(history: Sequence[Matched]) -> int:
@@ -194,6 +284,15 @@ def _newest(history: Sequence[Matched], max_chars: int) -> list[Matched]:
     return kept[::-1]
 
 
+def _oldest(pending: Sequence[Matched], max_chars: int) -> list[Matched]:
+    kept: list[Matched] = []
+    for pair in pending:
+        if kept and _chars([*kept, pair]) > max_chars:
+            break
+        kept.append(pair)
+    return kept
+
+
 def _until_tomorrow(now: datetime) -> float:
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (midnight - now).total_seconds() + 1.0
+    return (midnight.astimezone(UTC) - now.astimezone(UTC)).total_seconds() + 1.0  # a day isn't always 24 hours

@@ -8,6 +8,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import standardwebhooks
 from adapters.llms.scripted import ScriptedLLM, ScriptedOptions
 from sidecar.app import App
 from sidecar.journal import Journal
-from sidecar.model import Activity, Fact, Match, Record, Standing, WorkRow
+from sidecar.model import Activity, Fact, Match, Record, Standing, WorkKind, WorkRow
 from sidecar.ports import LLM, Answer, HookRequest, Question
 from tests.support.facts import SetClock
 
@@ -31,6 +32,11 @@ url = "{url}"
 [channels.web]
 type = "webhook"
 secret_env = "WEB_SECRET"
+[channels.drop]
+type = "maildrop"
+path = "drop"
+settle_s = 0.0
+keep = true
 [crm]
 type = "local"
 path = "crm.db"
@@ -97,6 +103,7 @@ class House:
         self._text = more + "\n" + CONFIG.format(url=url, timezone=timezone)
         (folder / "config.toml").write_text(self._text)
         (folder / "script.json").write_text(json.dumps(rules))
+        (folder / "drop").mkdir()
         self.app = self._open()
 
     def _open(self) -> App:
@@ -177,11 +184,32 @@ class House:
         }  # fmt: skip
         self.post("message.deleted", data)
 
+    def mail(self, sender: str, text: str, *headers: str, to: str = "desk@ours.test", subject: str = "Hello") -> str:
+        """A mail drops into the folder; returns the name of its file."""
+        name = f"{next(self._numbers):03}.eml"
+        lines = (
+            f"From: {sender}", f"To: {to}", f"Subject: {subject}", f"Date: {format_datetime(self.clock())}",
+            f"Message-ID: <{name}@mail.test>", *headers, "Content-Type: text/plain; charset=utf-8", "", text, "",
+        )  # fmt: skip
+        (self.folder / "drop" / name).write_bytes("\n".join(lines).encode())
+        return name
+
     # What it does -----------------------------------------------------------------------------------------------------
 
     def work(self) -> int:
         """Do all that is due, without waiting for quiet."""
         return self.app.worker.run_until_idle(wait=False, timeout_s=60.0)
+
+    def resolve(self) -> None:
+        """Parse and resolve what has come, and infer nothing yet."""
+        for kind in (WorkKind.PARSE, WorkKind.RESOLVE, WorkKind.RESOLVE):
+            for key in self.journal.due(100, [kind]):
+                self.app.worker.handle(key)
+
+    def poll(self) -> None:
+        """Look into the folder and do all that follows."""
+        self.app.worker.poll_all(["drop"])
+        self.work()
 
     def hear(self, text: str, who: str = "ann", **more: Any) -> str:
         """A customer writes, and everything that follows is done; the clock moves on by a minute first."""

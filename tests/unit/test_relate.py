@@ -1,0 +1,396 @@
+"""Relate: what one run reads, what it costs, and what becomes of an answer that is none."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.infer import WHOLE_ACTIVITIES
+from sidecar.model import Claim, Decision, Inference, Prompt, WorkKey, WorkKind
+from sidecar.pipeline.relate import MAX_NEW
+from sidecar.ports import LLMCapabilities
+from tests.support.facts import SetClock
+from tests.support.houses import House, buys, op, says
+
+Open = Callable[..., House]
+EXPLODES = {"match": "explode", "stop": "refusal"}
+PAID = LLMCapabilities(structured_outputs=True, deterministic=True)
+
+
+@pytest.fixture
+def open_house(tmp_path: Path) -> Iterator[Open]:
+    """Opens houses."""
+    opened: list[House] = []
+
+    def make(*rules: dict[str, Any], **more: Any) -> House:
+        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, **more))
+        return opened[-1].start()
+
+    yield make
+    for house in opened:
+        house.app.close()
+
+
+def inferences(house: House) -> list[Inference]:
+    """All inferences of the book."""
+    return [fact for fact in house.facts("inference") if isinstance(fact, Inference)]
+
+
+# What is read -------------------------------------------------------------------------------------------------------
+
+
+def test_a_short_history_is_read_whole_and_a_long_one_in_news(open_house: Open) -> None:
+    """Rolling state loses more than it saves while there is little; seen to fail with the news alone from the start."""
+    house = open_house(buys())
+    for i in range(26):
+        house.hear(f"buy {i}")
+    asked = [len(question.new) for question in house.llm.questions]
+    assert asked == [*range(1, WHOLE_ACTIVITIES + 1), *[1] * 11, 24, 1, 1]
+    assert [i.whole for i in inferences(house)] == [count > 1 or n == 0 for n, count in enumerate(asked)]
+
+
+def test_what_the_nth_message_costs_follows_its_words_and_not_the_history(open_house: Open) -> None:
+    """Reading stays cheap however long a relationship lasts; seen to fail with the whole history each time."""
+    house = open_house(buys())
+    for i in range(34):
+        house.hear(f"buy {i} " + "and so on " * 50)
+    news = [len(q.user) for q, i in zip(house.llm.questions, inferences(house), strict=True) if not i.whole]
+    assert len(news) > 15
+    assert max(news[8:]) < 1.1 * min(news[:5])
+
+
+def test_a_backlog_is_read_to_its_last_word(open_house: Open) -> None:
+    """No message counts as read that no model has seen; seen to fail with all that was pending named as read."""
+    house = open_house(buys())
+    for i in range(2 * MAX_NEW + 7):
+        house.clock.move(1)
+        house.say(f"buy {i}. " + "and so on " * 400)
+    house.work()
+    heard = {text.split(".")[0] for texts in house.llm.heard for text in texts}
+    assert heard == {f"buy {i}" for i in range(2 * MAX_NEW + 7)}
+    assert house.journal.counts()["pending"] == 0
+    read = {cause for inference in inferences(house) for cause in inference.because}
+    for inference, texts in zip(inferences(house), house.llm.heard, strict=True):
+        assert len(inference.because) == len(texts)
+    assert len(read) == 2 * MAX_NEW + 7
+    assert max(len(question.user) for question in house.llm.questions) < 150_000
+
+
+def test_the_same_words_of_two_people_are_two_inferences(open_house: Open) -> None:
+    """Everybody may say hello; seen to fail with a request's hash that leaves the party out."""
+    house = open_house(buys())
+    house.hear("buy", "ann")
+    house.hear("buy", "bob")
+    assert len(inferences(house)) == 2
+    assert house.fields("ann")["intent"] == house.fields("bob")["intent"] == "buy"
+
+
+def test_a_run_that_is_repeated_asks_the_same_and_inserts_nothing(open_house: Open) -> None:
+    """A process that dies before its commit leaves no trace; seen to fail with a random boundary."""
+    house = open_house(buys())
+    house.say("buy")
+    append = house.journal.append
+
+    def failing(entry: Any) -> Any:
+        if any(isinstance(fact, Inference) for fact in entry.facts):
+            house.journal.append = append  # type: ignore[method-assign]
+            raise RuntimeError("the process dies here")
+        return append(entry)
+
+    house.journal.append = failing  # type: ignore[method-assign]
+    house.work()
+    (parked,) = house.parked()
+    assert house.journal.retry(parked.work)
+    house.work()
+    assert len(house.llm.questions) == 2
+    assert house.llm.questions[0] == house.llm.questions[1]
+    assert len(inferences(house)) == 1
+
+
+def test_a_model_that_doubts_the_state_reads_the_whole_history(open_house: Open) -> None:
+    """Its flag is heard, once, and its first answer is booked with its cost; seen to fail with the flag ignored."""
+    house = open_house(buys(), {"match": "mistake", "answer": {"needs_full_reread": True}})
+    for i in range(WHOLE_ACTIVITIES + 6):
+        house.hear(f"buy {i}")
+    house.hear("that was a mistake")
+    assert [len(q.new) for q in house.llm.questions[-2:]] == [1, WHOLE_ACTIVITIES + 7]
+    assert inferences(house)[-1].whole and not inferences(house)[-2].whole
+    house.hear("a mistake again")
+    assert len(house.llm.questions[-1].new) == 1, "a hostile text can't have everything read again and again"
+
+
+# Edits and deletions ------------------------------------------------------------------------------------------------
+
+
+def test_deleted_words_are_read_by_nobody_any_more(open_house: Open) -> None:
+    """A whole re-read leaves them out, and so does all that comes later; seen to fail with the timeline as it is."""
+    house = open_house(buys(), says("cheap", op("risks", "price", "cheap")))
+    house.hear("I want to buy", id="m1")
+    house.hear("SECRET cheap", id="m2")
+    assert house.fields()["risks"] == "price"
+    house.clock.move(60)
+    house.delete("m2")
+    house.work()
+    house.hear("Hello again")
+    for i in range(WHOLE_ACTIVITIES + 3):
+        house.hear(f"more {i}")
+    for question in house.llm.questions[2:]:
+        assert "SECRET" not in question.user
+        assert '"price"' not in question.user, "the state that is shown rests on no deleted words either"
+    assert "risks" not in {name for name, value in house.fields().items() if value is not None}
+    assert house.journal.counts()["pending"] == 0
+
+
+def test_a_deletion_that_comes_before_the_words_were_read_leaves_nothing_to_read(open_house: Open) -> None:
+    """Nobody reads what was taken back in time; seen to fail with the newest activity kept whatever it is."""
+    house = open_house(buys())
+    house.say("SECRET buy", id="m1")
+    house.resolve()
+    house.clock.move(60)
+    house.delete("m1")
+    house.resolve()
+    house.work()
+    assert all("SECRET" not in question.user for question in house.llm.questions)
+    assert "intent" not in house.fields()
+    assert house.journal.counts()["pending"] == 0 and not house.parked()
+
+
+def test_an_edit_stands_in_its_message_s_place(open_house: Open) -> None:
+    """The newest wording counts, and the older ones are gone; seen to fail with each version a message of its own."""
+    house = open_house(buys(), says("support", op("intent", "support", "support")))
+    house.hear("I want to buy", id="m1")
+    house.hear("Thank you", id="m2")
+    for wording in ("OLD I need support", "I need support"):
+        house.clock.move(60)
+        house.edit("m1", wording)
+    house.work()
+    assert house.llm.heard[-1] == ["I need support", "Thank you"]
+    assert house.fields()["intent"] == "support"
+    house.hear("Bye")
+    assert house.llm.heard[-1] == ["I need support", "Thank you", "Bye"]
+
+
+def test_a_deletion_on_one_channel_leaves_another_channels_message_alone(open_house: Open) -> None:
+    """Ids are a channel's own; seen to fail with the external id compared by itself."""
+    house = open_house(buys())
+    name = house.mail("Ann <ann@x.test>", "buy by mail")
+    house.poll()
+    (mailed,) = house.facts("activity")
+    same_id = mailed.external_id  # type: ignore[attr-defined]  # it is an activity
+    house.hear("buy by chat", id=same_id)
+    house.clock.move(60)
+    house.delete(same_id)
+    house.work()
+    assert name and house.llm.heard[-1] == ["buy by mail"]
+
+
+def test_a_late_message_has_the_history_read_anew_in_its_order(open_house: Open) -> None:
+    """What was said earlier stands earlier, whenever it arrives; seen to fail with arrivals in place of times."""
+    house = open_house(buys())
+    house.hear("first")
+    house.clock.move(600)
+    house.hear("third")
+    house.say("second", sent_at=house.clock().replace(minute=5).isoformat())
+    house.work()
+    assert house.llm.heard[-1] == ["first", "second", "third"]
+
+
+def test_a_party_that_lost_all_its_words_is_left_in_peace(open_house: Open) -> None:
+    """There is nothing to read, so nothing is asked and nothing is parked; seen to fail with the model asked anyway."""
+    house = open_house(buys())
+    house.hear("buy", id="m1")
+    old = house.standing().party
+    house.app.pipeline.people.assign(house.activity("m1").id, "new", "rep")
+    house.journal.commit(_touched(old))
+    house.work()
+    assert not house.parked()
+
+
+def _touched(party: str) -> Any:
+    from sidecar.journal import Entry, Touch
+
+    return Entry(touches=(Touch(WorkKey(WorkKind.PARTY, party)),))
+
+
+# Answers that are none ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", ["refusal", "truncated", "invalid"])
+@pytest.mark.parametrize("place", range(5))
+def test_one_poison_activity_is_parked_alone_wherever_it_stands(open_house: Open, stop: str, place: int) -> None:
+    """Its neighbours are read, its party goes on, and it is named; seen to fail with the whole party parked."""
+    house = open_house(buys(), {"match": "explode", "stop": "end" if stop == "invalid" else stop})
+    if stop == "invalid":
+        house.llm.reworded = lambda a: replace(a, text="no JSON") if _explodes(house) else a
+    for i in range(5):
+        house.clock.move(1)
+        house.say("explode" if i == place else f"buy {i}", id=f"m{i}")
+    house.work()
+    (parked,) = house.parked()
+    party, activity = house.standing().party, house.activity(f"m{place}").id
+    assert parked.work == WorkKey(WorkKind.PARTY, f"{party}/{activity}")
+    assert parked.parked_reason == f"the model's answer: {stop}"
+    assert house.fields()["intent"] == "buy"
+    assert house.journal.counts()["pending"] == 0
+    read = {cause for i in inferences(house) if i.stop == "end" for cause in i.because}
+    assert read == {house.match(f"m{i}").id for i in range(5) if i != place}
+
+
+def _explodes(house: House) -> bool:
+    return any("explode" in turn.text for turn in house.llm.questions[-1].new)
+
+
+def test_the_party_of_a_poison_activity_goes_on(open_house: Open) -> None:
+    """What comes after it is read, and a due re-read leaves it out; seen to fail with the party parked."""
+    house = open_house(buys(), EXPLODES)
+    house.hear("explode", id="m1")
+    house.hear("buy")
+    assert house.fields()["intent"] == "buy"
+    house.clock.move(60)
+    house.edit("m2", "buy two")
+    house.work()
+    assert [row.work.key.partition("/")[2] for row in house.parked()] == [house.activity("m1").id]
+    assert not house.standing().needs_whole
+
+
+def test_every_call_is_booked_with_its_cost_though_it_brought_nothing(open_house: Open) -> None:
+    """A refusal costs money too; seen to fail with the calls of the search for poison thrown away."""
+    house = open_house(buys(), EXPLODES)
+    house.llm.reworded = lambda answer: replace(answer, cost_usd=0.25)
+    for text in ("buy 1", "buy 2", "explode", "buy 3"):
+        house.clock.move(1)
+        house.say(text)
+    house.work()
+    assert len(inferences(house)) == len(house.llm.questions) > 3
+    assert house.journal.spent_usd(house.clock().date()) == 0.25 * len(house.llm.questions)
+
+
+def test_a_poison_activity_that_a_person_retries_is_read_by_itself(open_house: Open) -> None:
+    """With another model, or another prompt, it may be readable; seen to fail with the refusal's id for the answer."""
+    house = open_house(buys(), EXPLODES)
+    house.hear("explode or buy", id="m1")
+    (parked,) = house.parked()
+    house.journal.retry(parked.work)
+    house.work()
+    (parked,) = house.parked()
+    assert "unusable again: refusal" in str(parked.parked_reason)
+    house.script(buys())
+    house.journal.retry(parked.work)
+    house.work()
+    assert not house.parked()
+    assert house.fields()["intent"] == "buy"
+    (claim,) = [c for c in house.facts("claim") if isinstance(c, Claim) and c.field == "intent"]
+    inference = house.journal.get(claim.inference)
+    assert isinstance(inference, Inference) and (inference.stop, '"buy"' in inference.answer) == ("end", True)
+
+
+def test_a_model_that_is_away_only_delays(open_house: Open) -> None:
+    """Nothing is parked and nothing lost; seen to fail with each error parked."""
+    house = open_house({"match": "buy", "error": "temporary"})
+    house.hear("buy")
+    assert house.journal.work("waiting") and not house.parked()
+    house.script(buys())
+    house.clock.move(3600)
+    house.work()
+    assert house.fields()["intent"] == "buy"
+
+
+def test_a_prompt_that_is_missing_pauses_and_says_which_one(open_house: Open) -> None:
+    """The operator must act, and is told how; seen to fail with any prompt taken instead."""
+    house = open_house(buys())
+    house.app.pipeline.parts.prompts = dict[str, Prompt]()
+    house.hear("buy")
+    (pause,) = house.journal.paused().values()
+    assert "prompt relationship" in pause.reason
+    assert not house.llm.questions and not house.parked()
+    house.restart()
+    house.app.ready()
+    house.work()
+    assert house.fields()["intent"] == "buy"
+
+
+# The budget ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "timezone, spent_at, renewed_at",
+    [
+        ("UTC", datetime(2026, 3, 2, 23, 30, tzinfo=UTC), datetime(2026, 3, 3, 0, 0, tzinfo=UTC)),
+        ("America/New_York", datetime(2026, 3, 2, 23, 30, tzinfo=UTC), datetime(2026, 3, 3, 5, 0, tzinfo=UTC)),
+        ("Asia/Tokyo", datetime(2026, 3, 2, 14, 0, tzinfo=UTC), datetime(2026, 3, 2, 15, 0, tzinfo=UTC)),
+        ("Europe/London", datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 3, 29, 23, 0, tzinfo=UTC)),
+    ],
+)
+def test_a_day_s_money_lasts_for_a_day_as_we_have_it(
+    open_house: Open, timezone: str, spent_at: datetime, renewed_at: datetime
+) -> None:
+    """What was spent before our midnight counts until our midnight; seen to fail with UTC's days in the sum."""
+    house = open_house(buys(), timezone=timezone, clock=SetClock(spent_at), env={"SIDECAR_LLM__DAILY_USD": "0.4"})
+    house.llm.capabilities = PAID
+    house.llm.reworded = lambda answer: replace(answer, cost_usd=0.5)
+    house.hear("buy", "ann")
+    house.hear("buy", "bob")
+    assert len(house.llm.questions) == 1
+    (row,) = house.journal.work("waiting")
+    assert row.work.kind is WorkKind.PARTY and row.not_before is not None
+    assert 0 < (row.not_before - renewed_at).total_seconds() < 5
+    house.clock.at = row.not_before
+    house.work()
+    assert house.fields("bob")["intent"] == "buy"
+
+
+def test_a_model_without_a_bill_has_no_budget(open_house: Open) -> None:
+    """Rules cost nothing, so they never wait; seen to fail with the budget asked of everybody."""
+    house = open_house(buys(), env={"SIDECAR_LLM__DAILY_USD": "0"})
+    house.hear("buy")
+    assert house.fields()["intent"] == "buy"
+
+
+# What changes while the model thinks --------------------------------------------------------------------------------
+
+
+def test_what_a_person_says_while_the_model_thinks_is_not_overruled(open_house: Open) -> None:
+    """A verdict is given on what stands when it is given; seen to fail with the standing from before the call."""
+    house = open_house(buys(), says("support", op("intent", "support", "support")))
+    house.hear("buy")
+    (deal,) = house.records("contact")
+    house.clock.move(60)
+    house.say("I need support")
+
+    def meanwhile(_: object) -> None:
+        house.clock.move(60)
+        house.app.ledger.edit("contact", deal.ref, {"ai_intent": "inform"})  # type: ignore[attr-defined]
+        house.journal.commit(_synced(house.standing().party))
+        house.app.worker.handle(WorkKey(WorkKind.SYNC, house.standing().party))
+
+    house.llm.meanwhile = meanwhile
+    house.work()
+    assert house.fields()["intent"] == "inform"
+    (contact,) = house.records("contact")
+    assert contact.fields["ai_intent"] == "inform"
+
+
+def _synced(party: str) -> Any:
+    from sidecar.journal import Entry, Touch
+
+    return Entry(touches=(Touch(WorkKey(WorkKind.SYNC, party)),))
+
+
+def test_facts_and_the_work_that_follows_are_one_commit(open_house: Open) -> None:
+    """Between a decision and its sync nothing can be lost; seen to fail with the touch in an entry of its own."""
+    house = open_house(buys())
+    append, entries = house.journal.append, []
+
+    def seeing(entry: Any) -> Any:
+        entries.append(entry)
+        return append(entry)
+
+    house.journal.append = seeing  # type: ignore[method-assign]
+    house.hear("buy")
+    (deciding,) = [e for e in entries if any(isinstance(fact, Decision) for fact in e.facts)]
+    assert {touch.work.kind for touch in deciding.touches} == {WorkKind.SYNC, WorkKind.WATCH}
+    assert deciding.finish is not None
+    assert {type(fact).KIND for fact in deciding.facts} == {"inference", "claim", "decision"}
