@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
         ("split", _split, example("sidecar party split party-1a2b3c activity-3fa2c1 activity-77be01")),
         ("approve", _approve, example("sidecar party approve 'Ann Lee' stage", "sidecar party approve ann@ contact")),
         ("reject", _reject, example("sidecar party reject 'Ann Lee' stage")),
+        ("deal", _deal, example("sidecar party deal 'Ann Lee' deal-17")),
         ("pin", _pin, example("sidecar party pin 'Ann Lee' contact.phone")),
         ("release", _release, example("sidecar party release 'Ann Lee' contact.phone")),
     ):
@@ -160,6 +161,20 @@ def _review(ctx: typer.Context, party: str, field: str, by: str, *, approve: boo
         app.pipeline.people.review(whose, field, by or whoami(), approve=approve)
     word = "approved" if approve else "rejected"
     _done(f"{plain(field)} is {word}.", {"party": whose, "field": field, "verdict": word}, as_json=as_json)
+
+
+def _deal(
+    ctx: typer.Context,
+    party: Party,
+    ref: Annotated[str, typer.Argument(metavar="REF", help="The deal in the CRM.")],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say which of several open deals a party's engagement is."""
+    with session(ctx, writes=True).open() as app:
+        whose = find_party(app.journal, party).party
+        app.pipeline.people.tie(whose, ref.removeprefix("deal:"), by or whoami())
+    _done(f"{plain(ref)} is the deal from now on.", {"party": whose, "deal": ref}, as_json=as_json)
 
 
 def _pin(ctx: typer.Context, party: Party, prop: Property, by: By = "", as_json: AsJson = False) -> None:

@@ -222,8 +222,8 @@ class Hold:
 
     `name` and `means` say the same in our words (field `stage`, value `booked`), for what is state or observation:
     that value is the new baseline. A stage also brings `to`, the stages that may follow it, and `ends` when it is an
-    end. An identity property has no `name`: its hold stands for good. `overrun` says that a write of ours ran over
-    it, so that it is to be put back.
+    end. An identity property has no `name`: its hold stands for good. `unsettled` are Changes of ours that knew
+    nothing of it and may yet arrive; `overrun` says that a write of ours ran over it, so that it is to be put back.
     """
 
     author: Author
@@ -234,6 +234,7 @@ class Hold:
     means: Value = None
     to: tuple[str, ...] = ()
     ends: bool = False
+    unsettled: tuple[str, ...] = ()
     overrun: bool = False
 
 
@@ -350,8 +351,9 @@ class Alert(Fact):
 class Release(Fact):
     """A person's word, by command or CRM field.
 
-    `action` is pin, release, approve or reject (on `field`), create (a record of `kind`), assign (`activities` to
-    `party`), merge (`other` into `party`), split (`activities` of `other` out to `party`).
+    `action` is pin, release, approve or reject (on `field`), create (a record of `kind`), tie (the CRM's record
+    `value`, kept under the key `field`), assign (`activities` to `party`), merge (`other` into `party`), split
+    (`activities` of `other` out to `party`).
     """
 
     KIND = "release"

@@ -255,24 +255,31 @@ def _baseline(standing: Standing, reading: Reading, hold: Hold) -> Standing:
     engagement = next((e for e in standing.engagements if e.number == number), None)
     if engagement is None:
         return standing
-    held = engagement.fields.get(hold.name)
-    is_old_news = held is not None and held.evidence_at > hold.at and held.engine not in OTHERS
+    held, waiting = engagement.fields.get(hold.name), engagement.suggestions.get(hold.name)
+    is_old_news = held is not None and _is_newer(held, hold)
     if held is not None and is_old_news and _stands(held, hold):
         return standing
+    read_again = is_old_news or (hold.name == "stage" and waiting is not None and waiting.at > hold.at)
     taken = _taken_over(engagement, hold, reading.id)
     engagements = tuple(taken if e.number == number else e for e in standing.engagements)
-    return replace(standing, engagements=engagements, needs_whole=standing.needs_whole or is_old_news)
+    return replace(standing, engagements=engagements, needs_whole=standing.needs_whole or read_again)
+
+
+def _is_newer(held: FieldStanding, hold: Hold) -> bool:
+    """Say whether evidence newer than somebody's edit had been read before we saw the edit."""
+    is_evidence = held.engine not in OTHERS and (hold.name != "stage" or bool(held.activities))
+    return is_evidence and held.evidence_at > hold.at
 
 
 def _stands(held: FieldStanding, hold: Hold) -> bool:
     """Say whether what newer evidence moved, before we saw somebody's edit, may stay as it is.
 
-    A stage only if it may follow the one that the person left, and what rules read never overrules a person; else the
-    history is read again, so that each piece of evidence is judged from the edit on.
+    What rules read never overrules a person. A stage must be judged anew from where a person left it, step by step,
+    by reading the history again; from where the past left it, one look at the allowed moves will do.
     """
-    if hold.name == "stage":
-        return held.value == hold.means or (held.value in hold.to and held.engine != BASELINE)
-    return held.engine != BASELINE
+    if held.engine == BASELINE:
+        return False
+    return hold.name != "stage" or (hold.first and (held.value == hold.means or held.value in hold.to))
 
 
 def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
@@ -337,6 +344,9 @@ def _released(standing: Standing, release: Release) -> Standing:
         return _without(standing, frozenset(release.activities))
     if release.action == "create":
         return replace(standing, allowed=tuple(dict.fromkeys((*standing.allowed, release.kind))))
+    if release.action == "tie":
+        record = RecordSync(release.kind, release.field, str(release.value), standing.engagement.number)
+        return replace(standing, records={**standing.records, release.field: record})
     if release.action not in ("pin", "release"):
         return standing
     records = {}

@@ -30,7 +30,8 @@ from sidecar.model import (
 )
 from sidecar.pipeline.alerts import DESK, desk, desk_route
 from sidecar.pipeline.parts import Parts
-from sidecar.pipeline.sight import Sight, look_back, see
+from sidecar.pipeline.questions import asked
+from sidecar.pipeline.sight import Sight, cause_of, look_back, see
 from sidecar.ports import Ledger
 from sidecar.sync import DesiredRecord, Plan, Posted, desired, links, notes, plan, post
 
@@ -149,9 +150,13 @@ class LedgerSteps:
         relied = {c.reading for c in made.changes}
         kept = {fact.id for fact in sight.facts}
         readings = [look.reading for look in sight.looks.values() if look.reading and look.reading.id in relied - kept]
-        facts = (*sight.facts, *readings, *made.changes)
+        cause = next(iter(cause_of(sight.standing)), "")
+        questions = asked(sight.standing, sight.questions, cause, self._journal.mint, self._parts.clock())
+        facts = (*sight.facts, *readings, *made.changes, *questions)
         if facts:
             keys = [WorkKey(WorkKind.WATCH, lease.work.key)]
+            if questions:
+                keys.append(WorkKey(WorkKind.SYNC, DESK + self._route(sight.standing).owner))
             if sight.standing.needs_whole:
                 keys.append(WorkKey(WorkKind.PARTY, lease.work.key))
             self._journal.commit(Entry(facts=facts, touches=tuple(Touch(key) for key in keys), fence=lease))
@@ -233,7 +238,9 @@ class LedgerSteps:
     def _end(self, sight: Sight, made: Plan, lease: Lease) -> None:
         settled = self._settles_in(sight.standing)
         waits = [s for s in (settled, self._seconds_until(made.wait_until)) if s is not None]
-        outcome = Finish(lease, "again", again_s=min(waits)) if waits else Finish(lease, "done")
+        unsettled = self._seconds_until(made.wait_until)  # whoever can't wait for quiet has to wait for this
+        again = Finish(lease, "again", again_s=min(waits), not_before_s=unsettled) if waits else None
+        outcome = again or Finish(lease, "done")
         self._journal.commit(Entry(finish=outcome))
 
     def _settles_in(self, standing: Standing) -> float | None:

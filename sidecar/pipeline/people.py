@@ -16,6 +16,7 @@ from sidecar.model import (
     Fact,
     Match,
     Outcome,
+    Record,
     Release,
     Standing,
     Value,
@@ -25,6 +26,7 @@ from sidecar.model import (
 )
 from sidecar.pipeline.parts import Parts
 from sidecar.resolve import NEW, assigned
+from sidecar.sync import deal_key
 
 MAX_WAITING = 200
 
@@ -104,6 +106,21 @@ class People:
         action = "pin" if pinned else "release"
         release = self._release(
             action, by, self._parts.nonce(), standing.party, _introduced(standing), kind=kind, field=field
+        )
+        self._commit_and_sync(standing.party, release)
+
+    def tie(self, party: str, ref: str, by: str) -> None:
+        """Tie the current engagement to an open deal of the CRM: the answer to which of several it is."""
+        standing, ledger = self._standing(party), self._parts.ledger
+        found = ledger.read("deal", [ref]).get(ref) if ledger else None
+        if not isinstance(found, Record):
+            raise PermanentError(f"there is no deal {ref!r} in the CRM")
+        owner = self._journal.linked_party(ledger.account(), "deal", ref) if ledger else None
+        if owner and owner != standing.party:
+            raise PermanentError(f"deal {ref} belongs to {owner}; merge the parties if they are one")
+        key = deal_key(standing.party, standing.engagement.number, self._journal.mint)
+        release = self._release(
+            "tie", by, self._parts.nonce(), standing.party, _introduced(standing), kind="deal", field=key, value=ref
         )
         self._commit_and_sync(standing.party, release)
 

@@ -75,7 +75,7 @@ class _Eye:
     def __init__(self, parts: Parts, ledger: Ledger, standing: Standing, route: Route) -> None:
         self._parts, self._ledger = parts, ledger
         self._standing = standing
-        self._view = Viewpoint(ledger.account(), standing.party, route, _cause(standing), parts.clock())
+        self._view = Viewpoint(ledger.account(), standing.party, route, cause_of(standing), parts.clock())
         self._sight = Sight(standing, {}, [], [])
 
     def see(self, wanted: Sequence[DesiredRecord]) -> Sight:
@@ -90,7 +90,7 @@ class _Eye:
         for record in wanted:
             if record.key in found:
                 at = found[record.key]
-                self._observe(record, at, edits.get(at.ref, ()), linked.get(record.key, ""))
+                self._observe(record, at, edits.get(at.ref, ()), linked.get(record.key) or self._tied(record))
             else:
                 self._miss(record)
         return self._sight
@@ -121,6 +121,10 @@ class _Eye:
                 read = self._ledger.read(kind, sorted(set(refs.values())))
                 found |= {key: read[ref] for key, ref in refs.items() if ref in read}
         return found
+
+    def _tied(self, record: DesiredRecord) -> str:
+        sync = self._standing.records.get(record.key)
+        return "a person tied it" if sync and sync.ref and not sync.reading else ""
 
     def _locate(self, record: DesiredRecord, found: dict[str, Record | Gone]) -> str:
         """Find a record that we have no ref for: by our key when a create may have happened, else by what it is."""
@@ -221,7 +225,8 @@ class _Eye:
         return observe(at, sync, record, edits, self._view, self._parts.policy, mint, linked_by=linked_by)
 
 
-def _cause(standing: Standing) -> tuple[str, ...]:
+def cause_of(standing: Standing) -> tuple[str, ...]:
+    """Return the newest fact behind what is believed of a party, as the cause of looking at its records."""
     stage = standing.engagement.fields.get("stage")
     first = next(iter(standing.known_by.values()), "")
     sent = next((f.change for r in standing.records.values() for f in r.fields.values() if f.change), "")
