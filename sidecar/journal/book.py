@@ -24,9 +24,10 @@ from sidecar.journal import tables as t
 from sidecar.journal.database import Database, resolve_url, translated
 from sidecar.journal.entry import Entry, JournalFailed, Receipt
 from sidecar.journal.owners import Owner
-from sidecar.journal.page import HMAC_KEY, INSTALLED_AT, Page, replace
+from sidecar.journal.page import HMAC_KEY, INSTALLED_AT, Page
 from sidecar.journal.reader import BookReader
 from sidecar.journal.shelves import ShelfReader
+from sidecar.journal.upserts import replace
 from sidecar.journal.work import Claimant
 from sidecar.journal.writer import Writer
 from sidecar.model import Lease, Mint, WorkKey, WorkKind, WorkRow

@@ -20,7 +20,7 @@ from sidecar.journal import work
 from sidecar.journal.codec import BODY, digest, encode, encode_value
 from sidecar.journal.entry import Entry, Receipt, Touch
 from sidecar.journal.projections import Projections
-from sidecar.journal.work import upsert
+from sidecar.journal.upserts import keep, replace
 from sidecar.model import Delivery, Fact, WorkKey
 
 CHUNK = 400
@@ -181,15 +181,4 @@ def _settle(
     work.park(connection, parks, now)
     replace(connection, t.cursor, list(cursors.values()))
     replace(connection, t.meta, [{"key": key, "value": value} for key, value in meta.items()])
-    if texts:
-        insert = upsert(connection, t.text).on_conflict_do_nothing()
-        connection.execute(insert, [{"sha256": sha256, "body": body} for sha256, body in texts.items()])
-
-
-def replace(connection: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or give those of the same key their new values."""
-    if rows:
-        insert = upsert(connection, table)
-        keys = [column.name for column in table.primary_key]
-        changes = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
-        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+    keep(connection, t.text, [{"sha256": sha256, "body": body} for sha256, body in texts.items()])

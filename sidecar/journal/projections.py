@@ -9,8 +9,8 @@ A fact that would break them fails its whole entry with a `TemporaryError`, so t
 the owner. A Match that a person's word has overtaken counts nowhere.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from sidecar.errors import PermanentError
 from sidecar.journal import tables as t
 from sidecar.journal.codec import BODY, decode, decode_standing, encode_standing
 from sidecar.journal.entry import IdentifierTaken, RecordTaken
-from sidecar.journal.work import upsert
+from sidecar.journal.upserts import add, keep, replace
 from sidecar.model import (
     Activity,
     Alert,
@@ -76,13 +76,13 @@ class Projections:
 
     def save(self) -> None:
         """Write what was gathered."""
-        for channel, seen in sorted(self._seen.items()):
-            self._save_seen(channel, *seen)
-        if self._updated:
-            rows = [_standing_row(self._standings[party], at) for party, at in sorted(self._updated.items())]
-            insert = upsert(self._connection, t.standing)
-            changes = {name: insert.excluded[name] for name in rows[0] if name != "party"}
-            self._connection.execute(insert.on_conflict_do_update(index_elements=["party"], set_=changes), rows)
+        seen = [
+            {"channel": channel, "account": account, "deliveries": count, "last_at": last}
+            for (channel, account), (count, last) in sorted(self._seen.items())
+        ]
+        add(self._connection, t.channel_seen, seen, latest="last_at")
+        standings = [_standing_row(self._standings[party], at) for party, at in sorted(self._updated.items())]
+        replace(self._connection, t.standing, standings)
         self._seen.clear()
         self._updated.clear()
 
@@ -162,14 +162,9 @@ class Projections:
         for ids in _chunks(inference.because):
             read = t.match_index.c.match_id.in_(ids), t.match_index.c.pending.is_(True)
             self._execute(sa.update(t.match_index).where(*read).values(pending=False))
-        row = {
-            "quarter": recorded_at - recorded_at % QUARTER_US,
-            "nano_usd": round(inference.cost_usd * 1_000_000_000),
-            "calls": 1,
-        }
-        insert = upsert(self._connection, t.spend).values(row)
-        sums = {name: t.spend.c[name] + insert.excluded[name] for name in ("nano_usd", "calls")}
-        self._execute(insert.on_conflict_do_update(index_elements=["quarter"], set_=sums))
+        quarter = recorded_at - recorded_at % QUARTER_US
+        row = {"quarter": quarter, "nano_usd": round(inference.cost_usd * 1_000_000_000), "calls": 1}
+        add(self._connection, t.spend, [row])
 
     def _read(self, reading: Reading) -> None:
         if reading.party is None:
@@ -187,7 +182,7 @@ class Projections:
             return None
         link = t.record_link
         row = {"ledger": ledger, "kind": kind, "ref": t.as_key(ref), "party": self.live(party)}
-        self._execute(upsert(self._connection, link).values(row).on_conflict_do_nothing())
+        keep(self._connection, link, [row])
         named = link.c.ledger == ledger, link.c.kind == kind, link.c.ref == ref
         owner: str | None = self._execute(sa.select(link.c.party).where(*named)).scalar()
         return owner
@@ -222,7 +217,7 @@ class Projections:
         if other == party:
             return
         if release.action != "merge":
-            heard = replace(release, other=other)
+            heard = dataclasses.replace(release, other=other)
             self._put(advance(self._standing(other), heard, None), recorded_at)
             return
         self._put(absorb(self._standing(party), self._standing(other)), recorded_at)
@@ -264,14 +259,6 @@ class Projections:
             self._activities[activity_id] = found
         return self._activities[activity_id]
 
-    def _save_seen(self, channel: tuple[str, str], count: int, last: int) -> None:
-        seen = t.channel_seen
-        row = {"channel": channel[0], "account": channel[1], "deliveries": count, "last_at": last}
-        insert = upsert(self._connection, seen).values(row)
-        later = sa.case((insert.excluded.last_at > seen.c.last_at, insert.excluded.last_at), else_=seen.c.last_at)
-        sums = {"deliveries": seen.c.deliveries + insert.excluded.deliveries, "last_at": later}
-        self._execute(insert.on_conflict_do_update(index_elements=["channel", "account"], set_=sums))
-
     def _execute(self, statement: Any) -> Any:
         return self._connection.execute(statement)
 
@@ -297,7 +284,7 @@ def rebuild(connection: Connection, batch: int = 500) -> int:
     return read
 
 
-def _standing_row(standing: Standing, updated_at: int) -> Mapping[str, Any]:
+def _standing_row(standing: Standing, updated_at: int) -> dict[str, Any]:
     engagement = standing.engagement
     urgency, score = engagement.fields.get("urgency"), engagement.fields.get("score")
     number = score.value if score else None

@@ -16,27 +16,17 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from sidecar.errors import LeaseLost
 from sidecar.journal.entry import Finish, Touch
 from sidecar.journal.tables import DIRTY, as_key, as_text, from_us, work
+from sidecar.journal.upserts import insert_into
 from sidecar.model import Lease, WorkKey, WorkKind, WorkRow
 
 STATES = ("due", "waiting", "running", "parked", "done")
 _US = 1_000_000
 _FAR = 2**62
-
-
-def upsert(connection: Connection, table: sa.Table) -> Any:
-    """Return an insert that can say what happens on conflict; both databases spell it alike."""
-    return insert_into(table, connection.dialect.name)
-
-
-def insert_into(table: sa.Table, dialect: str) -> Any:
-    """Return such an insert for a dialect by name."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def touch(connection: Connection, touches: Iterable[Touch], now: int) -> None:
@@ -56,7 +46,7 @@ def touch(connection: Connection, touches: Iterable[Touch], now: int) -> None:
 def _touching(dialect: str) -> Any:
     """The one statement of the hot path: built once, because building it costs as much as running it for ten rows."""
     now, due, wait = (sa.bindparam(name, type_=sa.BigInteger) for name in ("now", "due", "wait"))
-    insert = insert_into(work, dialect).values(
+    insert = insert_into(dialect, work).values(
         kind=sa.bindparam("kind"), key=sa.bindparam("key"), touched=1, done=0, first_at=now, due_at=due, ready_at=due,
         fence=0, attempts=0, crashes=0,
     )  # fmt: skip
@@ -79,17 +69,22 @@ def _touching(dialect: str) -> Any:
 
 def park(connection: Connection, parks: Iterable[tuple[WorkKey, str]], now: int) -> None:
     """Make rows that wait for a person from the start, or park what is there."""
-    insert = upsert(connection, work).values(
+    rows = [{"kind": key.kind, "key": as_key(key.key), "reason": as_text(why), "now": now} for key, why in parks]
+    if rows:
+        connection.execute(_parking(connection.dialect.name), rows)
+
+
+@cache
+def _parking(dialect: str) -> Any:
+    now = sa.bindparam("now", type_=sa.BigInteger)
+    insert = insert_into(dialect, work).values(
         kind=sa.bindparam("kind"), key=sa.bindparam("key"), parked_reason=sa.bindparam("reason"),
         touched=1, done=0, first_at=now, due_at=now, ready_at=now, fence=0, attempts=0, crashes=0,
     )  # fmt: skip
     touched = sa.case((work.c.touched == work.c.done, work.c.touched + 1), else_=work.c.touched)
-    insert = insert.on_conflict_do_update(
+    return insert.on_conflict_do_update(
         index_elements=["kind", "key"], set_={"touched": touched, "parked_reason": insert.excluded.parked_reason}
     )
-    rows = [{"kind": key.kind, "key": as_key(key.key), "reason": as_text(reason)} for key, reason in parks]
-    if rows:
-        connection.execute(insert, rows)
 
 
 @dataclass(frozen=True, slots=True)
