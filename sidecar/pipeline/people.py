@@ -46,14 +46,26 @@ class People:
             raise PermanentError("that activity has not been resolved yet; try again in a moment")
         nonce = self._parts.nonce()
         party = self._journal.mint.id("party", nonce) if to == NEW else self._standing(to).party
-        old = next((m.party for m in reversed(matches) if m.outcome is Outcome.PARTY and m.party != party), None)
-        release = self._release("assign", by, nonce, party, (matches[-1].id,), activities=(activity_id,), other=old)
-        self._match([activity], [matches[-1]], party, release, is_new=to == NEW)
+        owners = list(self._owners(activity))
+        if owners == [party]:
+            raise PermanentError(f"activity {activity_id} is that party's already")
+        losers = [owner for owner in owners if owner != party]
+        releases = [
+            self._release(
+                "assign", by, f"{nonce}{n or ''}", party, (matches[-1].id,), activities=(activity_id,), other=loser
+            )
+            for n, loser in enumerate(losers or [None])
+        ]
+        self._match([activity], [matches[-1]], party, releases[0], is_new=to == NEW, also=releases[1:])
+        for loser in losers:
+            self._touch(loser)
         return party
 
     def split(self, party: str, activity_ids: Sequence[str], by: str) -> str:
         """Move activities of a party out to a new one; returns the new party."""
         standing, nonce = self._standing(party), self._parts.nonce()
+        if not activity_ids:
+            raise PermanentError("name the activities that are somebody else's")
         activities = [self._activity(activity_id) for activity_id in activity_ids]
         matches = [self._own_match(activity, standing.party) for activity in activities]
         new = self._journal.mint.id("party", nonce)
@@ -70,7 +82,7 @@ class People:
         into, other = self._standing(winner), self._standing(loser)
         if into.party == other.party:
             raise PermanentError("those are one party already")
-        causes = tuple(dict.fromkeys((*_introduced(into), *_introduced(other))))
+        causes = tuple(dict.fromkeys((*self._introduced(into), *self._introduced(other))))
         release = self._release("merge", by, self._parts.nonce(), into.party, causes, other=other.party)
         self._journal.commit(Entry(facts=(release,)))
         self._touch(into.party)
@@ -105,7 +117,7 @@ class People:
         standing = self._standing(party)
         action = "pin" if pinned else "release"
         release = self._release(
-            action, by, self._parts.nonce(), standing.party, _introduced(standing), kind=kind, field=field
+            action, by, self._parts.nonce(), standing.party, self._introduced(standing), kind=kind, field=field
         )
         self._commit_and_sync(standing.party, release)
 
@@ -120,18 +132,34 @@ class People:
             raise PermanentError(f"deal {ref} belongs to {owner}; merge the parties if they are one")
         key = deal_key(standing.party, standing.engagement.number, self._journal.mint)
         release = self._release(
-            "tie", by, self._parts.nonce(), standing.party, _introduced(standing), kind="deal", field=key, value=ref
+            "tie",
+            by,
+            self._parts.nonce(),
+            standing.party,
+            self._introduced(standing),
+            kind="deal",
+            field=key,
+            value=ref,
         )
         self._commit_and_sync(standing.party, release)
 
     def _allow(self, standing: Standing, kind: str, by: str, *, approve: bool) -> None:
         if not approve:
             raise PermanentError(f"nothing is made unless it is approved; leave the {kind} as it is")
-        release = self._release("create", by, self._parts.nonce(), standing.party, _introduced(standing), kind=kind)
+        release = self._release(
+            "create", by, self._parts.nonce(), standing.party, self._introduced(standing), kind=kind
+        )
         self._commit_and_sync(standing.party, release)
 
     def _match(
-        self, activities: Sequence[Activity], questions: Sequence[Match], party: str, release: Release, *, is_new: bool
+        self,
+        activities: Sequence[Activity],
+        questions: Sequence[Match],
+        party: str,
+        release: Release,
+        *,
+        is_new: bool,
+        also: Sequence[Release] = (),
     ) -> None:
         mint, known = self._journal.mint, self._journal.known([i for q in questions for i in q.identifiers])
         matches = [
@@ -144,7 +172,7 @@ class People:
         again = {cause.id for activity_id in held for cause in self._journal.causes(activity_id)}
         touches = [Touch(WorkKey(WorkKind.RESOLVE, delivery)) for delivery in sorted(again)]
         touches.append(Touch(WorkKey(WorkKind.PARTY, party)))
-        self._journal.commit(Entry(facts=(release, *matches), touches=touches))
+        self._journal.commit(Entry(facts=(release, *also, *matches), touches=touches))
         self._parts.wake([t.work for t in touches])
 
     def _release(
@@ -199,14 +227,20 @@ class People:
         return activity
 
     def _own_match(self, activity: Activity, party: str) -> Match:
-        matches = self._journal.effects(activity.id, "match")
-        own = [m for m in matches if isinstance(m, Match) and m.party]
-        mine = [m for m in own if self._journal.live_party(m.party or "") == party]  # it may have come by a merge
-        if not mine:
+        match = self._owners(activity).get(party)
+        if match is None:
             raise PermanentError(f"activity {activity.id} is not that party's")
-        return mine[-1]
+        return match
 
+    def _owners(self, activity: Activity) -> dict[str, Match]:
+        """The parties that an activity belongs to, merges followed; where people have spoken, the last word counts."""
+        matches = [m for m in self._journal.effects(activity.id, "match") if isinstance(m, Match)]
+        word = next((m.after for m in reversed(matches) if m.after), "")
+        owned = [m for m in matches if m.party and m.after == word]
+        return {self._journal.live_party(m.party or ""): m for m in owned}
 
-def _introduced(standing: Standing) -> tuple[str, ...]:
-    """The Matches that made the party known, as the cause of what a person says about it."""
-    return tuple(dict.fromkeys(standing.known_by.values()))[:1]
+    def _introduced(self, standing: Standing) -> tuple[str, ...]:
+        """A Match that made the party known, as the cause of what a person says about it."""
+        known = next(iter(standing.known_by.values()), "")
+        newest = [] if known else self._journal.timeline(standing.party, 1)
+        return (known,) if known else tuple(match.id for match, _ in newest)
