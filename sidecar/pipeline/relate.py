@@ -22,6 +22,8 @@ MAX_NEW = 50
 MAX_NEWS_CHARS = 100_000
 MAX_WHOLE = 300
 _CHANGES = ("edit", "deletion")
+_SENT = "sent:"
+"""Before the version of a mail that was read in a sent folder: the trusted copy of the same mail read elsewhere."""
 SOLO = "/"
 """Separates party and activity in the key of an activity that is retried by itself."""
 
@@ -245,12 +247,15 @@ def _current(history: Sequence[Matched]) -> list[Matched]:
     edits = {_root(a): (m, a) for m, a in history if a.kind == "edit"}
     deleted = {_root(a) for _, a in history if a.kind == "deletion"}
     there = {_root(a) for _, a in history if a.kind not in _CHANGES}
+    sent = {(_root(a), a.version.removeprefix(_SENT)) for _, a in history if a.version.startswith(_SENT)}
     kept: list[Matched] = []
     for match, activity in history:
         root = _root(activity)
         if root in deleted and activity.kind != "deletion":
             continue
         if activity.kind in _CHANGES and root in there:
+            continue
+        if (root, activity.version) in sent:
             continue
         if activity.kind == "edit" and edits[root][1] != activity:
             continue
