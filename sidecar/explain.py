@@ -104,12 +104,13 @@ def _of_belief(journal: Journal, standing: Standing, record: str, name: str) -> 
     for engagement in reversed(standing.engagements):
         held = engagement.fields.get(name)
         waiting = engagement.suggestions.get(name)
-        decision = held.decision if held else waiting.decision if waiting else ""
-        if decision:
-            fact = journal.get(decision)
+        ids = [found.decision for found in (held, waiting) if found]
+        if ids:
+            facts = [fact for fact in (journal.get(i) for i in dict.fromkeys(ids)) if fact]
             value = held.value if held else waiting.value if waiting else None
-            note = "" if held else f"it waits for a person: {waiting.reason if waiting else ''}"
-            return Explanation(standing.party, record, name, value, _walk(journal, fact) if fact else (), note)
+            note = f"{waiting.value!r} waits for a person: {waiting.reason}" if waiting else ""
+            chain = tuple(node for fact in facts for node in _walk(journal, fact))
+            return Explanation(standing.party, record, name, value, chain, note)
     known = sorted({f for e in standing.engagements for f in (*e.fields, *e.suggestions)})
     properties = sorted({p for r in standing.records.values() for p in r.fields})
     raise PermanentError(
