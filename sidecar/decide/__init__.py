@@ -6,7 +6,7 @@ against what the ones before it left, so that two hops in one answer are two all
 also written to the CRM is for the mode, and for `sync`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -66,6 +66,15 @@ def decide(
 def _order(claim: Claim) -> tuple[datetime, bool, int]:
     """By time; at the same time stages first, since what else is said belongs to the engagement that they open."""
     return claim.at, claim.field != "stage", claim.position
+
+
+def refresh(inference: Inference, standing: Standing, policy: Policy, mint: Mint, *, first: int) -> Decided:
+    """Compute anew what follows from a standing that moved without an inference: a verdict, a task that was done.
+
+    `inference` is the last one; its claims from position `first` on are free. Where it is going is for news to say.
+    """
+    computed, verdicts, after = _computed(inference, standing, standing, policy, mint, first, leave=("trajectory",))
+    return Decided(computed, verdicts, after)
 
 
 def by_person(
@@ -299,12 +308,18 @@ def _code_claim(
 
 
 def _computed(
-    inference: Inference, standing: Standing, before: Standing, policy: Policy, mint: Mint, first: int
+    inference: Inference,
+    standing: Standing,
+    before: Standing,
+    policy: Policy,
+    mint: Mint,
+    first: int,
+    leave: Collection[str] = (),
 ) -> tuple[tuple[Claim, ...], tuple[Decision, ...], Standing]:
     claims, decisions = [], []
     for i, computed in enumerate(compute(standing, before, policy)):
         held = standing.engagement.fields.get(computed.field)
-        if computed.value == (held.value if held else None):
+        if computed.field in leave or computed.value == (held.value if held else None):
             continue
         if held and held.engine in OTHERS and inference.newest_at <= held.evidence_at:
             continue

@@ -6,12 +6,14 @@ posted and corrected like every other record.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from sidecar.decide import Decided, refresh
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import (
     FieldClass,
+    Inference,
     Lease,
     Mint,
     Mode,
@@ -31,6 +33,8 @@ SWEEP = "sweep"
 DESK = "desk:"
 SCAN = 500
 MAX_ALERTS = 2_000
+_REFRESHED = 10_000
+"""Positions from here on are claims that a look at a party has computed anew."""
 
 
 class Alerts:
@@ -56,22 +60,51 @@ class Alerts:
 
     def _party(self, lease: Lease) -> None:
         standing = self._journal.standing(lease.work.key)
-        if standing is None or standing.party.startswith(DESK):
+        if standing is None:
             self._journal.commit(Entry(finish=Finish(lease, "done")))
             return
+        if standing.party.startswith(DESK):
+            self._desk(standing, lease)
+            return
         parts = self._parts
+        refreshed = self._refreshed(standing)
         window = Window(parts.clock(), self._journal.installed_at)
-        alerts = watch(standing, parts.policy, window, parts.own.timezone, self._journal.mint)
+        alerts = watch(refreshed.standing, parts.policy, window, parts.own.timezone, self._journal.mint)
         desk = WorkKey(WorkKind.SYNC, DESK + parts.policy.route(standing.channel).owner)
+        sync = WorkKey(WorkKind.SYNC, standing.party)
+        keys = [key for key, is_due in ((desk, alerts), (sync, refreshed.decisions)) if is_due]
         self._journal.commit(
             Entry(
-                facts=alerts,
-                touches=(Touch(desk),) if alerts else (),
-                watch_at={standing.party: next_look(standing, parts.policy, window, parts.own.timezone)},
+                facts=(*refreshed.claims, *refreshed.decisions, *alerts),
+                touches=tuple(Touch(key) for key in keys),
+                watch_at={standing.party: next_look(refreshed.standing, parts.policy, window, parts.own.timezone)},
                 finish=Finish(lease, "done"),
             )
         )
-        parts.wake([desk] if alerts else [])
+        parts.wake(keys)
+
+    def _desk(self, standing: Standing, lease: Lease) -> None:
+        """A new day has a new list: look again at midnight, and make it where the day has none yet."""
+        parts = self._parts
+        today = parts.clock().astimezone(ZoneInfo(parts.own.timezone)).date()
+        key = _desk_key(standing.party.removeprefix(DESK), today.isoformat(), self._journal.mint)
+        sync = WorkKey(WorkKind.SYNC, standing.party)
+        touches = () if key in standing.records else (Touch(sync),)
+        midnight = datetime.combine(today + timedelta(days=1), time(), ZoneInfo(parts.own.timezone)).astimezone(UTC)
+        self._journal.commit(Entry(touches=touches, watch_at={standing.party: midnight}, finish=Finish(lease, "done")))
+        parts.wake([touch.work for touch in touches])
+
+    def _refreshed(self, standing: Standing) -> Decided:
+        """What is computed from beliefs follows them, also when a person and no inference has changed them."""
+        inference = self._journal.get(standing.last_inference) if standing.last_inference else None
+        if not isinstance(inference, Inference):
+            return Decided((), (), standing)
+        policy, mint = self._parts.policy, self._journal.mint
+        made = refresh(inference, standing, policy, mint, first=_REFRESHED)
+        if not made.decisions:
+            return made
+        first = _REFRESHED + len(self._journal.effects(inference.id, "claim"))
+        return refresh(inference, standing, policy, mint, first=first)
 
 
 def desk(parts: Parts, standing: Standing) -> tuple[DesiredRecord, ...]:

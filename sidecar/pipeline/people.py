@@ -15,7 +15,6 @@ from sidecar.model import (
     Decision,
     Fact,
     Match,
-    Outcome,
     Record,
     Release,
     Standing,
@@ -205,9 +204,9 @@ class People:
         return self._journal.mint(release)
 
     def _commit_and_sync(self, party: str, *facts: Fact) -> None:
-        key = WorkKey(WorkKind.SYNC, party)
-        self._journal.commit(Entry(facts=facts, touches=(Touch(key),)))
-        self._parts.wake([key])
+        keys = [WorkKey(WorkKind.WATCH, party), WorkKey(WorkKind.SYNC, party)]
+        self._journal.commit(Entry(facts=facts, touches=tuple(Touch(key) for key in keys)))
+        self._parts.wake(keys)
 
     def _touch(self, party: str) -> None:
         keys = [WorkKey(WorkKind.PARTY, party), WorkKey(WorkKind.SYNC, party)]

@@ -92,6 +92,7 @@ class House:
         url: str,
         *rules: dict[str, Any],
         more: str = "",
+        after: str = "",
         timezone: str = "UTC",
         clock: SetClock | None = None,
         env: dict[str, str] | None = None,
@@ -100,7 +101,7 @@ class House:
         self.clock = clock or SetClock()
         self._env = {"WEB_SECRET": SECRET, **(env or {})}
         self._numbers = count(1)
-        self._text = more + "\n" + CONFIG.format(url=url, timezone=timezone)
+        self._text = more + "\n" + CONFIG.format(url=url, timezone=timezone) + after
         (folder / "config.toml").write_text(self._text)
         (folder / "script.json").write_text(json.dumps(rules))
         (folder / "drop").mkdir()

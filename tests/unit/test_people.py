@@ -110,7 +110,7 @@ def test_one_answer_frees_the_other_messages_of_that_sender(open_house: Open) ->
 
 
 def test_a_person_can_find_a_new_party_in_a_message(open_house: Open) -> None:
-    """The new party is read from its first word on, and the old one forgets it; seen to fail with one inference for both."""
+    """The new party is read from its first word, the old one forgets it; seen to fail with one request for both."""
     house = open_house(buys(), ANGRY)
     house.hear("buy and angry", "ann", id="m1")
     old = house.standing("ann").party
@@ -256,15 +256,28 @@ def test_a_rejected_suggestion_goes_and_moves_nothing(open_house: Open) -> None:
     assert not house.standing().engagement.suggestions
 
 
+@pytest.mark.parametrize("approve", [True, False])
+def test_what_has_been_reviewed_asks_for_no_review_any_more(open_house: Open, approve: bool) -> None:
+    """The CRM's review state follows a person's word at once; seen to fail with values computed by inferences alone."""
+    house = open_house(WON)
+    house.hear("we signed")
+    assert house.records("contact")[0].fields["ai_review"] == "needs_review"
+    people(house).review(house.standing().party, "stage", "rep", approve=approve)
+    house.work()
+    (contact,) = house.records("contact")
+    assert contact.fields["ai_review"] == "ok" and not contact.fields.get("ai_suggestions")
+    assert contact.fields["ai_score"] == (100 if approve else 18)
+
+
 def test_a_suggested_step_is_approved_like_a_field(open_house: Open) -> None:
     """A bot's promise becomes a task once a person says so; seen to fail with steps left out of the slots."""
     step = {"what": "call Ann", "who": "us", "evidence": [{"quote": "we will call you"}]}
     house = open_house(says("we will call you", steps=[step]))
     house.hear("Hello", "ann")
     data = {
-        "message_id": "b1", "conversation_id": "c-ann", "direction": "outbound", "sender": {"role": "bot", "name": "Bot",
-        "external_id": "bot-1"}, "customer": {"email": "ann@x.test"}, "text": "Sure, we will call you",
-        "sent_at": house.clock().isoformat(),
+        "message_id": "b1", "conversation_id": "c-ann", "direction": "outbound", "sent_at": house.clock().isoformat(),
+        "sender": {"role": "bot", "name": "Bot", "external_id": "bot-1"}, "customer": {"email": "ann@x.test"},
+        "text": "Sure, we will call you",
     }  # fmt: skip
     house.post("message.created", data)
     house.work()
