@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import adapters
-from sidecar.app.readiness import unmapped, wanted_properties
+from sidecar.app.in_force import InForce, adopt, adopted
+from sidecar.app.readiness import unmapped, unprompted, wanted_properties
 from sidecar.app.schedule import Schedule
 from sidecar.config import Settings, load, validate_options
 from sidecar.errors import ConfigError, TemporaryError
-from sidecar.journal import Entry, Journal
+from sidecar.journal import Journal
 from sidecar.model import Policy, Prompt
 from sidecar.pipeline import LEDGER, Parts, Pipeline
 from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger
@@ -25,7 +26,6 @@ from sidecar.prompts import folder, live
 from sidecar.prompts import load as load_prompts
 from sidecar.worker import BY_ERROR, Worker
 
-ADOPTED = "prompt:"
 ACCOUNT = "ledger_account"
 
 
@@ -122,27 +122,22 @@ class App:
 
     @cached_property
     def prompts(self) -> Mapping[str, Prompt]:
-        """The prompts in force; one that was never adopted is, from now on."""
+        """The prompts in force, also those adopted later; one that was never adopted is, from now on."""
         in_force, _ = self.prompt_states()
+        known = adopted(self.journal, in_force)
         for name, prompt in in_force.items():
-            if self.journal.meta(ADOPTED + name) is None:
+            if name not in known:
                 self.adopt(prompt)
-        return in_force
+        return InForce(self.journal, in_force)
 
     def prompt_states(self) -> tuple[Mapping[str, Prompt], Mapping[str, Prompt]]:
         """Return the prompts in force and the edited files that are only candidates."""
         on_disk = load_prompts(folder(self.settings.base), self.settings.fields)
-        adopted = {}
-        for name in on_disk:
-            sha = self.journal.meta(ADOPTED + name)
-            text = self.journal.text(sha) if sha else None
-            if sha and text is not None:
-                adopted[name] = (sha, text)
-        return live(on_disk, adopted)
+        return live(on_disk, adopted(self.journal, on_disk))
 
     def adopt(self, prompt: Prompt) -> None:
         """Put a prompt in force from now on, in this and every other process of this journal."""
-        self.journal.commit(Entry(meta={ADOPTED + prompt.name: prompt.sha256}, texts={prompt.sha256: prompt.source}))
+        adopt(self.journal, prompt)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -174,7 +169,7 @@ class App:
         return Worker(self.pipeline, concurrency=limits.concurrency, lease_s=limits.lease_s)
 
     def ready(self) -> None:
-        """Bind the journal to the CRM account and see that every stage has a place; `ConfigError` refuses to start."""
+        """Bind the journal to the CRM account, see that stages have places and routes prompts; else `ConfigError`."""
         account, held = self.ledger.account(), self.journal.meta(ACCOUNT)
         if held is not None and held != account:
             raise ConfigError(
@@ -186,7 +181,7 @@ class App:
         if not self.ledger.capabilities.vendor:
             wanted = wanted_properties(self.policy, self.ledger.capabilities.kinds)
             self.ledger.provision(wanted, dry_run=self.dry_run)
-        problems = unmapped(self.policy, self.ledger.pipelines())
+        problems = [*unmapped(self.policy, self.ledger.pipelines()), *unprompted(self.policy, self.prompts)]
         if problems:
             raise ConfigError("\n".join(problems))
         for scope, pause in self.journal.paused().items():

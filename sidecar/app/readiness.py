@@ -1,4 +1,4 @@
-"""What must be true of a CRM before anything is written to it: the properties exist, every stage has a place."""
+"""What must be true of a CRM before anything is written to it: properties exist, stages have a place, routes a prompt."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -33,6 +33,15 @@ def unmapped(policy: Policy, pipelines: Sequence[Pipeline]) -> list[str]:
     if not pipelines:
         return []
     return [line for route in policy.routes for line in _unmapped(route, policy, pipelines)]
+
+
+def unprompted(policy: Policy, prompts: Collection[str]) -> list[str]:
+    """Return a line for each route whose prompt doesn't exist."""
+    return [
+        f"route {route.name}.prompt: there is no {route.prompt!r}; known are {', '.join(sorted(prompts))}"
+        for route in policy.routes
+        if route.prompt not in prompts
+    ]
 
 
 def _unmapped(route: Route, policy: Policy, pipelines: Sequence[Pipeline]) -> list[str]:

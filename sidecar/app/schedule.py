@@ -33,10 +33,10 @@ class Schedule:
         rhythms: Mapping[str, tuple[float | None, str | None, float]] = self._app.polls()
         for name, (every_s, cron, jitter_s) in rhythms.items():
             key = WorkKey(WorkKind.POLL, name)
-            self._scheduler.add_job(self._tick(key), _trigger(every_s, cron, jitter_s, self._app), id=f"poll:{name}")
+            self._scheduler.add_job(self._tick(key), trigger(every_s, cron, jitter_s, self._app), id=f"poll:{name}")
             self._tick(key)()
         watch = WorkKey(WorkKind.WATCH, "sweep")
-        self._scheduler.add_job(self._tick(watch), _trigger(WATCH_EVERY_S, None, 0.0, self._app), id="watch")
+        self._scheduler.add_job(self._tick(watch), trigger(WATCH_EVERY_S, None, 0.0, self._app), id="watch")
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -52,7 +52,8 @@ class Schedule:
         return tick
 
 
-def _trigger(every_s: float | None, cron: str | None, jitter_s: float, app: "App") -> Any:
+def trigger(every_s: float | None, cron: str | None, jitter_s: float, app: "App") -> Any:
+    """Return when a poll fires: by five cron fields in our own time zone, else every so many seconds."""
     from apscheduler.triggers.cron import CronTrigger
     from apscheduler.triggers.interval import IntervalTrigger
 
