@@ -102,7 +102,6 @@ def _withdrawn(
     mint: Mint,
 ) -> tuple[Claim, Decision]:
     """As old as the engagement, so that any other words may say what holds instead."""
-    at = standing.engagement.opened_at or inference.newest_at
     claim = mint(
         Claim(
             because=(inference.id,),
@@ -117,10 +116,14 @@ def _withdrawn(
             confidence=1.0,
             formula=REASON,
             step=step,
-            at=at,
+            at=standing.engagement.opened_at or inference.newest_at,
         )
     )
-    decision = Decision(
+    return claim, mint(_decided(claim, policy))
+
+
+def _decided(claim: Claim, policy: Policy) -> Decision:
+    return Decision(
         because=(claim.id,),
         party=claim.party,
         claim=claim.id,
@@ -129,12 +132,11 @@ def _withdrawn(
         rule="unsaid",
         reason=REASON,
         engagement=claim.engagement,
-        field=field,
+        field=claim.field,
         op=claim.op,
-        value=value,
+        value=claim.value,
         engine="code",
-        confidence=1.0,
-        step=step,
-        evidence_at=at,
+        confidence=claim.confidence,
+        step=claim.step,
+        evidence_at=claim.at,
     )
-    return claim, mint(decision)
