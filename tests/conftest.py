@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.support.databases", "tests.support.soundness"]
@@ -68,3 +69,9 @@ def _stay_on_this_machine(request: pytest.FixtureRequest) -> Iterator[None]:
     _outside.allowed = request.node.get_closest_marker("live") is not None
     yield
     _outside.allowed = False
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_come() -> None:
+    """Forget what a command of an earlier test said about logs; it would hide events from a test that listens."""
+    structlog.reset_defaults()
