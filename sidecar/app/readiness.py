@@ -1,4 +1,4 @@
-"""What must be true of a CRM before anything is written to it: properties exist, stages have a place, routes a prompt."""
+"""What must be true before anything is written to a CRM: properties exist, stages have places, routes prompts."""
 
 from collections.abc import Collection, Mapping, Sequence
 
