@@ -24,6 +24,8 @@ from sidecar.ports import Engine
 
 LEASE_S = 120.0
 FIRST_BACKOFF_S = 2.0
+MIN_RETRY_S = 1.0
+"""Nobody is asked again at once, whatever they say: "Retry-After: 0" would be a loop."""
 MAX_BACKOFF_S = 900.0
 PAUSE_RETRY_S = 300.0
 PAUSE_READ_S = 1.0
@@ -103,8 +105,9 @@ class Worker:
         try:
             for lease in self._journal.claim([key], self._lease_s, within_s=0.0 if wait else EVER_S):
                 self._run(lease)
-        except Exception:
-            log.exception("claim_failed", kind=key.kind.value, key=key.key)
+        except Exception as error:
+            # Not log.exception: the traceback of an error in an error's handling quotes the first one's text as well.
+            log.error("work_lost", error=type(error).__name__, trace=_trace(error), kind=key.kind.value, key=key.key)
 
     def _due(self, limit: int, within_s: float) -> list[WorkKey]:
         keys = self._journal.due(limit, self._brakes.kinds(), within_s)
@@ -131,7 +134,8 @@ class Worker:
         if isinstance(error, LeaseLost):
             log.info("lease_lost", **work)
         elif isinstance(error, TemporaryError):
-            delay = error.retry_after_s if error.retry_after_s is not None else self._backoff(lease.attempts)
+            delay = self._backoff(lease.attempts) if error.retry_after_s is None else error.retry_after_s
+            delay = max(MIN_RETRY_S, delay)
             log.info("work_waits", error=type(error).__name__, delay_s=round(delay, 1), **work)
             self._finish(Finish(lease, "retry", not_before_s=delay, reason=str(error)))
         elif isinstance(error, ConfigError):

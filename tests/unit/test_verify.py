@@ -103,9 +103,10 @@ def test_a_quote_that_was_moved_into_somebody_elses_words_is_named(house: House)
     house.mail("Ann <ann@x.test>", "I want to buy\n\nOn Monday Bob wrote:\n> We shall buy it back")
     house.clock.move(60)
     house.poll()
-    claim = [c for c in house.facts("claim") if isinstance(c, Claim) and c.field == "intent" and c.verified][-1]
-    activity = house.journal.get(claim.evidence[0].activity)
-    start = activity.text.rindex("buy")  # type: ignore[union-attr]  # it is an activity
+    mailed = house.journal.captured(1, "drop")[0]
+    claims = [c for c in house.facts("claim") if isinstance(c, Claim) and c.field == "intent"]
+    claim = next(c for c in claims if {e.activity for e in c.evidence} == {mailed.id})
+    start = mailed.text.rindex("buy")
     changed = tamper(house, claim, lambda body: body["evidence"][0].update(start=start, end=start + 3))
     assert [(fault.fact, "outside what was said" in fault.problem) for fault in faults(house)] == [(changed, True)]
 
