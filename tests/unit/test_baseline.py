@@ -481,3 +481,13 @@ def test_its_word_is_capped_and_it_says_what_it_is() -> None:
     assert LLM.capabilities.confidence_cap <= 0.6
     assert LLM.model.startswith("baseline")
     assert isinstance(question(), Question)
+
+
+def test_whoever_asks_for_another_day_means_to_come() -> None:
+    """Being unable to come once is no wish to cancel where another date is asked for; seen to fail before it was."""
+    for text, intent in (
+        ("I'm so sorry, I can't make it tomorrow. Could we find another day?", "book"),
+        ("I'm so sorry, I can't make it tomorrow.", "cancel"),
+    ):
+        answer = ask(turn(text, 1))
+        assert [op["value"] for op in answer["ops"] if op["field"] == "intent"] == [intent]

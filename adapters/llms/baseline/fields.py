@@ -15,8 +15,8 @@ from sidecar.model import FieldPolicy, Role
 MAX_RISKS = 6
 _INTENTS = ("cancel", "complain", "support", "book", "buy", "inform")
 _IMPLIED_INTENTS = {
+    "book": ("reschedule",),  # before cancel: whoever can't come and asks for another day wants to come
     "cancel": ("cancelled",),
-    "book": ("reschedule",),
     "buy": ("chosen", "won_claim", "need", "quantity", "budget"),
 }
 _RISK_NAMES = {
@@ -69,8 +69,8 @@ def _intent(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
                     certainty = STRONG if name not in ("inform", "support") else WEAK
                     yield op("intent", name, certainty, [Evidence(sentence, match.start())])
                     return
-        for sentence in turn:
-            for name, signals in _IMPLIED_INTENTS.items():
+        for name, signals in _IMPLIED_INTENTS.items():
+            for sentence in turn:
                 hits = (reading.words(sentence).hit(f"signals.{s}", sentence, conditional=True) for s in signals)
                 match = next((hit for hit in hits if hit), None)
                 if match:
