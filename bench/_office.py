@@ -1,0 +1,186 @@
+"""A whole sidecar in one process for a benchmark to drive: real door, real book, real local CRM, a clock that it moves.
+
+Not a benchmark itself. It also counts what SQLite does: statements, and the steps of its virtual machine, which grow
+with the rows that a query visits and not with how busy the machine is. Both of the walk's databases are counted, the
+journal and the local CRM. How much of the machine others took, and how often the disk flushed, are for the reader of a
+figure in milliseconds.
+"""
+
+import base64
+import json
+import logging
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import standardwebhooks
+import structlog
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from sidecar.app import App
+from sidecar.ports import HookRequest
+
+BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+IDLE_S = 600.0
+STEPS_EACH = 100
+SECRET = base64.b64encode(b"bench-secret-of-thirty-two-bytes").decode()
+CONFIG = """
+[own]
+domains = ["ours.test"]
+[journal]
+url = "sqlite:///journal.db"
+[channels.web]
+type = "webhook"
+secret_env = "BENCH_SECRET"
+[crm]
+type = "local"
+path = "crm.db"
+[crm.create]
+contact = "auto"
+deal = "qualified"
+[policy]
+mode = "auto"
+[llm]
+type = "baseline"
+"""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What SQLite has done in this process since it was watched."""
+
+    statements: int = 0
+    steps: int = 0
+
+    def watch(self, connection: sqlite3.Connection) -> None:
+        """Count what a connection does."""
+        connection.set_trace_callback(self._stated)
+        connection.set_progress_handler(self._stepped, STEPS_EACH)
+
+    def _stated(self, _: str) -> None:
+        self.statements += 1
+
+    def _stepped(self) -> int:
+        self.steps += STEPS_EACH
+        return 0
+
+
+@dataclass
+class Office:
+    """One sidecar in one folder, and the people who write to it."""
+
+    folder: Path
+    at: datetime = BEGINNING
+    app: App = field(init=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        (self.folder / "config.toml").write_text(CONFIG)
+        self.app = App.from_file(
+            self.folder / "config.toml", {"BENCH_SECRET": SECRET}, wait=False, clock=lambda: self.at
+        )
+
+    def say(self, text: str, who: str, *, ours: bool = False, minutes: float = 1.0) -> None:
+        """Somebody writes in a customer's conversation, some time after the last word; returns when it is durable."""
+        self.at += timedelta(minutes=minutes)
+        number = next(self._numbers)
+        customer = {"email": f"{who}@customers.test", "name": who.capitalize()}
+        said = {"sender": {"email": "desk@ours.test"}, "customer": customer} if ours else {"sender": customer}
+        data = {
+            "message_id": f"m{number}",
+            "conversation_id": f"chat-{who}",
+            "direction": "outbound" if ours else "inbound",
+            "text": text,
+            "sent_at": self.at.isoformat(),
+            **said,
+        }
+        body = json.dumps({"type": "message.created", "timestamp": self.at.isoformat(), "data": data})
+        key = f"d{number}"
+        headers = {
+            "webhook-id": key,
+            "webhook-timestamp": str(int(self.at.timestamp())),
+            "webhook-signature": standardwebhooks.Webhook(SECRET).sign(key, self.at, body),
+        }
+        self.app.receive("web", HookRequest(headers, body.encode())).result(IDLE_S)
+
+    def work(self) -> int:
+        """Do all that is due, without waiting for quiet, and return how many pieces of work that were."""
+        return self.app.worker.run_until_idle(wait=False, timeout_s=IDLE_S)
+
+    def parked(self) -> int:
+        """Count what waits for a person because it failed."""
+        return len(self.app.journal.work("parked"))
+
+
+@contextmanager
+def office() -> Iterator[Office]:
+    """Open a new sidecar in a folder of its own."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        opened = Office(Path(folder))
+        with opened.app:
+            opened.app.ready()
+            yield opened
+
+
+@contextmanager
+def watched() -> Iterator[Tally]:
+    """Count what the SQLite connections do that are opened meanwhile."""
+    tally = Tally()
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def watching(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection = connect(*args, **kwargs)
+        tally.watch(connection)
+        return connection
+
+    sqlite3.connect = sqlite3.dbapi2.connect = watching  # type: ignore[assignment]
+    try:
+        yield tally
+    finally:
+        sqlite3.connect = sqlite3.dbapi2.connect = connect  # type: ignore[assignment]
+
+
+def flushes_per_s(folder: Path, seconds: float = 0.3) -> int:
+    """Measure how often this disk flushes a small write."""
+    flushed, end = 0, time.perf_counter() + seconds
+    with (folder / "flush").open("wb", buffering=0) as file:
+        while time.perf_counter() < end:
+            file.write(b"x" * 4_096)
+            os.fdatasync(file.fileno())
+            flushed += 1
+    return round(flushed / seconds)
+
+
+@contextmanager
+def timed() -> Iterator[dict[str, float]]:
+    """Fill in the seconds that a block took, those that this process computed, and what share others took."""
+    found: dict[str, float] = {}
+    busy_s, own_s, begun = busy_cpu_s(), time.process_time(), time.perf_counter()
+    yield found
+    found["took_s"] = time.perf_counter() - begun
+    found["cpu_s"] = time.process_time() - own_s
+    others_s = max(0.0, busy_cpu_s() - busy_s - found["cpu_s"])
+    found["others"] = round(others_s / (found["took_s"] * (os.cpu_count() or 1)), 2)
+
+
+def busy_cpu_s() -> float:
+    """Return the seconds that all processors have worked since the machine started; 0 where that can't be known."""
+    try:
+        user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
+    except OSError:
+        return 0.0
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
