@@ -107,6 +107,14 @@ class House:
         (folder / "drop").mkdir()
         self.app = self._open()
 
+    @classmethod
+    def reopened(cls, folder: Path) -> "House":
+        """Return the house that stands in a folder, for a look around."""
+        house = cls.__new__(cls)
+        house.folder, house.clock, house._env, house._numbers = folder, SetClock(), {"WEB_SECRET": SECRET}, count(1)
+        house.app = house._open()
+        return house
+
     def _open(self) -> App:
         app = App.from_file(self.folder / "config.toml", self._env, wait=False, clock=self.clock)
         self.llm = Listened(app.llm)

@@ -49,7 +49,7 @@ def logged() -> Iterator[io.StringIO]:
     """What is logged, as JSON."""
     held = structlog.get_config()
     stream = io.StringIO()
-    processors = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=repr)]
+    processors: list[Any] = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=repr)]
     structlog.configure(
         processors=processors, logger_factory=structlog.PrintLoggerFactory(stream), cache_logger_on_first_use=False
     )
