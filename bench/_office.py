@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -82,6 +82,7 @@ class Office:
     folder: Path
     at: datetime = BEGINNING
     app: App = field(init=False)
+    last: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -90,22 +91,34 @@ class Office:
             self.folder / "config.toml", {"BENCH_SECRET": SECRET}, wait=False, clock=lambda: self.at
         )
 
-    def say(self, text: str, who: str, *, ours: bool = False, minutes: float = 1.0) -> None:
-        """Somebody writes in a customer's conversation, some time after the last word; returns when it is durable."""
+    def say(self, text: str, who: str, *, ours: bool = False, minutes: float = 1.0, late_minutes: float = 0.0) -> None:
+        """Somebody writes in a customer's conversation, some time after the last word; returns when it is durable.
+
+        A late message was sent so many minutes before it comes in.
+        """
         self.at += timedelta(minutes=minutes)
-        number = next(self._numbers)
         customer = {"email": f"{who}@customers.test", "name": who.capitalize()}
         said = {"sender": {"email": "desk@ours.test"}, "customer": customer} if ours else {"sender": customer}
-        data = {
-            "message_id": f"m{number}",
-            "conversation_id": f"chat-{who}",
-            "direction": "outbound" if ours else "inbound",
-            "text": text,
-            "sent_at": self.at.isoformat(),
-            **said,
-        }
-        body = json.dumps({"type": "message.created", "timestamp": self.at.isoformat(), "data": data})
-        key = f"d{number}"
+        sent_at = self.at - timedelta(minutes=late_minutes)
+        direction = "outbound" if ours else "inbound"
+        self.last = f"m{next(self._numbers)}"
+        self._post(
+            "message.created",
+            {"message_id": self.last, "direction": direction, "text": text, "sent_at": sent_at.isoformat(), **said},
+            who,
+        )
+
+    def edit(self, text: str, who: str) -> None:
+        """A customer changes the message that came last."""
+        self.at += timedelta(minutes=1)
+        customer = {"email": f"{who}@customers.test"}
+        edited = {"message_id": self.last, "direction": "inbound", "text": text, "edited_at": self.at.isoformat()}
+        self._post("message.edited", {**edited, "sender": customer}, who)
+
+    def _post(self, event: str, data: Mapping[str, Any], who: str) -> None:
+        data = {**data, "conversation_id": f"chat-{who}"}
+        body = json.dumps({"type": event, "timestamp": self.at.isoformat(), "data": data})
+        key = f"d{next(self._numbers)}"
         headers = {
             "webhook-id": key,
             "webhook-timestamp": str(int(self.at.timestamp())),
