@@ -177,9 +177,7 @@ def _approved(standing: Standing, decision: Decision) -> Standing:
         key: replace(
             record,
             fields={
-                name: _given_back(held, decision.evidence_at)
-                if held.hold and held.hold.name == decision.field and not held.pinned
-                else held
+                name: _given_back(held) if held.hold and held.hold.name == decision.field and not held.pinned else held
                 for name, held in record.fields.items()
             },
         )
@@ -303,7 +301,8 @@ def _intended(standing: Standing, change: Change) -> Standing:
     field = record.fields.get(change.field, FieldSync())
     others = {held: value for held, value in field.pending.items() if value != change.new}
     field = replace(field, pending=dict([*others.items(), (change.id, change.new)][-KEPT_PENDING:]))
-    record = replace(record, sent_at=change.at, fields={**record.fields, change.field: field})
+    made_at = record.made_at or (change.at if change.ref is None else None)
+    record = replace(record, made_at=made_at, sent_at=change.at, fields={**record.fields, change.field: field})
     return replace(standing, records={**standing.records, change.key: record})
 
 
@@ -355,16 +354,16 @@ def _released(standing: Standing, release: Release) -> Standing:
         if not release.kind or record.kind == release.kind:
             held = fields.get(release.field, FieldSync())
             is_pin = release.action == "pin"
-            fields[release.field] = replace(held, pinned=True) if is_pin else _given_back(held, release.at)
+            fields[release.field] = replace(held, pinned=True) if is_pin else _given_back(held)
         records[key] = replace(record, fields=fields)
     return replace(standing, records=records)
 
 
-def _given_back(held: FieldSync, at: datetime) -> FieldSync:
+def _given_back(held: FieldSync) -> FieldSync:
     """The value that stands in the CRM counts as ours from now on, so that we may write over it."""
     if held.hold is None:
-        return replace(held, pinned=False, freed_at=at)
-    value = held.hold.value
+        return replace(held, pinned=False)
+    value, at = held.hold.value, held.hold.at
     return replace(held, pinned=False, hold=None, posted=value, wrote=value, was_posted=True, freed_at=at)
 
 

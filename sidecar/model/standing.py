@@ -44,7 +44,8 @@ class FieldSync:
     """What we know of one CRM property: what we posted and confirmed, what is pending, whose hold is on it.
 
     `pending` are values of Changes that are unconfirmed. `wrote` is what we sent for `posted` (a CRM may reformat it),
-    `posted_evidence_at` its evidence's time. `pinned` is a person's order to leave the property alone.
+    `posted_evidence_at` its evidence's time. `pinned` is a person's order to leave the property alone. `freed_at` is the
+    time of somebody's edit that was given back last.
     """
 
     posted: Value = None
@@ -60,7 +61,10 @@ class FieldSync:
 
 @dataclass(frozen=True, slots=True)
 class RecordSync:
-    """One CRM record of the party: its idempotency key, its ref once made or found, its properties."""
+    """One CRM record of the party: its idempotency key, its ref once made or found, its properties.
+
+    `made_at` is when we first meant to make it, None for a record that was there; `sent_at` when we last wrote to it.
+    """
 
     kind: str
     key: str
@@ -68,6 +72,7 @@ class RecordSync:
     engagement: int = 0
     reading: str = ""
     read_at: datetime | None = None
+    made_at: datetime | None = None
     sent_at: datetime | None = None
     gone: bool = False
     fields: Mapping[str, FieldSync] = field(default_factory=dict)

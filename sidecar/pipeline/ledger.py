@@ -9,6 +9,7 @@ by looking what became of its writes.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sidecar.errors import PermanentError, RecordGone, StaleVersion
 from sidecar.journal import CursorSet, Entry, Finish, Touch
@@ -33,7 +34,7 @@ from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.questions import asked
 from sidecar.pipeline.sight import Sight, cause_of, look_back, see
 from sidecar.ports import Ledger
-from sidecar.sync import DesiredRecord, Plan, Posted, desired, links, notes, plan, post
+from sidecar.sync import NOTED_TODAY, DesiredRecord, Plan, Posted, desired, links, made_on, notes, plan, post
 
 LEDGER = "ledger"
 """Key of the poll that looks for people's edits."""
@@ -130,7 +131,7 @@ class LedgerSteps:
         quotes, threads = self._quotes(standing)
         drafts = notes(standing, quotes, threads, parts.policy, parts.clock(), wait=parts.wait)
         kinds = self._ledger().capabilities.kinds
-        wanted = desired(standing, parts.policy, route, drafts, self._journal.mint)
+        wanted = desired(standing, parts.policy, route, drafts, self._journal.mint, self._today())
         return tuple(record for record in wanted if record.kind in kinds)
 
     def _quotes(self, standing: Standing) -> tuple[dict[str, tuple[Evidence, ...]], dict[str, str]]:
@@ -236,8 +237,8 @@ class LedgerSteps:
         return all(isinstance(self._ledger().read(a.kind, [a.ref]).get(a.ref), Record) for a in associated)
 
     def _end(self, sight: Sight, made: Plan, lease: Lease) -> None:
-        settled = self._settles_in(sight.standing)
-        waits = [s for s in (settled, self._seconds_until(made.wait_until)) if s is not None]
+        settled, tomorrow = self._settles_in(sight.standing), self._tomorrow_in(sight.standing, made)
+        waits = [s for s in (settled, tomorrow, self._seconds_until(made.wait_until)) if s is not None]
         unsettled = self._seconds_until(made.wait_until)  # whoever can't wait for quiet has to wait for this
         again = Finish(lease, "again", again_s=min(waits), not_before_s=unsettled) if waits else None
         outcome = again or Finish(lease, "done")
@@ -250,6 +251,20 @@ class LedgerSteps:
             return None
         ahead = [c.last_at + settle for c in standing.conversations if c.last_at + settle > now]
         return (min(ahead) - now).total_seconds() + 1.0 if ahead else None
+
+    def _tomorrow_in(self, standing: Standing, made: Plan) -> float | None:
+        """Seconds until another note may be new, where one waits for that because today's has been made."""
+        today = self._today()
+        has_todays = any(r.wanted.kind == "note" and r.found is None for r in made.records) or any(
+            r.kind == "note" and made_on(r, today) for r in standing.records.values()
+        )
+        if not self._parts.wait or not has_todays or not any(r.reason == NOTED_TODAY for r in made.refused):
+            return None
+        midnight = (today + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return self._seconds_until(midnight)
+
+    def _today(self) -> datetime:
+        return self._parts.clock().astimezone(ZoneInfo(self._parts.own.timezone))
 
     def _seconds_until(self, at: datetime | None) -> float | None:
         return max(1.0, (at - self._parts.clock()).total_seconds()) if at else None

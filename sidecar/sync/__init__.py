@@ -5,7 +5,16 @@
 and only with Changes that are journaled.
 """
 
-from sidecar.sync.desired import DesiredField, DesiredRecord, NoteDraft, contact_key, deal_key, desired
+from sidecar.sync.desired import (
+    NOTED_TODAY,
+    DesiredField,
+    DesiredRecord,
+    NoteDraft,
+    contact_key,
+    deal_key,
+    desired,
+    made_on,
+)
 from sidecar.sync.notes import MARKER, notes
 from sidecar.sync.observe import Observed, Viewpoint, absent, observe
 from sidecar.sync.plan import Look, Plan, RecordPlan, Refused, plan
@@ -14,6 +23,7 @@ from sidecar.sync.whose import ours, same
 
 __all__ = [
     "MARKER",
+    "NOTED_TODAY",
     "DesiredField",
     "DesiredRecord",
     "Look",
@@ -29,6 +39,7 @@ __all__ = [
     "deal_key",
     "desired",
     "links",
+    "made_on",
     "notes",
     "observe",
     "ours",

@@ -7,10 +7,25 @@ the CRM holds and who put it there. What wouldn't fit is cut here, lest a long n
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
-from sidecar.model import Engagement, FieldClass, FieldPolicy, Mint, Mode, Policy, Route, Standing, Step, Value
+from sidecar.model import (
+    Engagement,
+    FieldClass,
+    FieldPolicy,
+    Mint,
+    Mode,
+    Policy,
+    RecordSync,
+    Route,
+    Standing,
+    Step,
+    Value,
+)
 
 MAX_TITLE_CHARS = 200
+NOTED_TODAY = "the party has its new note of this day"
+"""Why a conversation's note is not made yet, although the conversation has settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +69,19 @@ class NoteDraft:
 
 
 def desired(
-    standing: Standing, policy: Policy, route: Route, notes: tuple[NoteDraft, ...], mint: Mint
+    standing: Standing, policy: Policy, route: Route, notes: tuple[NoteDraft, ...], mint: Mint, today: datetime
 ) -> tuple[DesiredRecord, ...]:
-    """Return the records wanted for a party, contact first: contact, deal, notes, tasks."""
+    """Return the records wanted for a party, contact first: contact, deal, notes, tasks.
+
+    `today` is the time in our own time zone, whose days new notes are counted by.
+    """
     contact = _contact(standing, policy, route, mint)
     records = [contact]
     deal = _deal(standing, policy, route, contact.key, mint)
     if deal:
         records.append(deal)
     links = tuple(r.key for r in records)
-    records += [_note(standing, note, policy, route, links, mint) for note in notes]
+    records += _notes(standing, notes, policy, route, links, mint, today)
     records += [
         _task(standing, step, policy, route, links, mint)
         for step in standing.engagement.steps
@@ -217,25 +235,49 @@ def _no_deal(engagement: Engagement, policy: Policy) -> str:
     return ""
 
 
+def made_on(record: RecordSync, day: datetime) -> bool:
+    """Say whether we made a record on the day of a time, as that time's zone has it."""
+    return record.made_at is not None and record.made_at.astimezone(day.tzinfo).date() == day.date()
+
+
+def _notes(
+    standing: Standing,
+    drafts: tuple[NoteDraft, ...],
+    policy: Policy,
+    route: Route,
+    links: tuple[str, ...],
+    mint: Mint,
+    today: datetime,
+) -> list[DesiredRecord]:
+    """The notes of the conversations, of which only so many a day may be new: the others wait for another day."""
+    left = policy.notes.new_per_day - sum(r.kind == "note" and made_on(r, today) for r in standing.records.values())
+    records = []
+    for draft in drafts:
+        key = _key(standing, partial(note_key, channel=draft.channel, thread=draft.thread, mint=mint))
+        why_not = "" if draft.settled else "the conversation has not settled"
+        if not why_not and key not in standing.records:
+            left -= 1
+            why_not = NOTED_TODAY if left < 0 else ""
+        records.append(_note(standing, draft, policy, route, links, key, why_not))
+    return records
+
+
 def _note(
-    standing: Standing, note: NoteDraft, policy: Policy, route: Route, links: tuple[str, ...], mint: Mint
+    standing: Standing,
+    note: NoteDraft,
+    policy: Policy,
+    route: Route,
+    links: tuple[str, ...],
+    key: str,
+    why_not: str,
 ) -> DesiredRecord:
     """The words of a note are a person's for good once a person has changed them; its time then stays as well."""
     mode = _mode(policy, route)
-    key = _key(standing, lambda party: note_key(party, note.channel, note.thread, mint))
     held = standing.records.get(key)
     body = held.fields.get("body") if held else None
     fields = {"body": DesiredField(note.body, "", FieldClass.IDENTITY, note.because, note.at, False, mode)}
     if not (body and body.hold):
         fields["at"] = DesiredField(note.at.isoformat(), "", FieldClass.OBSERVATION, note.because, note.at, False, mode)
-    made_today = sum(
-        1
-        for r in standing.records.values()
-        if r.kind == "note" and r.key != key and r.sent_at and r.sent_at.date() == note.at.date()
-    )
-    why_not = "" if note.settled else "the conversation has not settled"
-    if not why_not and made_today >= policy.notes.new_per_day:
-        why_not = "the party has its new note of this day"
     return DesiredRecord("note", key, standing.engagement.number, fields, not why_not, why_not, links)
 
 
