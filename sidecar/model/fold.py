@@ -8,7 +8,7 @@ makes a rebuilt projection equal to the kept one.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sidecar.model.facts import (
     Activity,
@@ -44,8 +44,6 @@ KEPT_DONE_STEPS = 8
 KEPT_PENDING = 16
 OTHERS = ("person", "past")
 """Engines of a FieldStanding that are not ours: a person's edit, and what stood in the CRM before us."""
-
-V = TypeVar("V")
 
 
 def advance(standing: Standing, fact: Fact, activity: Activity | None = None) -> Standing:
@@ -162,9 +160,9 @@ def _decided(standing: Standing, decision: Decision) -> Standing:
     if decision.verdict is Verdict.APPLY:
         engagement = _believed(engagement, decision)
     elif decision.verdict in (Verdict.SUGGEST, Verdict.HOLD):
-        suggestions[_slot(decision)] = Suggestion(
-            decision.value, decision.id, decision.reason, decision.evidence_at, decision.verdict.value
-        )
+        value, at, verdict = decision.value, decision.evidence_at, decision.verdict.value
+        held = Suggestion(value, decision.id, decision.reason, at, verdict, decision.activities)
+        suggestions[_slot(decision)] = held
     elif decision.by == "policy":
         suggestions = dict(engagement.suggestions)
     standing = _with(standing, replace(engagement, suggestions=suggestions))
@@ -193,7 +191,7 @@ def _slot(decision: Decision) -> str:
 
 def _believed(engagement: Engagement, decision: Decision) -> Engagement:
     if decision.step:
-        step = replace(decision.step, decision=decision.id, at=decision.evidence_at)
+        step = replace(decision.step, decision=decision.id, at=decision.evidence_at, activities=decision.activities)
         return replace(engagement, steps=_stepped(engagement.steps, step))
     fields = dict(engagement.fields)
     if decision.op == "clear" and decision.by == "policy" and decision.field not in engagement.fields:
@@ -340,7 +338,7 @@ def _alerted(standing: Standing, alert: Alert) -> Standing:
 
 def _released(standing: Standing, release: Release) -> Standing:
     if release.action in ("assign", "split") and release.other == standing.party:
-        return _without(standing, frozenset(release.activities))
+        return _without(standing, release)
     if release.action == "create":
         return replace(standing, allowed=tuple(dict.fromkeys((*standing.allowed, release.kind))))
     if release.action == "tie":
@@ -367,21 +365,27 @@ def _given_back(held: FieldSync) -> FieldSync:
     return replace(held, pinned=False, hold=None, posted=value, wrote=value, was_posted=True, freed_at=at)
 
 
-def _without(standing: Standing, activities: frozenset[str]) -> Standing:
-    """Withdraw what rests on nothing but activities that turned out to be another party's."""
+def _without(standing: Standing, release: Release) -> Standing:
+    """Withdraw what rests on nothing but activities that turned out to be another party's; their steps are dropped."""
+    gone = frozenset(release.activities)
+
+    def stays(held: FieldStanding | Suggestion | Step) -> bool:
+        return not held.activities or not gone.issuperset(held.activities)
+
+    def ended(step: Step) -> Step:
+        return step if stays(step) or step.status != "open" else replace(step, status="dropped", decision=release.id)
+
     engagements = tuple(
         replace(
             e,
-            fields=_kept(e.fields, lambda f: not f.activities or not activities.issuperset(f.activities)),
+            fields={name: held for name, held in e.fields.items() if stays(held)},
+            suggestions={name: held for name, held in e.suggestions.items() if stays(held)},
+            steps=tuple(map(ended, e.steps)),
         )
         for e in standing.engagements
     )
-    left = max(0, standing.activities - len(activities))
+    left = max(0, standing.activities - len(gone))
     return replace(standing, engagements=engagements, activities=left, needs_whole=True)
-
-
-def _kept(fields: Mapping[str, V], keep: Callable[[V], bool]) -> dict[str, V]:
-    return {name: value for name, value in fields.items() if keep(value)}
 
 
 _STEPS: Mapping[str, Callable[[Standing, Any], Standing]] = {

@@ -37,6 +37,7 @@ class Suggestion:
     reason: str
     at: datetime
     verdict: str = "suggest"
+    activities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class FieldSync:
     """What we know of one CRM property: what we posted and confirmed, what is pending, whose hold is on it.
 
     `pending` are values of Changes that are unconfirmed. `wrote` is what we sent for `posted` (a CRM may reformat it),
-    `posted_evidence_at` its evidence's time. `pinned` is a person's order to leave the property alone. `freed_at` is the
-    time of somebody's edit that was given back last.
+    `posted_evidence_at` its evidence's time. `pinned` is a person's order to leave the property alone. `freed_at` is
+    the time of somebody's edit that was given back last.
     """
 
     posted: Value = None

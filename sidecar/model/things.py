@@ -98,7 +98,7 @@ class Candidate:
 class Step:
     """A next step that somebody owes: it keeps its id when it is reworded.
 
-    Once believed, `decision` names the Decision that it follows from, `at` its evidence's time.
+    Once believed, `decision` names the Decision that it follows from, `at` its evidence's time, `activities` its words.
     """
 
     id: str
@@ -109,6 +109,7 @@ class Step:
     status: str = "open"
     decision: str = ""
     at: datetime | None = None
+    activities: tuple[str, ...] = ()
 
 
 class AuthorKind(StrEnum):

@@ -163,6 +163,25 @@ def test_a_split_takes_the_words_and_their_beliefs_along(open_house: Open) -> No
         people(house).split(old, [house.activity("m2").id], "rep")
 
 
+def test_a_split_takes_steps_and_suggestions_along(open_house: Open) -> None:
+    """What was promised to somebody else is no task of theirs any more; seen to fail with the fields alone taken."""
+    step = {"what": "call back", "who": "us", "evidence": [{"quote": "call me back"}]}
+    moved = says("call me back", op("stage", "closed_won", "signed"), steps=[step])
+    house = open_house(buys(), moved)
+    house.hear("buy", "ann", id="m1")
+    house.hear("we have signed, call me back", "ann", id="m2")
+    old = house.standing("ann")
+    assert old.engagement.suggestions["stage"].value == "closed_won"
+    assert house.fields("ann")["next_step"] == "us: call back"
+    new = people(house).split(old.party, [house.activity("m2").id], "rep")
+    house.work()
+    there = house.journal.standing(new)
+    assert there is not None and there.engagement.suggestions["stage"].value == "closed_won"
+    assert not house.standing("ann").engagement.suggestions
+    assert house.fields("ann").get("next_step") is None
+    assert {t.fields["status"] for t in house.records("task")} == {"done", "open"}, "theirs ends, the other's begins"
+
+
 def test_a_party_that_knows_only_words_can_be_pinned_and_merged(open_house: Open) -> None:
     """A nameless party obeys people like any other; seen to fail with a release that follows from nothing."""
     house = open_house(buys())
