@@ -20,12 +20,15 @@ from sidecar.journal import work
 from sidecar.journal.codec import BODY, digest, encode, encode_value
 from sidecar.journal.entry import Entry, Receipt, Touch
 from sidecar.journal.projections import Projections
-from sidecar.journal.upserts import keep, replace
+from sidecar.journal.upserts import insert, keep, replace
 from sidecar.model import Delivery, Fact, WorkKey
 
 CHUNK = 400
 HMAC_KEY, INSTALLED_AT = "hmac_key", "installed_at"
 RESERVED = frozenset({HMAC_KEY, INSTALLED_AT})
+
+_HELD = sa.select(t.fact.c.id).where(t.fact.c.id.in_(sa.bindparam("ids", expanding=True)))
+_LAST = sa.select(sa.func.coalesce(sa.func.max(t.fact.c.seq), 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,7 @@ def _held(connection: Connection, ids: Iterable[str]) -> set[str]:
     wanted = sorted(set(ids))
     found: set[str] = set()
     for i in range(0, len(wanted), CHUNK):
-        held = sa.select(t.fact.c.id).where(t.fact.c.id.in_(wanted[i : i + CHUNK]))
-        found.update(connection.execute(held).scalars())
+        found.update(connection.execute(_HELD, {"ids": wanted[i : i + CHUNK]}).scalars())
     return found
 
 
@@ -129,7 +131,7 @@ def _insert(connection: Connection, rows: Sequence[Row], now: int) -> dict[str, 
     """Insert new facts and return their places in the book; holding the pen, we may count on from the last one."""
     if not rows:
         return {}
-    last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.fact.c.seq), 0))).scalar_one()
+    last = connection.execute(_LAST).scalar_one()
     seqs = {row.fact.id: seq for seq, row in enumerate(rows, last + 1)}
     facts = [
         {
@@ -137,6 +139,7 @@ def _insert(connection: Connection, rows: Sequence[Row], now: int) -> dict[str, 
             "id": row.fact.id,
             "kind": row.fact.KIND,
             "party": row.fact.party,
+            "recorded_at": now,
             "sha256": row.sha256,
         }
         for row in rows
@@ -149,10 +152,9 @@ def _insert(connection: Connection, rows: Sequence[Row], now: int) -> dict[str, 
     payloads = [
         {"fact_id": row.fact.id, "part": part, "body": body} for row in rows for part, body in row.parts.items()
     ]
-    connection.execute(sa.insert(t.fact).values(recorded_at=now), facts)
-    connection.execute(sa.insert(t.payload), payloads)
-    if causes:
-        connection.execute(sa.insert(t.because), causes)
+    insert(connection, t.fact, facts)
+    insert(connection, t.payload, payloads)
+    insert(connection, t.because, causes)
     return seqs
 
 

@@ -12,7 +12,7 @@ expiry is only the net for an owner that hangs. The fence proves to a finish tha
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,12 +21,31 @@ from sqlalchemy.engine import Connection
 from sidecar.errors import LeaseLost
 from sidecar.journal.entry import Finish, Touch
 from sidecar.journal.tables import DIRTY, as_key, as_text, from_us, work
-from sidecar.journal.upserts import insert_into
+from sidecar.journal.upserts import KEPT, Prepared, insert_into, prepare
 from sidecar.model import Lease, WorkKey, WorkKind, WorkRow
 
 STATES = ("due", "waiting", "running", "parked", "done")
 _US = 1_000_000
 _FAR = 2**62
+
+# Statements are built once, with their values as parameters: building one takes longer than running it.
+_NOW, _SOON = (sa.bindparam(name, type_=sa.BigInteger) for name in ("now", "soon"))
+_OURS = (
+    work.c.kind == sa.bindparam("its_kind"),
+    work.c.key == sa.bindparam("its_key"),
+    work.c.fence == sa.bindparam("its_fence"),
+    work.c.lease_owner == sa.bindparam("its_owner"),
+)
+_HELD = sa.select(work).where(*_OURS)
+_RENEWING = sa.update(work).where(*_OURS).values(lease_until=sa.bindparam("until"))
+_FINISHED = ("touched", "done", "first_at", "due_at", "attempts", "parked_reason")
+_FINISHING = (
+    sa.update(work)
+    .where(*_OURS)
+    .values({name: sa.bindparam(f"new_{name}") for name in (*_FINISHED, "not_before", "ready_at")})
+    .values(lease_owner=None, lease_until=None, lease_s=None, crashes=0)
+)
+_OWNERS = sa.select(work.c.lease_owner).where(work.c.lease_owner.is_not(None)).distinct()
 
 
 def touch(connection: Connection, touches: Iterable[Touch], now: int) -> None:
@@ -39,12 +58,11 @@ def touch(connection: Connection, touches: Iterable[Touch], now: int) -> None:
             {"kind": t.work.kind, "key": as_key(t.work.key), "due": now + min(quiet, wait), "wait": wait, "now": now}
         )
     if rows:
-        connection.execute(_touching(connection.dialect.name), rows)
+        _touching(connection.dialect).run(connection, rows)
 
 
-@cache
-def _touching(dialect: str) -> Any:
-    """The one statement of the hot path: built once, because building it costs as much as running it for ten rows."""
+@lru_cache(KEPT)
+def _touching(dialect: sa.Dialect) -> Prepared:
     now, due, wait = (sa.bindparam(name, type_=sa.BigInteger) for name in ("now", "due", "wait"))
     insert = insert_into(dialect, work).values(
         kind=sa.bindparam("kind"), key=sa.bindparam("key"), touched=1, done=0, first_at=now, due_at=due, ready_at=due,
@@ -54,37 +72,36 @@ def _touching(dialect: str) -> Any:
     latest = sa.case((wait >= _FAR, _FAR), else_=work.c.first_at + wait)
     later = sa.case((latest < due, latest), else_=due)
     due_at = sa.case((fresh, due), (work.c.due_at <= now, work.c.due_at), (due <= now, due), else_=later)
-    return insert.on_conflict_do_update(
-        index_elements=["kind", "key"],
-        set_={
-            "touched": work.c.touched + 1,
-            "first_at": sa.case((fresh, now), else_=work.c.first_at),
-            "due_at": due_at,
-            "ready_at": sa.case((work.c.not_before > due_at, work.c.not_before), else_=due_at),
-            "attempts": sa.case((work.c.parked_reason.is_not(None), 0), else_=work.c.attempts),
-            "parked_reason": None,
-        },
-    )
+    changes = {
+        "touched": work.c.touched + 1,
+        "first_at": sa.case((fresh, now), else_=work.c.first_at),
+        "due_at": due_at,
+        "ready_at": sa.case((work.c.not_before > due_at, work.c.not_before), else_=due_at),
+        "attempts": sa.case((work.c.parked_reason.is_not(None), 0), else_=work.c.attempts),
+        "parked_reason": None,
+    }
+    touching = insert.on_conflict_do_update(index_elements=["kind", "key"], set_=changes)
+    return prepare(dialect, touching, ("kind", "key", "now", "due", "wait"))
 
 
 def park(connection: Connection, parks: Iterable[tuple[WorkKey, str]], now: int) -> None:
     """Make rows that wait for a person from the start, or park what is there."""
     rows = [{"kind": key.kind, "key": as_key(key.key), "reason": as_text(why), "now": now} for key, why in parks]
     if rows:
-        connection.execute(_parking(connection.dialect.name), rows)
+        _parking(connection.dialect).run(connection, rows)
 
 
-@cache
-def _parking(dialect: str) -> Any:
+@lru_cache(KEPT)
+def _parking(dialect: sa.Dialect) -> Prepared:
     now = sa.bindparam("now", type_=sa.BigInteger)
     insert = insert_into(dialect, work).values(
         kind=sa.bindparam("kind"), key=sa.bindparam("key"), parked_reason=sa.bindparam("reason"),
         touched=1, done=0, first_at=now, due_at=now, ready_at=now, fence=0, attempts=0, crashes=0,
     )  # fmt: skip
     touched = sa.case((work.c.touched == work.c.done, work.c.touched + 1), else_=work.c.touched)
-    return insert.on_conflict_do_update(
-        index_elements=["kind", "key"], set_={"touched": touched, "parked_reason": insert.excluded.parked_reason}
-    )
+    changes = {"touched": touched, "parked_reason": insert.excluded.parked_reason}
+    parking = insert.on_conflict_do_update(index_elements=["kind", "key"], set_=changes)
+    return prepare(dialect, parking, ("kind", "key", "reason", "now"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,69 +116,72 @@ class Claimant:
 
 def claim(connection: Connection, keys: Sequence[WorkKey], now: int, by: Claimant) -> list[Lease]:
     """Lease those of the keys that are due and free; attempts count from here, before anything is tried."""
+    claiming = _claiming(early=by.within_us > 0, mourning=bool(by.dead))
+    until = {"owner": by.owner, "until": now + int(by.lease_s * _US), "seconds": by.lease_s}
     leases = []
     for key in sorted(set(keys), key=lambda k: (k.kind, k.key)):
-        claiming = (
-            sa.update(work)
-            .where(work.c.kind == key.kind, work.c.key == key.key, sa.text(DIRTY))
-            .where(_ready(now, by.within_us), _free(now, by.dead))
-            .values(
-                lease_owner=by.owner,
-                lease_until=now + int(by.lease_s * _US),
-                lease_s=by.lease_s,
-                fence=work.c.fence + 1,
-                attempts=work.c.attempts + 1,
-                crashes=work.c.crashes + sa.case((work.c.lease_owner.is_not(None), 1), else_=0),
-                first_at=None,
-            )
-            .returning(work.c.touched, work.c.fence, work.c.attempts, work.c.crashes)
-        )
-        if row := connection.execute(claiming).first():
+        given = _when(now, by.dead, by.within_us) | until | {"its_kind": key.kind, "its_key": key.key}
+        if row := connection.execute(claiming, given).first():
             leases.append(Lease(key, row.touched, row.fence, row.attempts, by.owner, row.crashes))
     return leases
 
 
+@cache
+def _claiming(*, early: bool, mourning: bool) -> Any:
+    return (
+        sa.update(work)
+        .where(work.c.kind == sa.bindparam("its_kind"), work.c.key == sa.bindparam("its_key"), sa.text(DIRTY))
+        .where(_ready(early=early), _free(mourning=mourning))
+        .values(
+            lease_owner=sa.bindparam("owner"),
+            lease_until=sa.bindparam("until"),
+            lease_s=sa.bindparam("seconds"),
+            fence=work.c.fence + 1,
+            attempts=work.c.attempts + 1,
+            crashes=work.c.crashes + sa.case((work.c.lease_owner.is_not(None), 1), else_=0),
+            first_at=None,
+        )
+        .returning(work.c.touched, work.c.fence, work.c.attempts, work.c.crashes)
+    )
+
+
 def renew(connection: Connection, lease: Lease, now: int) -> None:
     """Extend a lease by as long as it was claimed for; `LeaseLost` when somebody took the work over."""
-    ours = connection.execute(sa.select(work.c.lease_s).where(*_ours(lease))).first()
-    if ours is None:
-        raise LeaseLost(f"{lease.work.kind} {lease.work.key} was taken over")
-    connection.execute(sa.update(work).where(*_ours(lease)).values(lease_until=now + int(ours.lease_s * _US)))
+    row = _held(connection, lease)
+    connection.execute(_RENEWING, _named(lease) | {"until": now + int(row.lease_s * _US)})
 
 
 def holds(connection: Connection, lease: Lease, now: int) -> bool:
     """Say whether a lease is still ours and has not run out."""
-    held = sa.select(work.c.fence).where(*_ours(lease), work.c.lease_until > now)
-    return connection.execute(held).first() is not None
+    row = connection.execute(_HELD, _named(lease)).first()
+    return row is not None and bool(row.lease_until > now)
 
 
 def guard(connection: Connection, lease: Lease) -> None:
     """Let a transaction go on only while a lease is ours; `LeaseLost` when somebody took the work over."""
-    if connection.execute(sa.select(work.c.fence).where(*_ours(lease))).first() is None:
-        raise LeaseLost(f"{lease.work.kind} {lease.work.key} was taken over")
+    _held(connection, lease)
 
 
 def finish(connection: Connection, ending: Finish, now: int) -> None:
     """End a lease by compare-and-set on its fence; `LeaseLost` when it is not ours any more."""
-    lease = ending.lease
-    row = connection.execute(sa.select(work).where(*_ours(lease))).first()
-    if row is None:
-        raise LeaseLost(f"{lease.work.kind} {lease.work.key} was taken over")
+    row = _held(connection, ending.lease)
     values = _ended(row, ending, now)
     not_before = None if ending.not_before_s is None else now + int(ending.not_before_s * _US)
     if values.get("parked_reason"):
         not_before = None
     due_at = values.get("due_at", row.due_at)
     ready_at = max(due_at if due_at is not None else now, not_before or 0)
-    values |= {
-        "lease_owner": None,
-        "lease_until": None,
-        "lease_s": None,
-        "crashes": 0,
-        "not_before": not_before,
-        "ready_at": ready_at,
-    }
-    connection.execute(sa.update(work).where(*_ours(lease)).values(**values))
+    kept = {name: getattr(row, name) for name in _FINISHED}
+    given = {f"new_{name}": value for name, value in (kept | values).items()}
+    moments = {"new_not_before": not_before, "new_ready_at": ready_at}
+    connection.execute(_FINISHING, _named(ending.lease) | given | moments)
+
+
+def _held(connection: Connection, lease: Lease) -> Any:
+    row = connection.execute(_HELD, _named(lease)).first()
+    if row is None:
+        raise LeaseLost(f"{lease.work.kind} {lease.work.key} was taken over")
+    return row
 
 
 def _ended(row: Any, ending: Finish, now: int) -> dict[str, Any]:
@@ -193,43 +213,46 @@ def due(
 
     Kinds are left out, not asked for: with "kind IN", SQLite walks every row of these kinds that was ever done.
     """
-    found = sa.select(work.c.kind, work.c.key).where(sa.text(DIRTY), _ready(now, within_us), _free(now, dead))
-    others = set() if kinds is None else set(WorkKind) - set(kinds)
-    if others:
-        found = found.where(work.c.kind.not_in(sorted(others)))
-    return [_key(row) for row in connection.execute(found.order_by(work.c.ready_at).limit(limit))]
+    others = sorted(set(WorkKind) - set(kinds)) if kinds is not None else []
+    found = _finding(early=within_us > 0, mourning=bool(dead), choosing=bool(others))
+    given = _when(now, dead, within_us) | {"others": others, "most": limit}
+    return [_key(row) for row in connection.execute(found, given)]
+
+
+@cache
+def _finding(*, early: bool, mourning: bool, choosing: bool) -> Any:
+    found = sa.select(work.c.kind, work.c.key).where(sa.text(DIRTY), _ready(early=early), _free(mourning=mourning))
+    if choosing:
+        found = found.where(work.c.kind.not_in(sa.bindparam("others", expanding=True)))
+    return found.order_by(work.c.ready_at).limit(sa.bindparam("most", type_=sa.Integer))
 
 
 def next_due(connection: Connection, now: int, dead: Set[str]) -> int | None:
     """Return when the next free row is ready; in the past when one is due now."""
-    found = sa.select(sa.func.min(work.c.ready_at)).where(sa.text(DIRTY), _free(now, dead))
-    at: int | None = connection.execute(found).scalar()
+    found = sa.select(sa.func.min(work.c.ready_at)).where(sa.text(DIRTY), _free(mourning=bool(dead)))
+    at: int | None = connection.execute(found, _when(now, dead)).scalar()
     return at
 
 
 def rows(connection: Connection, states: Sequence[str], limit: int, now: int, dead: Set[str]) -> list[WorkRow]:
     """Return rows in one of the states, as `sidecar work` shows them."""
-    state = _state(now, dead)
-    found = sa.select(work, state.label("state"))
+    state = _state(mourning=bool(dead))
+    found = sa.select(work, state.label("state")).order_by(work.c.ready_at, work.c.kind, work.c.key).limit(limit)
     if states:
         found = found.where(state.in_(states))
-    return [
-        _row(row) for row in connection.execute(found.order_by(work.c.ready_at, work.c.kind, work.c.key).limit(limit))
-    ]
+    return [_row(row) for row in connection.execute(found, _when(now, dead))]
 
 
 def tally(connection: Connection, now: int, dead: Set[str]) -> dict[tuple[WorkKind, str], int]:
     """Count rows by kind and state."""
-    state = _state(now, dead).label("state")
+    state = _state(mourning=bool(dead)).label("state")
     found = sa.select(work.c.kind, state, sa.func.count().label("n")).group_by(work.c.kind, state)
-    return {(WorkKind(row.kind), row.state): row.n for row in connection.execute(found)}
+    return {(WorkKind(row.kind), row.state): row.n for row in connection.execute(found, _when(now, dead))}
 
 
 def lease_owners(connection: Connection) -> set[str]:
     """Return who holds leases."""
-    return set(
-        connection.execute(sa.select(work.c.lease_owner).where(work.c.lease_owner.is_not(None)).distinct()).scalars()
-    )
+    return set(connection.execute(_OWNERS).scalars())
 
 
 def heal_clock(connection: Connection, now: int) -> None:
@@ -238,29 +261,34 @@ def heal_clock(connection: Connection, now: int) -> None:
     connection.execute(sa.update(work).where(ahead).values(first_at=now, due_at=now, not_before=None, ready_at=now))
 
 
-def _ours(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
+def _named(lease: Lease) -> dict[str, Any]:
     kind, key = lease.work.kind, lease.work.key
-    return work.c.kind == kind, work.c.key == key, work.c.fence == lease.fence, work.c.lease_owner == lease.owner
+    return {"its_kind": kind, "its_key": key, "its_fence": lease.fence, "its_owner": lease.owner}
 
 
-def _ready(now: int, within_us: int) -> sa.ColumnElement[bool]:
-    if not within_us:
-        return work.c.ready_at <= now
-    backed_off = sa.func.coalesce(work.c.not_before, 0) > now
-    return sa.and_(sa.func.coalesce(work.c.due_at, 0) <= now + within_us, sa.not_(backed_off))
+def _when(now: int, dead: Set[str], within_us: int = 0) -> dict[str, Any]:
+    return {"now": now, "soon": now + within_us, "dead": sorted(dead)}
 
 
-def _free(now: int, dead: Set[str]) -> sa.ColumnElement[bool]:
-    free = sa.or_(work.c.lease_owner.is_(None), work.c.lease_until <= now)
-    return sa.or_(free, work.c.lease_owner.in_(sorted(dead))) if dead else free
+def _ready(*, early: bool) -> sa.ColumnElement[bool]:
+    if not early:
+        return work.c.ready_at <= _NOW
+    backed_off = sa.func.coalesce(work.c.not_before, 0) > _NOW
+    return sa.and_(sa.func.coalesce(work.c.due_at, 0) <= _SOON, sa.not_(backed_off))
 
 
-def _state(now: int, dead: Set[str]) -> sa.ColumnElement[str]:
+def _free(*, mourning: bool) -> sa.ColumnElement[bool]:
+    """Nobody's, or run out, or (where some have died) a dead one's."""
+    free = sa.or_(work.c.lease_owner.is_(None), work.c.lease_until <= _NOW)
+    return sa.or_(free, work.c.lease_owner.in_(sa.bindparam("dead", expanding=True))) if mourning else free
+
+
+def _state(*, mourning: bool) -> sa.ColumnElement[str]:
     return sa.case(
-        (sa.not_(_free(now, dead)), "running"),
+        (sa.not_(_free(mourning=mourning)), "running"),
         (work.c.parked_reason.is_not(None), "parked"),
         (work.c.touched == work.c.done, "done"),
-        (work.c.ready_at <= now, "due"),
+        (work.c.ready_at <= _NOW, "due"),
         else_="waiting",
     )
 
