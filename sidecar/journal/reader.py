@@ -23,6 +23,25 @@ CHUNK = 400
 PAGE = 500
 
 
+def _bodies() -> Any:
+    body = sa.and_(t.payload.c.fact_id == t.fact.c.id, t.payload.c.part == BODY)
+    return sa.select(t.fact, t.payload.c.body).join(t.payload, body)
+
+
+# What each run asks is built once: building a statement takes longer than running it.
+_NAMED = _bodies().where(t.fact.c.id.in_(sa.bindparam("ids", expanding=True)))
+_RAW = sa.select(t.payload.c.body).where(t.payload.c.fact_id == sa.bindparam("id"), t.payload.c.part == RAW)
+_IS_CAUSE = t.because.c.cause == sa.bindparam("fact_id")
+_CAUSES, _EFFECTS, _EFFECTS_OF_A_KIND = (
+    _bodies().where(t.fact.c.id.in_(ids)).order_by(t.fact.c.seq)
+    for ids in (
+        sa.select(t.because.c.cause).where(t.because.c.effect == sa.bindparam("fact_id")),
+        sa.select(t.because.c.effect).where(_IS_CAUSE),
+        sa.select(t.because.c.effect).where(_IS_CAUSE, t.because.c.effect_kind == sa.bindparam("kind")),
+    )
+)
+
+
 class BookReader:
     """The reading half of the journal that knows facts."""
 
@@ -59,12 +78,13 @@ class BookReader:
 
     def causes(self, fact_id: str) -> list[Fact]:
         """Return the facts that a fact follows from, in the order of the book."""
-        return self._related(sa.select(t.because.c.cause).where(t.because.c.effect == fact_id))
+        return self._related(_CAUSES, {"fact_id": fact_id})
 
     def effects(self, fact_id: str, kind: str | None = None) -> list[Fact]:
         """Return the facts (of a kind) that follow from a fact, in the order of the book."""
-        ids = sa.select(t.because.c.effect).where(t.because.c.cause == fact_id)
-        return self._related(ids if kind is None else ids.where(t.because.c.effect_kind == kind))
+        if kind is None:
+            return self._related(_EFFECTS, {"fact_id": fact_id})
+        return self._related(_EFFECTS_OF_A_KIND, {"fact_id": fact_id, "kind": kind})
 
     def facts(
         self, kinds: Sequence[str] | None = None, party: str | None = None, after: int = 0, limit: int | None = None
@@ -118,9 +138,9 @@ class BookReader:
         with self._database.read() as connection:
             return {kind: int(number) for kind, number in connection.execute(counted.order_by(t.fact.c.kind))}
 
-    def _related(self, ids: Any) -> list[Fact]:
+    def _related(self, facts: Any, given: dict[str, str]) -> list[Fact]:
         with self._database.read() as connection:
-            rows = connection.execute(_bodies().where(t.fact.c.id.in_(ids)).order_by(t.fact.c.seq)).all()
+            rows = connection.execute(facts, given).all()
         return [fact_of(row) for row in rows]
 
 
@@ -129,7 +149,7 @@ def facts_of(connection: Connection, ids: Iterable[str]) -> dict[str, Fact]:
     wanted = sorted(set(ids))
     found: dict[str, Fact] = {}
     for i in range(0, len(wanted), CHUNK):
-        for row in connection.execute(_bodies().where(t.fact.c.id.in_(wanted[i : i + CHUNK]))):
+        for row in connection.execute(_NAMED, {"ids": wanted[i : i + CHUNK]}):
             found[row.id] = fact_of(row)
     return found
 
@@ -141,14 +161,8 @@ def fact_of(row: Any) -> Fact:
     return decode(row.kind, row.body)
 
 
-def _bodies() -> Any:
-    body = sa.and_(t.payload.c.fact_id == t.fact.c.id, t.payload.c.part == BODY)
-    return sa.select(t.fact, t.payload.c.body).join(t.payload, body)
-
-
 def _raw(connection: Connection, fact_id: str) -> bytes | None:
-    part = t.payload.c.fact_id == fact_id, t.payload.c.part == RAW
-    found: bytes | None = connection.execute(sa.select(t.payload.c.body).where(*part)).scalar()
+    found: bytes | None = connection.execute(_RAW, {"id": fact_id}).scalar()
     return found
 
 

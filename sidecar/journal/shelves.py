@@ -23,6 +23,10 @@ Order = Literal["recent", "review", "urgency", "score"]
 _URGENCIES = ("low", "normal", "high")
 _NANO = 1_000_000_000
 
+# What each run asks most is built once: building a statement takes longer than running it.
+_STANDING = sa.select(t.standing.c.doc).where(t.standing.c.party == sa.bindparam("party"))
+_MERGED_INTO = sa.select(t.party.c.merged_into).where(t.party.c.id == sa.bindparam("party"))
+
 
 class ShelfReader:
     """The reading half of the journal that knows projections."""
@@ -137,8 +141,7 @@ class ShelfReader:
     def standing(self, party: str) -> Standing | None:
         """Return where a party stands; of one that was merged away, where the party stands that lives."""
         with self._database.read() as connection:
-            of = t.standing.c.party == _live(connection, party)
-            doc = connection.execute(sa.select(t.standing.c.doc).where(of)).scalar()
+            doc = connection.execute(_STANDING, {"party": _live(connection, party)}).scalar()
         return None if doc is None else decode_standing(doc)
 
     def inbox(self, limit: int, order: Order = "recent") -> list[Standing]:
@@ -244,7 +247,7 @@ def _named(table: sa.Table, identifiers: Iterable[Identifier]) -> Iterator[sa.Co
 
 
 def _live(connection: Connection, party: str) -> str:
-    into: str | None = connection.execute(sa.select(t.party.c.merged_into).where(t.party.c.id == party)).scalar()
+    into: str | None = connection.execute(_MERGED_INTO, {"party": party}).scalar()
     return into or party
 
 
