@@ -96,8 +96,8 @@ class Match(Fact):
     """This activity belongs to this party, by this rule; or it is a question; or it is not a customer's.
 
     `identifiers` are those of the customer side, normalised; `links` those of them that this match gives to the party.
-    `proposals` were read in a signature or body: shown, never merged upon. `after` is the Release that caused a
-    re-match, else empty.
+    `proposals` were read in a signature or body: shown, never merged upon. `route` is the way that the activity takes
+    to the CRM. `after` is the Release that caused a re-match, else empty.
     """
 
     KIND = "match"
@@ -112,6 +112,7 @@ class Match(Fact):
     links: tuple[Identifier, ...] = ()
     proposals: tuple[Identifier, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    route: str = ""
     after: str = ""
 
 

@@ -103,7 +103,7 @@ def _matched(standing: Standing, match: Match, activity: Activity) -> Standing:
     said_by = {said.role for said in activity.said} or {activity.actor.role}
     engagement = standing.engagement
     if engagement.opened_at is None:
-        engagement = replace(engagement, opened_at=activity.at)
+        engagement = replace(engagement, opened_at=activity.at, route=match.route)
     return replace(
         _with(standing, engagement),
         name=standing.name or match.name,
@@ -116,6 +116,7 @@ def _matched(standing: Standing, match: Match, activity: Activity) -> Standing:
         activities=standing.activities + 1,
         needs_whole=standing.needs_whole or late or activity.kind in ("edit", "deletion") or bool(match.after),
         channel=activity.channel,
+        route=match.route or standing.route,
         conversations=_newest(_talked(standing.conversations, activity)),
     )
 
@@ -154,7 +155,7 @@ def _inferred(standing: Standing, inference: Inference) -> Standing:
 def _decided(standing: Standing, decision: Decision) -> Standing:
     engagement = standing.engagement
     if decision.opens_engagement and decision.verdict is Verdict.APPLY:
-        engagement = Engagement(number=engagement.number + 1, opened_at=decision.evidence_at)
+        engagement = Engagement(engagement.number + 1, standing.route, decision.evidence_at)
         standing = replace(standing, engagements=(*standing.engagements, engagement))
     suggestions = {name: s for name, s in engagement.suggestions.items() if name != _slot(decision)}
     if decision.verdict is Verdict.APPLY:

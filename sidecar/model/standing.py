@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sidecar.model.facts import Hold
+from sidecar.model.policy import Policy, Route
 from sidecar.model.things import Identifier, Step, Value
 
 
@@ -101,14 +102,17 @@ class Conversation:
     first_at: datetime
     last_at: datetime
     count: int = 0
-    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """One run through the stages: believed fields, open suggestions, steps."""
+    """One run through the stages: believed fields, open suggestions, steps.
+
+    `route` is that of its first activity: what comes another way later doesn't move its deal to another pipeline.
+    """
 
     number: int = 1
+    route: str = ""
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     fields: Mapping[str, FieldStanding] = field(default_factory=dict)
@@ -129,7 +133,7 @@ class Standing:
     `known_by` names the Match behind the name and behind each identifier (`email:ann@x.test`). `allowed` are the record
     kinds (contact, deal) that a person let us make, `absorbed` the parties that were merged into it. `records` are
     keyed by their idempotency key. `conversations` holds the newest 20. `activities_at_whole` says how many activities
-    there were when the whole history was last read.
+    there were when the whole history was last read. `channel` and `route` are the newest activity's.
     """
 
     party: str
@@ -158,6 +162,11 @@ class Standing:
     def engagement(self) -> Engagement:
         """The current engagement."""
         return self.engagements[-1]
+
+    def route_in(self, policy: Policy) -> Route:
+        """Return the way to the CRM, which is the current engagement's; the channel's where none was noted."""
+        name = self.engagement.route or self.route
+        return next((r for r in policy.routes if r.name == name), None) or policy.route(self.channel)
 
     def record(self, kind: str, engagement: int | None = None) -> RecordSync | None:
         """Return the party's live record of a kind, of one engagement where that is asked."""

@@ -70,7 +70,7 @@ class Alerts:
         refreshed = self._refreshed(standing)
         window = Window(parts.clock(), self._journal.installed_at)
         alerts = watch(refreshed.standing, parts.policy, window, parts.own.timezone, self._journal.mint)
-        desk = WorkKey(WorkKind.SYNC, DESK + parts.policy.route(standing.channel).owner)
+        desk = WorkKey(WorkKind.SYNC, DESK + standing.route_in(parts.policy).owner)
         sync = WorkKey(WorkKind.SYNC, standing.party)
         keys = [key for key, is_due in ((desk, alerts), (sync, refreshed.decisions)) if is_due]
         self._journal.commit(
@@ -118,7 +118,7 @@ def desk(parts: Parts, standing: Standing) -> tuple[DesiredRecord, ...]:
 
     def owner_of(party: str) -> str:
         found = standings.get(party)
-        return parts.policy.route(found.channel if found else "").owner
+        return (found.route_in(parts.policy) if found else parts.policy.route("")).owner
 
     lists = digest(open_alerts, owner_of, parts.policy.alerts_per_owner)
     mine = next((found for found in lists if found.owner == owner), Digest(owner, ()))

@@ -117,7 +117,7 @@ class LedgerSteps:
 
     def _route(self, standing: Standing) -> Route:
         is_desk = standing.party.startswith(DESK)
-        return desk_route(self._parts, standing.party) if is_desk else self._parts.policy.route(standing.channel)
+        return desk_route(self._parts, standing.party) if is_desk else standing.route_in(self._parts.policy)
 
     def _ledger(self) -> Ledger:
         if self._parts.ledger is None:

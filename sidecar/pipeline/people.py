@@ -163,7 +163,15 @@ class People:
         mint, known = self._journal.mint, self._journal.known([i for q in questions for i in q.identifiers])
         matches = [
             assigned(
-                activity, party, release, question.identifiers, mint, known=known, name=question.name, new_party=is_new
+                activity,
+                party,
+                release,
+                question.identifiers,
+                mint,
+                known=known,
+                name=question.name,
+                route=question.route,
+                new_party=is_new,
             )
             for activity, question in zip(activities, questions, strict=True)
         ]

@@ -95,7 +95,7 @@ class Relate:
 
     def prompt(self, standing: Standing) -> Prompt:
         """Return the live prompt of the party's route."""
-        name = self._parts.policy.route(standing.channel).prompt
+        name = standing.route_in(self._parts.policy).prompt
         prompt = self._parts.prompts.get(name)
         if prompt is None:
             raise ConfigError(

@@ -100,6 +100,7 @@ def assigned(
     *,
     known: Mapping[Identifier, str],
     name: str = "",
+    route: str = "",
     new_party: bool = False,
 ) -> Match:
     """Return the Match by which a person gives an activity to a party, with the identifiers of the question's Match.
@@ -118,6 +119,7 @@ def assigned(
             name=name,
             identifiers=spelt,
             links=tuple(identifier for identifier in spelt if identifier not in known),
+            route=route,
             after=release.id,
         )
     )
@@ -260,5 +262,13 @@ def _match(
             links=links,
             proposals=proposals,
             candidates=candidates,
+            route=_route(scene),
         )
     )
+
+
+def _route(scene: Scene) -> str:
+    """Return the name of the route that takes an activity, by its channel and the addresses that it names."""
+    people = [scene.activity.actor.identifiers, *(p.identifiers for p in scene.activity.participants)]
+    given = (normalise(identifier, scene.own) for identifiers in people for identifier in identifiers)
+    return scene.policy.route(scene.activity.channel, frozenset(i.value for i in given if i)).name

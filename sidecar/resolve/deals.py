@@ -162,9 +162,8 @@ def _recent(deal: Record, setting: _Setting) -> list[tuple[int, str]]:
 
 
 def _route(standing: Standing, activities: Sequence[Activity], policy: Policy) -> Route:
-    named = next((route for route in policy.routes if standing.route and route.name == standing.route), None)
-    if named or not activities:
-        return named or policy.routes[0]
+    if standing.engagement.route or standing.route or not activities:
+        return standing.route_in(policy)
     newest = activities[-1]
     ours = frozenset(i.value.casefold() for p in newest.participants if p.own for i in p.identifiers)
     return policy.route(newest.channel, ours)
