@@ -330,10 +330,8 @@ def _posted(standing: Standing, posting: Posting) -> Standing:
 def _alerted(standing: Standing, alert: Alert) -> Standing:
     others = tuple(a for a in standing.alerts if (a.rule, a.about) != (alert.rule, alert.about))
     if alert.state == "open":
-        others = (
-            *others,
-            OpenAlert(alert.id, alert.rule, alert.about, alert.rank, alert.reason, alert.at, alert.engagement),
-        )
+        opened = OpenAlert(alert.id, alert.rule, alert.about, alert.rank, alert.reason, alert.at, alert.engagement)
+        others = (*others, opened)
     return replace(standing, alerts=others)
 
 
