@@ -4,7 +4,7 @@ The input of a run is a query, never a message: matched activities that are in n
 that arrives while its party is being inferred causes another run, and a burst causes one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -83,8 +83,7 @@ class Relate:
             history = list(reversed(self._journal.timeline(standing.party, MAX_WHOLE)))
             kept = _newest(_current(history), MAX_WHOLE_CHARS)
             overtaken = _overtaken(history)
-            is_due = standing.needs_whole or _chars(kept) <= WHOLE_CHARS or standing.activities_at_whole
-            if is_due and news <= {activity.id for _, activity in (*kept, *overtaken)}:
+            if _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *overtaken)}:
                 return Reading(kept, (), True, overtaken)
         overtaken = [p for p in pending if self._is_overtaken(p[1])] if standing.needs_whole else _overtaken(pending)
         gone = {activity.id for _, activity in overtaken}
@@ -240,6 +239,14 @@ class Relate:
 
 def _texts(inferred: Inferred) -> dict[str, str]:
     return {inferred.inference.request["system_sha256"]: inferred.system}
+
+
+def _is_due(standing: Standing, history: Sequence[Matched], news: Collection[str]) -> bool:
+    """Say whether a whole reading is worth its price: a short, new or doubled history, or one that must be read."""
+    is_short = _chars(history) <= WHOLE_CHARS
+    is_new = {activity.id for _, activity in history} <= set(news)
+    has_doubled = 0 < 2 * standing.activities_at_whole <= standing.activities
+    return standing.needs_whole or is_short or is_new or has_doubled
 
 
 def _current(history: Sequence[Matched]) -> list[Matched]:
