@@ -6,7 +6,7 @@ wait for a person, those with the newest activity are looked at.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +20,7 @@ from sidecar.cli.session import NO_PARTY, AsJson, Limit, example, session
 
 if TYPE_CHECKING:
     from sidecar.app import App
-    from sidecar.model import Match, OpenAlert, Standing, Suggestion, Value
+    from sidecar.model import Match, OpenAlert, Policy, Standing, Suggestion, Value
 
 SCAN = 1_000
 _LONG_AGO = 0.0
@@ -146,9 +146,18 @@ def _reasons(app: "App", standing: "Standing", questions: int) -> list[str]:
     if questions:
         asked = many(questions, "activity", "activities")
         reasons.append(f"{asked} may be theirs: sidecar party questions")
-    if app.policy.create_contact == "suggest" and "contact" not in standing.allowed and not standing.record("contact"):
-        reasons.append("no contact in the CRM: sidecar party approve PARTY contact")
-    return reasons
+    return [*reasons, *_unmade(app.policy, standing)]
+
+
+def _unmade(policy: "Policy", standing: "Standing") -> Iterator[str]:
+    """Say which records wait for leave to be made: a deal once the engagement is past its first stage, and goes on."""
+    engagement = standing.engagement
+    has_begun = engagement.stage not in ("", policy.first_stage) and engagement.closed_at is None
+    asked = {"contact": policy.create_contact, "deal": policy.create_deal if has_begun else ""}
+    made = {"contact": standing.record("contact"), "deal": standing.record("deal", engagement.number)}
+    for kind, setting in asked.items():
+        if setting == "suggest" and not made[kind] and standing.permit(kind) not in standing.allowed:
+            yield f"no {kind} in the CRM: sidecar party approve PARTY {kind}"
 
 
 def _pressing(found: Relationship) -> tuple[float, bool, float, float]:

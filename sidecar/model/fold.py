@@ -339,7 +339,7 @@ def _released(standing: Standing, release: Release) -> Standing:
     if release.action in ("assign", "split") and release.other == standing.party:
         return _without(standing, release)
     if release.action == "create":
-        return replace(standing, allowed=tuple(dict.fromkeys((*standing.allowed, release.kind))))
+        return replace(standing, allowed=tuple(dict.fromkeys((*standing.allowed, standing.permit(release.kind)))))
     if release.action == "tie":
         record = RecordSync(release.kind, release.field, str(release.value), standing.engagement.number)
         return replace(standing, records={**standing.records, release.field: record})

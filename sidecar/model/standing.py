@@ -130,10 +130,10 @@ class Engagement:
 class Standing:
     """Everything believed about one party, and everything known of its CRM records.
 
-    `known_by` names the Match behind the name and behind each identifier (`email:ann@x.test`). `allowed` are the record
-    kinds (contact, deal) that a person let us make, `absorbed` the parties that were merged into it. `records` are
-    keyed by their idempotency key. `conversations` holds the newest 20. `activities_at_whole` says how many activities
-    there were when the whole history was last read. `channel` and `route` are the newest activity's.
+    `known_by` names the Match behind the name and behind each identifier (`email:ann@x.test`). `allowed` are the
+    permits by which a person let us make a contact or a deal, `absorbed` the parties that were merged into it.
+    `records` are keyed by their idempotency key. `conversations` holds the newest 20. `activities_at_whole` says how
+    many activities there were when the whole history was last read. `channel` and `route` are the newest activity's.
     """
 
     party: str
@@ -162,6 +162,10 @@ class Standing:
     def engagement(self) -> Engagement:
         """The current engagement."""
         return self.engagements[-1]
+
+    def permit(self, kind: str) -> str:
+        """Return how a person's leave to make a record is noted: for a deal it holds in this engagement alone."""
+        return f"{kind}:{self.engagement.number}" if kind == "deal" else kind
 
     def route_in(self, policy: Policy) -> Route:
         """Return the way to the CRM, which is the current engagement's; the channel's where none was noted."""

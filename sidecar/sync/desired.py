@@ -123,7 +123,7 @@ def _mode(policy: Policy, route: Route, given: FieldPolicy | None = None) -> Mod
 
 def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint) -> DesiredRecord:
     fields = {**_identity(standing, policy, route), **_inferred(standing, policy, route, "contact")}
-    may = policy.create_contact == "auto" or "contact" in standing.allowed
+    may = policy.create_contact == "auto" or standing.permit("contact") in standing.allowed
     why_not = "" if may else f"crm.create.contact is {policy.create_contact!r}"
     return DesiredRecord(
         kind="contact",
@@ -204,7 +204,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
         fields["pipeline"] = DesiredField(route.pipeline, "", FieldClass.IDENTITY, causes, None, True, mode)
     if route.owner:
         fields["owner"] = DesiredField(route.owner, "", FieldClass.IDENTITY, causes, None, True, mode)
-    why_not = "" if "deal" in standing.allowed else _no_deal(engagement, policy)
+    why_not = "" if standing.permit("deal") in standing.allowed else _no_deal(engagement, policy)
     return DesiredRecord(
         kind="deal",
         key=_key(standing, lambda party: deal_key(party, engagement.number, mint)),
