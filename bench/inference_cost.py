@@ -112,7 +112,7 @@ def main() -> None:
         "chars_per_token": CHARS_PER_TOKEN,
         "chat": converse(threads, sentences=(1, 3)),
         "mail": converse([length for length in threads if length <= 50], sentences=(25, 35)),
-        "unruly": converse(threads[-1:], sentences=(1, 3), unruly=True),
+        "unruly": converse([min(100, threads[-1])], sentences=(1, 3), unruly=True),
     }
     print(json.dumps(result))
 

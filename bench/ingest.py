@@ -5,7 +5,7 @@ as the door does before it answers 2xx; five in a hundred are sent twice. Afterw
 a figure without that check is worthless, and none is printed when it fails. The first tenth of each run is warm-up.
 The machine's own flushes per second are measured in the same minute, because every figure hangs on them.
 
-Usage: python bench/ingest.py [--seconds 3] [--url postgresql://...]     (default: a fresh SQLite file)
+Usage: python bench/ingest.py [--seconds 2] [--url postgresql://...]     (default: a fresh SQLite file)
 """
 
 import argparse
@@ -33,7 +33,7 @@ REPEATED = 0.05
 def main() -> None:
     """Print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of each run")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each run")
     parser.add_argument("--url", help="a journal's URL; default a fresh SQLite file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

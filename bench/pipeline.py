@@ -9,7 +9,7 @@ which do. What came before them arrives in bursts.
 
 A figure counts only if nothing was parked, every message was read, and every party has its contact in the CRM.
 
-Usage: python bench/pipeline.py [--messages 300] [--history 1000]
+Usage: python bench/pipeline.py [--messages 200] [--history 1000]
 """
 
 import argparse
@@ -44,7 +44,7 @@ TALK = (
 def main() -> None:
     """Print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=300, help="of each walk; at least one a party")
+    parser.add_argument("--messages", type=int, default=200, help="of each walk; at least one a party")
     parser.add_argument("--history", type=int, default=1_000, help="messages of the party with the long history")
     options = parser.parse_args()
     result: dict[str, Any] = {
