@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.formats.identifiers import signature_identifiers
 from adapters.formats.mbox import split_mbox
 from adapters.formats.mime import Address, Mail, parse_mail
 from sidecar.errors import PermanentError
@@ -518,7 +517,6 @@ def _checked(raw: bytes) -> None:
         assert all(end <= first or start >= last for first, last in mail.said)
     assert mail.date is None or mail.date.tzinfo is UTC
     assert mail.thread_root
-    signature_identifiers(mail)
 
 
 _NAMES = ["From", "To", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "X"]
@@ -558,15 +556,6 @@ def test_any_mosaic_of_mail_fragments_is_a_mail_or_a_permanent_error(
 
 
 # ------------------------------------------------------------------------------------------------ beside the mail
-
-
-def test_identifiers_come_from_the_signature_alone() -> None:
-    """A number in somebody else's quoted mail, a date or an amount is no proposal."""
-    assert signature_identifiers(_fixture("outlook_desktop_html.eml")) == ("+49 171 5550123",)
-    assert signature_identifiers(_fixture("outlook_web_html.eml")) == ("bob.private@example.net",)
-    body = "We pay 1.200.000 on 06.11.2026, order 4711 0815 99.\nCall (030) 555 0123 or 0171-5550123.\nann@x.test."
-    mail = parse_mail(HEAD + b"\r\n" + body.encode() + b"\n\n> +44 7700 900999 carl@y.test\n")
-    assert signature_identifiers(mail) == ("ann@x.test", "(030) 555 0123", "0171-5550123")
 
 
 def test_an_mbox_is_cut_into_the_bytes_of_its_mails() -> None:
