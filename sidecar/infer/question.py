@@ -36,6 +36,7 @@ MAX_TURNS_EACH = 10
 """A long activity becomes several turns; what lies beyond so many is left out, and the last turn says how much."""
 MAX_EARLIER_CHARS = 6_000
 MAX_STATE_STEPS = 8
+MAX_NAME_CHARS = 80
 LEFT_OUT = "characters_left_out"
 
 
@@ -155,7 +156,8 @@ def _said(activity: Activity) -> str:
     lines = []
     for said in activity.said:
         role = said.role.value if said.role is not Role.AGENT or said.authenticated else "agent, unverified"
-        lines.append(f"{said.who or '?'} ({role}): {activity.text[said.start : said.end]}")
+        who = " ".join(visible(said.who).split())[:MAX_NAME_CHARS] or "?"  # a name of two lines would be two speakers
+        lines.append(f"{who} ({role}): {activity.text[said.start : said.end]}")
     return "\n".join(lines)
 
 
