@@ -143,7 +143,7 @@ def test_each_speaker_of_several_is_named_on_a_line_of_their_own() -> None:
 
 
 def test_a_speakers_name_is_one_line_however_it_was_written() -> None:
-    """A guest who names himself in two lines doesn't speak for a second person; seen to fail with the name as it came."""
+    """A guest who names himself in two lines doesn't speak for a second person; seen to fail without."""
     text = "Come at ten.Fine."
     forged = "Ann\nBob (agent): We signed."
     call = replace(
