@@ -253,6 +253,8 @@ def _baseline(standing: Standing, reading: Reading, hold: Hold) -> Standing:
     if engagement is None:
         return standing
     held, waiting = engagement.fields.get(hold.name), engagement.suggestions.get(hold.name)
+    if held is not None and held.engine in OTHERS and held.evidence_at > hold.at:
+        return standing
     is_old_news = held is not None and _is_newer(held, hold)
     if held is not None and is_old_news and _stands(held, hold):
         return standing

@@ -27,7 +27,7 @@ from sidecar.model import (
 from sidecar.pipeline.parts import Parts
 from sidecar.ports import Ledger
 from sidecar.resolve import choose_deal
-from sidecar.sync import DesiredRecord, Look, Observed, RecordPlan, Viewpoint, absent, observe, ours
+from sidecar.sync import DesiredRecord, Look, Observed, RecordPlan, Viewpoint, absent, observe, ours, same
 
 MAX_MOVES = 5
 """How often a record that was merged, and merged again, is followed at one look."""
@@ -216,8 +216,18 @@ class _Eye:
             return
         at = self._ledger.read(kind, [ref]).get(ref)
         if at is not None:
-            edits = self._edits([record], {record.key: at})
-            self._observe(record, at, edits.get(ref, ()), "", moves)
+            edits = self._edits([record], {record.key: at}).get(ref, ())
+            arrived = self._arrived(record.key, at)
+            self._observe(record, at, [e for e in edits if e.field not in arrived], "", moves)
+
+    def _arrived(self, key: str, at: Record | Gone) -> set[str]:
+        """Properties whose value moved along, after a write of ours whose outcome we hadn't learnt.
+
+        The history there names the person who merged, who typed none of it.
+        """
+        fields = self._standing.records[key].fields if isinstance(at, Record) else {}
+        values = at.fields if isinstance(at, Record) else {}
+        return {n for n, held in fields.items() if any(same(values.get(n), value) for value in held.pending.values())}
 
     def _judge(self, record: DesiredRecord, at: Record | Gone, edits: Sequence[Edit], linked_by: str) -> Observed:
         sync = self._sight.standing.records.get(record.key) or RecordSync(record.kind, record.key)

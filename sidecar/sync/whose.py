@@ -115,10 +115,10 @@ class _Property:
         if confirmed:
             verdict.confirmed[name] = confirmed
             self._held = _after_posting(before, before.pending[confirmed[0]], confirmed[1])
-        run_over = self._run_over(before) if confirmed else None
+        run_over = self._run_over(before, confirmed[0]) if confirmed else None
         if run_over:
-            verdict.holds[name] = replace(self._hold(run_over), overrun=True)
-            if before.was_posted and run_over.author.kind is AuthorKind.PERSON:
+            verdict.holds[name] = replace(run_over, overrun=True, unsettled=())
+            if run_over != before.hold and before.was_posted and run_over.author.kind is AuthorKind.PERSON:
                 verdict.corrected[name] = before.posted
         elif self._is_ours():
             if self._held.hold and not self._held.hold.overrun:
@@ -137,18 +137,25 @@ class _Property:
         if wrote is None:
             return None
         found = next(((c, wrote.value) for c, value in changes if same(value, wrote.value)), None)
-        is_reformatted = wrote is self._last and not (self._held.was_posted and same(wrote.value, self._held.posted))
-        return found or ((changes[0][0], wrote.value) if is_reformatted else None)
+        return found or ((changes[0][0], wrote.value) if self._is_reformatted(wrote) else None)
 
-    def _run_over(self, before: FieldSync) -> Edit | None:
-        """Return somebody's edit that lay between our read and our write, and that nobody has seen."""
-        if self._last is None or self._last.author.kind is not AuthorKind.US or len(self._own) - 1 <= self._known:
+    def _is_reformatted(self, wrote: Edit) -> bool:
+        """Say whether what stands is what the CRM made of our newest Change: no older value, and nobody's put back."""
+        held = self._held
+        older = [*([held.posted] if held.was_posted else []), *([held.hold.value] if held.hold else [])]
+        return wrote is self._last and not any(same(wrote.value, value) for value in older)
+
+    def _run_over(self, before: FieldSync, change: str) -> Hold | None:
+        """Return somebody's value that our write ran over: one that it knew nothing of."""
+        if self._last is None or self._last.author.kind is not AuthorKind.US:
             return None
+        if before.hold and change in before.hold.unsettled:
+            return None if same(before.hold.value, self._last.value) else before.hold
         relied_on = [before.posted if before.was_posted else None, self._last.value]
         relied_on += [before.hold.value] if before.hold else []
-        edit = self._own[-2]
-        is_theirs = edit.author.kind is not AuthorKind.US
-        return edit if is_theirs and not any(same(edit.value, value) for value in relied_on) else None
+        edit = self._own[-2] if len(self._own) - 1 > self._known else self._last
+        is_theirs = edit.author.kind is not AuthorKind.US and not any(same(edit.value, value) for value in relied_on)
+        return self._hold(edit) if is_theirs else None
 
     def _is_ours(self) -> bool:
         held, current = self._held, self._current
@@ -188,6 +195,7 @@ class _Property:
             means=means,
             to=stage.to if stage else (),
             ends=bool(stage and stage.terminal),
+            unsettled=tuple(self._held.pending),
         )
 
 

@@ -1,0 +1,32 @@
+"""A person wins over the sidecar, in every order of events, and what nobody touched stays the sidecar's."""
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.e2e.human_wins.machine import CarefulCrm, HastyCrm, HumanWins
+from tests.e2e.human_wins.seeds import SEEDS
+
+STEPS = 25
+EXAMPLES = 30
+BUDGET = 60
+"""How many examples a planted bug may survive; most are found within ten."""
+
+
+@pytest.mark.parametrize("machine", [CarefulCrm, HastyCrm])
+def test_a_person_wins_and_nothing_else_is_locked(machine: type[HumanWins]) -> None:
+    """No interleaving loses a person's word or locks what nobody touched; seen to fail with each seed below."""
+    examples = min(EXAMPLES, settings().max_examples)
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=STEPS))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_machine_notices_a_planted_bug(seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each guard is needed: with it patched away the machine fails within its budget."""
+    plant, machine = SEEDS[seed]
+    plant(monkeypatch)
+    found = settings(
+        max_examples=BUDGET, stateful_step_count=STEPS, phases=[Phase.generate], report_multiple_bugs=False
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine, settings=found)
