@@ -81,12 +81,21 @@ def _shown(record: Record) -> tuple[str, dict[str, Any]]:
     return record.kind, {name: value for name, value in record.fields.items() if name != "ai_trajectory"}
 
 
-def forgiven(folder: Path) -> None:
-    """A person lets work go on that was parked because processes died of it."""
+def forgiven(folder: Path) -> int:
+    """A person lets work go on that was parked because processes died of it; returns how much of it there was."""
     with House.reopened(folder) as house:
-        for row in house.parked():
+        parked = house.parked()
+        for row in parked:
             assert str(row.parked_reason).startswith("the process died"), row.parked_reason
             house.journal.retry(row.work)
+    return len(parked)
+
+
+def rested(folder: Path, incarnations: Incarnations) -> None:
+    """Let the work come to its end, with nobody killed any more."""
+    assert incarnations.live()
+    if forgiven(folder):
+        assert incarnations.live()
 
 
 def test_nothing_is_missing_and_nothing_twice_when_nobody_is_killed(undisturbed: dict[str, Any]) -> None:
@@ -100,13 +109,13 @@ def test_nothing_is_missing_and_nothing_twice_when_nobody_is_killed(undisturbed:
 def test_killed_at_random_instants_it_ends_where_it_would_have_ended(
     furnished: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Fifteen deaths, any instant: 0 lost, 0 duplicates; seen to fail with creates that carry no key."""
+    """Fifteen deaths, any instant: 0 lost, 0 duplicates; seen to fail with work ended before its facts are there."""
     folder, random = _copy(furnished, tmp_path / "killed"), Random(7)
     with Incarnations(folder, {"WEB_SECRET": SECRET}) as incarnations:
-        ended = [incarnations.live(killed_after_s=random.uniform(0.02, 0.3)) for _ in range(KILLS)]
-        forgiven(folder)
-        assert incarnations.live()
-    assert ended.count(False) >= 5, "they were killed at work"
+        lives = [random.uniform(0.1, 0.5) for _ in range(KILLS)]
+        ended = [incarnations.live(killed_after_s=life_s, slowed_s=0.02) for life_s in lives]
+        rested(folder, incarnations)
+    assert ended.count(False) >= 10, "they were killed at work"
     assert outcome(folder) == undisturbed
 
 
@@ -114,12 +123,12 @@ def test_killed_at_random_instants_it_ends_where_it_would_have_ended(
 def test_dying_at_each_write_it_ends_where_it_would_have_ended(
     furnished: Path, undisturbed: dict[str, Any], tmp_path: Path, after: bool
 ) -> None:
-    """Each commit and each call of the CRM is a place to die; seen to fail with a Posting before the write."""
+    """Each commit and each call of the CRM is a place to die; seen to fail with creates that carry no key."""
     folder = _copy(furnished, tmp_path / "killed")
     with Incarnations(folder, {"WEB_SECRET": SECRET}) as incarnations:
-        for writes in range(2, 60, 3):
+        for writes in range(2, 60, 4):
             if incarnations.live(dies_at=writes, after=after):
                 break
             forgiven(folder)
-        assert incarnations.live()
+        rested(folder, incarnations)
     assert outcome(folder) == undisturbed

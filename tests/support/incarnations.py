@@ -42,10 +42,20 @@ class Incarnations:
         assert self._mother.stdout is not None
         self._mother.stdout.close()
 
-    def live(self, *, killed_after_s: float | None = None, dies_at: int | None = None, after: bool = False) -> bool:
-        """Let one work until it is idle, is killed, or dies at its nth write (before or just after); true if idle."""
+    def live(
+        self,
+        *,
+        killed_after_s: float | None = None,
+        slowed_s: float = 0.0,
+        dies_at: int | None = None,
+        after: bool = False,
+    ) -> bool:
+        """Let one work until it is idle, is killed, or dies at its nth write (before or just after); true if idle.
+
+        `slowed_s` is how much longer each write takes, before and after, as on a slow disk: more room to die in.
+        """
         assert self._mother.stdin is not None and self._mother.stdout is not None
-        order = {"killed_after_s": killed_after_s, "dies_at": dies_at, "after": after}
+        order = {"killed_after_s": killed_after_s, "slowed_s": slowed_s, "dies_at": dies_at, "after": after}
         self._mother.stdin.write(json.dumps(order) + "\n")
         self._mother.stdin.flush()
         return self._mother.stdout.readline().strip() == "0"
@@ -75,8 +85,8 @@ def _work(folder: Path, order: dict[str, Any]) -> int:
     from sidecar.app import App
 
     app = App.from_file(folder / "config.toml", dict(os.environ), wait=False)
-    if order["dies_at"] is not None:
-        deaths = _Deaths(order["dies_at"], after=order["after"])
+    if order["dies_at"] is not None or order["slowed_s"]:
+        deaths = _Deaths(order["dies_at"] or 0, after=order["after"], slowed_s=order["slowed_s"])
         app.journal.append = deaths.around(app.journal.append)  # type: ignore[method-assign]
         app.ledger.write = deaths.around(app.ledger.write)  # type: ignore[method-assign]
     app.ready()
@@ -86,10 +96,10 @@ def _work(folder: Path, order: dict[str, Any]) -> int:
 
 
 class _Deaths:
-    """Counts calls in all threads, and dies at the nth."""
+    """Counts calls in all threads, and dies at the nth (0 is never)."""
 
-    def __init__(self, at: int, *, after: bool) -> None:
-        self._left, self._after = at, after
+    def __init__(self, at: int, *, after: bool, slowed_s: float) -> None:
+        self._left, self._after, self._slowed_s = at, after, slowed_s
         self._lock = threading.Lock()
 
     def around(self, call: Any) -> Any:
@@ -99,6 +109,7 @@ class _Deaths:
             with self._lock:
                 self._left -= 1
                 is_last = self._left == 0
+            time.sleep(self._slowed_s)
             if is_last and not self._after:
                 os.kill(os.getpid(), signal.SIGKILL)
             result = call(*arguments, **named)
@@ -106,6 +117,7 @@ class _Deaths:
                 if hasattr(result, "result"):
                     result.result(FOREVER_S)
                 os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(self._slowed_s)
             return result
 
         return wrapped

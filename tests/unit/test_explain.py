@@ -91,7 +91,7 @@ def test_a_suggestion_says_why_it_waits(house: House) -> None:
 
 
 def test_an_answer_needs_neither_model_nor_crm_nor_channel(house: House) -> None:
-    """The book explains itself; seen to fail with the CRM read for the value."""
+    """The book explains itself."""
     (deal,) = house.records("deal")
     before = asked(house, f"deal:{deal.ref}", "stage")
     house.restart()
@@ -106,7 +106,7 @@ def test_a_bare_ref_is_found_among_all_kinds(house: House) -> None:
 
 
 def test_a_record_that_was_merged_away_leads_to_the_party_that_lives(house: House) -> None:
-    """An old name still answers; seen to fail with the loser's standing asked for."""
+    """An old name still answers; seen to fail with merges not followed."""
     house.hear("I want to buy", "bob")
     bob = house.standing("bob").party
     house.app.pipeline.people.merge(house.standing("ann").party, bob, "rep")
@@ -122,7 +122,7 @@ def test_a_record_that_was_merged_away_leads_to_the_party_that_lives(house: Hous
     ],
 )
 def test_what_nobody_knows_says_what_is_known(house: House, record: str, field: str, words: str) -> None:
-    """A mistyped name is answered with the right ones; seen to fail with an empty chain."""
+    """A mistyped name is answered with the right ones."""
     with pytest.raises(PermanentError, match=words):
         asked(house, record.format(party=house.standing().party), field)
 

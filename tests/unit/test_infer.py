@@ -115,7 +115,7 @@ def test_a_quote_is_stored_with_its_place_in_the_text() -> None:
     ids=["never said", "said in another activity", "no quote"],
 )
 def test_what_nobody_said_stays_in_the_book_and_moves_nothing(said: dict[str, Any]) -> None:
-    """An unverified claim is kept, marked and nearly worthless; seen to fail with the first found quote enough."""
+    """An unverified claim is kept, marked and nearly worthless; seen to fail with each claim taken as verified."""
     item = HELLO if said["evidence"] != op("x", "price is")["evidence"] else activity(text="Another one.")
     found = claim(item, said)
     assert not found.verified
@@ -235,7 +235,7 @@ def test_an_answer_is_not_the_refusal_that_came_before_it() -> None:
 
 
 def test_the_same_answer_again_is_the_same_facts() -> None:
-    """A run that died before its commit leaves no second inference; seen to fail with the request id hashed in."""
+    """A run that died leaves no second inference; seen to fail with a number drawn for each request."""
     answer = wire(op("price", "price"), steps=[step("call Ann", "call me")], summary="Ann asks.")
     first, again = run(Says(answer), HELLO), run(Says(answer), HELLO)
     assert first == again
@@ -252,7 +252,7 @@ def test_the_inference_names_what_it_read() -> None:
 
 
 def test_an_alias_that_was_not_given_proves_nothing() -> None:
-    """A model can't quote an activity that it did not see; seen to fail with the quote looked for everywhere."""
+    """A model can't quote an activity that it did not see; seen to fail with any activity searched."""
     assert not claim(HELLO, op("price", "price", alias="a2")).verified
     assert claim(HELLO, op("price", "price", alias="[a1]")).verified
 

@@ -92,7 +92,7 @@ def test_a_channel_that_takes_no_requests_is_not_found(open_on_sqlite: Open, cha
 
 
 def test_a_request_that_proves_nothing_changes_nothing(open_on_sqlite: Open) -> None:
-    """What isn't vouched for isn't stored; seen to fail with the bytes journaled before they are verified."""
+    """What isn't vouched for isn't stored; seen to fail with the request taken as it comes."""
     house = open_on_sqlite()
     forged = house.signed("d1", "{}") | {"webhook-signature": "v1,AAAA"}
     with pytest.raises(RejectedInput) as refused:
@@ -102,7 +102,7 @@ def test_a_request_that_proves_nothing_changes_nothing(open_on_sqlite: Open) -> 
 
 
 def test_what_can_t_be_parsed_is_kept_and_parked_by_its_name_and_stops_nobody(open_on_sqlite: Open) -> None:
-    """Poison is one delivery's own; seen to fail with the error left to the batch."""
+    """Poison is one delivery's own; seen to fail with the error left to the thread."""
     house = open_on_sqlite(buys())
     poison = house.post("message.created", {"text": "no ids"})
     house.say("I want to buy")
@@ -147,6 +147,7 @@ def test_a_lost_cursor_costs_work_and_repeats_nothing(open_on_sqlite: Open) -> N
     house.mail("Ann <ann@x.test>", "I want to buy")
     house.poll()
     counted = house.journal.counts()
+    house.clock.move(60)
     adapter = house.app.channels["drop"]
     batches = list(adapter.poll(None))
     assert batches
@@ -222,7 +223,8 @@ def test_one_person_over_many_messages_at_once_is_one_party(open_house: Open) ->
     for i in range(8):
         house.say(f"I want to buy {i}", thread=f"t{i}")
     for i in range(4):
-        house.say(f"buy it {i}", f"guest{i}", thread=f"g{i}")
+        for known in ({}, {"email": f"guest{i}@x.test"}):
+            house.say(f"buy it {i}", thread=f"g{i}", sender={"external_id": f"visitor-{i}", **known})
     for key in [key for key in house.journal.due(100) if key.kind is WorkKind.PARSE]:
         house.app.worker.handle(key)
     _meet_at_the_match(house, 2)
@@ -230,6 +232,7 @@ def test_one_person_over_many_messages_at_once_is_one_party(open_house: Open) ->
     house.clock.move(3600)
     house.work()
     assert house.journal.counts()["parties"] == 5
+    assert [house.standing(f"guest{i}").activities for i in range(4)] == [2] * 4
     assert house.standing().activities == 8
     assert len(house.records("contact")) == 5
     assert not house.parked() and house.journal.counts()["pending"] == 0

@@ -71,7 +71,7 @@ def test_what_may_be_two_parties_waits_and_is_read_by_nobody(open_house: Open) -
 
 
 def test_a_person_s_answer_is_read_at_once_and_stays_the_answer(open_house: Open) -> None:
-    """The question is closed, and a late second look doesn't ask again; seen to fail with each look counted anew."""
+    """The question is closed, and a late second look doesn't ask again; seen to fail with the party left untouched."""
     house = open_house(buys(), SUPPORT)
     id = an_ambiguous(house)
     ann = house.standing("ann").party
@@ -199,7 +199,7 @@ def test_a_party_that_knows_only_words_can_be_pinned_and_merged(open_house: Open
 
 
 def test_a_merge_brings_everything_of_both(open_house: Open) -> None:
-    """Identifiers, words and CRM records are one party's; seen to fail with the loser's identifiers left behind."""
+    """Identifiers, words and CRM records are one party's; seen to fail with the winner's identifiers alone kept."""
     house = open_house(buys(), ANGRY)
     house.hear("buy", "ann", id="m1")
     house.hear("angry", "ann2", id="m2")
@@ -252,7 +252,7 @@ HINT = says("maybe", op("intent", "buy", "maybe", certainty="weakly_implied"))
 
 
 def test_an_approved_suggestion_is_believed_and_written_as_the_persons(open_house: Open) -> None:
-    """A person needs no threshold and no transition; seen to fail with the policy asked again."""
+    """A person needs no threshold and no transition; seen to fail with the release alone kept."""
     house = open_house(WON)
     house.hear("we signed")
     assert house.fields()["stage"] == "enquired"

@@ -55,7 +55,7 @@ def test_a_poll_comes_round_by_its_rhythm_and_ends_with_the_schedule(house: Hous
 
 
 def test_ticks_of_many_processes_make_one_poll(house: House) -> None:
-    """A row of work is one however often it is touched; seen to fail with a message for each tick."""
+    """A row of work is one however often it is touched."""
     schedules = [Schedule(house.app) for _ in range(3)]
     for schedule in schedules:
         schedule.start()

@@ -172,7 +172,7 @@ def test_a_verdict_that_lost_its_evidence_is_named(house: House) -> None:
 
 
 def test_what_a_channel_can_t_read_any_more_is_named(house: House) -> None:
-    """A parser that has changed its mind is a fault of the book's readers; seen to fail with the error raised."""
+    """A parser that has changed its mind is named; seen to fail with what is missing passed over."""
 
     class Forgetful:
         def parse(self, delivery: Delivery) -> tuple[()]:
