@@ -118,7 +118,11 @@ class Match(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inference(Fact):
-    """One LLM call, whole. `stop` is end, refusal or truncated; `because` are the Matches whose activities it read."""
+    """One LLM call, whole. `stop` is end, refusal, truncated or invalid.
+
+    `because` are the Matches whose activities it read; of a call that brought nothing, and so leaves them to be read,
+    the Activities. `request_sha256` covers the party and the Matches too: other people may say the same words.
+    """
 
     KIND = "inference"
     IDENTITY = ("request_sha256",)
