@@ -94,11 +94,6 @@ def one_try(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PLAN._Planner, "_settling", lambda self, sync: any(f.pending for f in sync.fields.values()))
 
 
-def no_settling(patch: pytest.MonkeyPatch) -> None:
-    """Send again at once what may still be on its way, and take what arrives late for news of today."""
-    patch.setattr(WHOSE._Property, "_hold", _without_unsettled(WHOSE._Property._hold))
-
-
 def deletion_ignored(patch: pytest.MonkeyPatch) -> None:
     """Make a record again under another key when a person has deleted it."""
     wanted = LEDGER.desired
@@ -118,10 +113,6 @@ def _judged(patch: pytest.MonkeyPatch, change: Callable[[Whose], Whose]) -> None
     patch.setattr(OBSERVE, "whose", lambda *given: change(judge(*given)))
 
 
-def _without_unsettled(hold: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, edit: replace(hold(self, edit), unsettled=())
-
-
 SEEDS: Mapping[str, tuple[Seed, type[HumanWins]]] = {
     "blind write": (blind_write, CarefulCrm),
     "no hold on clear": (no_hold_on_clear, CarefulCrm),
@@ -131,6 +122,5 @@ SEEDS: Mapping[str, tuple[Seed, type[HumanWins]]] = {
     "restoring not recognised": (no_restoring, CarefulCrm),
     "a run-over edit is not put back": (no_putting_back, HastyCrm),
     "one try and no more": (one_try, HastyCrm),
-    "late arrivals are trusted": (no_settling, HastyCrm),
     "deletion ignored": (deletion_ignored, CarefulCrm),
 }
