@@ -17,6 +17,8 @@ MIN_QUOTE_LETTERS = 2
 MAX_PART_GAP = 200
 _FIRST_UNSPACED = 0x2E80
 """From here on scripts are mostly written without spaces, so that a word boundary can't be asked for."""
+_WITHIN = ".,:'-"
+"""Marks that may stand within a word or a number."""
 
 _SAME = str.maketrans(
     {
@@ -94,10 +96,22 @@ def _whole_words(part: str, text: str, after: int) -> int | None:
 
 
 def _boundary(text: str, left: int, right: int) -> bool:
+    """Say whether a quote may begin or end between two places: not within a word or number, nor at "can" of "can't"."""
     if left < 0 or right >= len(text):
         return True
     a, b = text[left], text[right]
+    if b in _WITHIN and a.isalnum() and right + 1 < len(text):
+        return not _within(a, b, text[right + 1])
+    if a in _WITHIN and b.isalnum() and left:
+        return not _within(text[left - 1], a, b) and text[max(0, left - 3) : left] != "non"
     return not (a.isalnum() and b.isalnum() and ord(a) < _FIRST_UNSPACED and ord(b) < _FIRST_UNSPACED)
+
+
+def _within(before: str, mark: str, after: str) -> bool:
+    """Say whether a mark stands within one number (4,500, 10:30), or within one word that it changes (can't)."""
+    if mark in ".,:":
+        return before.isdigit() and after.isdigit()
+    return mark == "'" and before == "n" and after == "t"
 
 
 def fold(text: str) -> Folded:

@@ -7,12 +7,14 @@ catch: the process's handles are closed as an operating system would, and a new 
 
 import base64
 import hmac
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,6 +84,7 @@ class Office:
     settle_s: float = 0.0
     clock: SetClock = field(default_factory=lambda: SetClock(NOON))
     said: int = 0
+    incarnations: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     overruns: list[tuple[str, str, str, datetime]] = field(default_factory=list)
     late: list[tuple[datetime, Sequence[Create | Update]]] = field(default_factory=list)
 
@@ -92,9 +95,15 @@ class Office:
         self.app = self._start()
 
     def _start(self) -> App:
+        """Start on what is there; a new book gets a key that is always the same, lest its ids vary from run to run."""
         secret = "whsec_" + base64.b64encode(SECRET).decode()
         app = App(load(self.base / "config.toml", {"WEB": secret}), clock=self.clock, wait=False)
-        app.ready()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sidecar.journal.book.secrets", SimpleNamespace(token_hex=lambda size: "6b" * size))
+            app.ready()
+        numbers = itertools.count(1)
+        incarnation = next(self.incarnations)
+        app.pipeline.parts.nonce = lambda: f"nonce-{incarnation}-{next(numbers)}"
         return app
 
     def close(self) -> None:
