@@ -317,14 +317,14 @@ class Ledger(Protocol):
     def owners(self) -> Mapping[str, str]:
         """Return owners, ref to e-mail address."""
 
-    def find(self, kind: str, identifiers: Sequence[Identifier]) -> Sequence[Record]:
-        """Return none, one or all records that bear one of the identifiers; never a guess."""
+    def find(self, kind: str, identifiers: Sequence[Identifier]) -> Mapping[Identifier, Sequence[Record]]:
+        """Return none, one or all records that bear an identifier, for each identifier asked about; never a guess."""
 
     def find_by_key(self, kind: str, keys: Sequence[str]) -> Mapping[str, Record]:
         """Return the records that were created under these idempotency keys."""
 
-    def linked(self, kind: str, to: Link) -> Sequence[Record]:
-        """Return the records of a kind that are associated with a record (the deals of a contact)."""
+    def linked(self, kind: str, to: Sequence[Link]) -> Mapping[Link, Sequence[Record]]:
+        """Return the records of a kind that are associated with each record (the deals of a contact) that is there."""
 
     def read(self, kind: str, refs: Sequence[str]) -> Mapping[str, Record | Gone]:
         """Read records by ref; a deleted or merged one comes back as `Gone`."""

@@ -144,7 +144,8 @@ class _Eye:
 
     def _locate_contact(self, record: DesiredRecord, found: dict[str, Record | Gone]) -> str:
         identifiers = self._standing.identifiers
-        candidates = self._ledger.find("contact", identifiers) if identifiers else ()
+        found_by = self._ledger.find("contact", identifiers) if identifiers else {}
+        candidates = list({record.ref: record for bearers in found_by.values() for record in bearers}.values())
         if len(candidates) == 1:
             found[record.key] = candidates[0]
             return "the only contact with one of its identifiers"
@@ -160,7 +161,8 @@ class _Eye:
         if contact is None:
             return ""
         taken = {r.ref for r in self._standing.records.values() if r.kind == "deal" and r.key != record.key}
-        deals = [d for d in self._ledger.linked("deal", Link("contact", contact.ref)) if d.ref not in taken]
+        its = Link("contact", contact.ref)
+        deals = [d for d in self._ledger.linked("deal", [its]).get(its, ()) if d.ref not in taken]
         contacts = frozenset({contact.ref})
         choice = choose_deal(self._standing, deals, self._parts.policy, self._parts.clock(), contacts=contacts)
         if choice.question:

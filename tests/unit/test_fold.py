@@ -131,7 +131,7 @@ def test_what_a_person_left_is_believed_unless_newer_evidence_stands(
     held: FieldStanding, edit: Hold, value: Value, read_again: bool
 ) -> None:
     """The newer of evidence and edit is believed; a stage moved before the edit was seen is judged anew from it."""
-    after = advance(standing(**{edit.name: held}), reading(holds={"p": edit}))
+    after = advance(standing(suggestions=None, **{edit.name: held}), reading(holds={"p": edit}))
     assert after.engagement.fields[edit.name].value == value
     assert after.needs_whole is read_again
     assert synced(after, "p").hold == edit

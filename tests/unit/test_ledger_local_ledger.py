@@ -36,7 +36,8 @@ class Office:
 
     def found(self, kind: str, value: str) -> list[str]:
         """Return the refs found by an identifier."""
-        return [record.ref for record in self.ledger.find("contact", [Identifier(kind, value)])]
+        wanted = Identifier(kind, value)
+        return [record.ref for record in self.ledger.find("contact", [wanted])[wanted]]
 
 
 @pytest.fixture
@@ -82,8 +83,9 @@ def test_a_duplicate_within_one_batch_is_refused_alone(office: Office) -> None:
 def test_companies_may_share_addresses_of_any_kind(office: Office) -> None:
     """Only a contact's e-mail address is unique; seen to fail with the rule for every kind."""
     one, two = (office.made(key, "company", domain="x.test", phone="+442079460123") for key in ("a", "b"))
-    found = office.ledger.find("company", [Identifier("domain", "X.test"), Identifier("phone", "+442079460123")])
-    assert [record.ref for record in found] == [one.ref, two.ref]
+    for shared in (Identifier("domain", "X.test"), Identifier("phone", "+442079460123")):
+        found = office.ledger.find("company", [shared])[shared]
+        assert [record.ref for record in found] == [one.ref, two.ref]
 
 
 def test_a_number_that_a_person_typed_is_found(office: Office) -> None:
@@ -129,7 +131,8 @@ def test_a_merge_keeps_the_winners_values_and_fills_its_gaps(office: Office) -> 
     merged = office.ledger.merge("contact", winner.ref, loser.ref)
     assert merged.fields == {"name": "Ann", "email": "ann@x.test", "phone": "+442079460123"}
     assert set(merged.links) == {Link("deal", deal.ref), Link("deal", pair.ref)}
-    assert [r.ref for r in office.ledger.linked("contact", Link("deal", pair.ref))] == [winner.ref]
+    (contacts,) = office.ledger.linked("contact", [Link("deal", pair.ref)]).values()
+    assert [r.ref for r in contacts] == [winner.ref]
     history = office.ledger.history("contact", [winner.ref], ["name", "phone"])[winner.ref]
     assert [(e.field, e.author.kind) for e in history] == [("name", AuthorKind.US), ("phone", AuthorKind.PERSON)]
     assert history[-1].at == office.now
@@ -248,8 +251,7 @@ def test_history_and_links_of_what_is_gone_or_unknown_are_told(office: Office) -
     assert [*office.ledger.history("contact", [ann.ref, gone.ref], ["name"])] == [ann.ref]
     with pytest.raises(ConfigError, match=r"contact\.mood"):
         office.ledger.history("contact", [ann.ref], ["mood"])
-    with pytest.raises(RecordGone):
-        office.ledger.linked("deal", Link("contact", gone.ref))
+    assert office.ledger.linked("deal", [Link("contact", gone.ref)]) == {}
 
 
 def test_the_feed_comes_in_bounded_pages_and_ends(office: Office) -> None:

@@ -128,20 +128,21 @@ class LocalLedger:
         """Return the owners of the options."""
         return dict(self._options.owners)
 
-    def find(self, kind: str, identifiers: Sequence[Identifier]) -> Sequence[Record]:
-        """Return all live records that bear one of the identifiers; kinds that a record can't bear find nothing."""
+    def find(self, kind: str, identifiers: Sequence[Identifier]) -> Mapping[Identifier, Sequence[Record]]:
+        """Return all live records that bear each identifier; kinds that a record can't bear find nothing."""
         self._known(kind)
-        region = self._context.own.default_region
-        wanted = [
-            (i.kind, search_value(i.kind, i.value, region)) for i in identifiers if i.kind in IDENTIFYING.get(kind, {})
-        ]
-        lag_s = self._options.search_lag_s
         with self._store.reading() as db:
-            found = rows.by_identifier(db, kind, wanted)
-            if lag_s:  # without one, a clock that was set back must hide nothing
-                indexed_until = self._context.clock() - timedelta(seconds=lag_s)
-                found = [row for row in found if row.created_at <= indexed_until]
-            return rows.records(db, found)
+            return {i: rows.records(db, self._bearers(db, kind, i)) for i in identifiers}
+
+    def _bearers(self, db: sqlite3.Connection, kind: str, identifier: Identifier) -> list[rows.Row]:
+        if identifier.kind not in IDENTIFYING.get(kind, {}):
+            return []
+        value = search_value(identifier.kind, identifier.value, self._context.own.default_region)
+        found = rows.by_identifier(db, kind, [(identifier.kind, value)])
+        if not self._options.search_lag_s:  # then a clock that was set back must hide nothing
+            return found
+        indexed_until = self._context.clock() - timedelta(seconds=self._options.search_lag_s)
+        return [row for row in found if row.created_at <= indexed_until]
 
     def find_by_key(self, kind: str, keys: Sequence[str]) -> Mapping[str, Record]:
         """Return the live records that were created under these keys, by key."""
@@ -150,12 +151,16 @@ class LocalLedger:
             found = {key: row for key, row in rows.by_key(db, kind, keys).items() if row.state == "live"}
             return dict(zip(found, rows.records(db, found.values()), strict=True))
 
-    def linked(self, kind: str, to: Link) -> Sequence[Record]:
-        """Return the live records of a kind that are associated with a live record; `RecordGone` for another."""
+    def linked(self, kind: str, to: Sequence[Link]) -> Mapping[Link, Sequence[Record]]:
+        """Return the live records of a kind that are associated with each live record; others are left out."""
         self._known(kind)
         with self._store.reading() as db:
-            rows.alive(db, to.kind, to.ref)
-            return rows.records(db, rows.linked_to(db, kind, to))
+            live = [
+                link
+                for link in to
+                if (row := rows.by_ref(db, link.kind, [link.ref]).get(link.ref)) and row.state == "live"
+            ]
+            return {link: rows.records(db, rows.linked_to(db, kind, link)) for link in live}
 
     def read(self, kind: str, refs: Sequence[str]) -> Mapping[str, Record | Gone]:
         """Return a record for each ref, or `Gone`; empty properties are left out of a record's fields."""

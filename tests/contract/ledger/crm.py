@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from sidecar.model import Identifier, Record, Value
+from sidecar.model import Identifier, Link, Record, Value
 from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, Ledger, Update, Written
 
 TEXT_CHARS, LONG_CHARS = 200, 5_000
@@ -105,7 +105,13 @@ class Crm:
     def find(self, kind: str, *identifiers: Identifier) -> list[str]:
         """Return the refs of what is found once search must know every record."""
         self.harness.advance(self.ledger.capabilities.search_lag_s)
-        return sorted(found.ref for found in self.ledger.find(kind, identifiers))
+        by = self.ledger.find(kind, identifiers)
+        assert set(by) == set(identifiers), "each identifier is answered"
+        return sorted({found.ref for bearers in by.values() for found in bearers})
+
+    def linked(self, kind: str, to: Link) -> list[str]:
+        """Return the refs of what is associated with one record."""
+        return [found.ref for found in self.ledger.linked(kind, [to]).get(to, ())]
 
     def identifiers(self, kind: str, held: Mapping[str, Value]) -> list[Identifier]:
         """Return what a record with these fields is found by."""
