@@ -228,6 +228,7 @@ class LedgerCapabilities:
     change_feed: bool = False
     merges: bool = False
     owners: bool = False
+    automations: bool = False
     vendor: bool = True
     search_lag_s: float = 0.0
     settle_s: float = 0.0
@@ -340,6 +341,12 @@ class Ledger(Protocol):
 
     def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
         """Create the missing AI-owned properties; idempotent; return what was (or would be) done, one line each."""
+
+    def deprovision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+        """Take the AI-owned properties away again, and what only we use; idempotent; one line for each thing taken."""
+
+    def automations(self, properties: Mapping[str, Sequence[str]]) -> Sequence[str]:
+        """Name what in the CRM would act when these properties, by record kind, are written; one line each."""
 
     def check(self) -> Sequence[str]:
         """Say what is wrong with access, with the remedy; nothing when all is well."""

@@ -103,6 +103,7 @@ class LocalLedger:
             change_feed=True,
             merges=True,
             owners=True,
+            automations=True,
             vendor=False,
             search_lag_s=options.search_lag_s,
             settle_s=options.settle_s,
@@ -227,6 +228,21 @@ class LocalLedger:
                         if not dry_run:
                             rows.put_property(db, kind, schema[spec.name])
         return lines
+
+    def deprovision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+        """Take away the AI-owned properties among these, with what records hold in them; native ones stay."""
+        for kind in wanted:
+            self._known(kind)
+        with self._store.reading() if dry_run else self._store.writing() as db:
+            held = {kind: rows.properties(db, kind) for kind in wanted}
+            gone = [(kind, spec.name) for kind, specs in wanted.items() for spec in specs if spec.name in held[kind]]
+            for kind, name in () if dry_run else gone:
+                rows.drop_property(db, kind, name)
+        return [f"remove {kind}.{name}" for kind, name in gone]
+
+    def automations(self, properties: Mapping[str, Sequence[str]]) -> Sequence[str]:
+        """Return nothing: this CRM has no automations of its own."""
+        return ()
 
     def check(self) -> Sequence[str]:
         """Open the file for writing and say what stands in the way."""

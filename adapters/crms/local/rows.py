@@ -197,6 +197,16 @@ def put_property(db: sqlite3.Connection, kind: str, spec: FieldSpec) -> None:
     db.execute(sql, (kind, spec.name, spec.type, spec.label, json.dumps(spec.options), spec.max_chars))
 
 
+def drop_property(db: sqlite3.Connection, kind: str, name: str) -> None:
+    """Take an AI-owned property away, with its values and their history; versions stay, since no record was edited."""
+    db.execute("DELETE FROM property WHERE kind = ? AND name = ?", (kind, name))
+    of_kind = "ref IN (SELECT ref FROM record WHERE kind = ?)"
+    db.execute(f"DELETE FROM edit WHERE field = ? AND {of_kind}", (name, kind))  # noqa: S608 constant
+    path = f'$."{name}"'
+    sql = "UPDATE record SET fields = json_remove(fields, ?1) WHERE kind = ?2 AND json_type(fields, ?1) IS NOT NULL"
+    db.execute(sql, (path, kind))
+
+
 def _rows(db: sqlite3.Connection, where: str, kind: str, items: Sequence[object]) -> list[Row]:
     sql = f"SELECT {COLUMNS} FROM record WHERE {where} ORDER BY rowid"  # noqa: S608 constants of this module
     return [_row(values) for values in db.execute(sql, (kind, json.dumps(items)))]

@@ -1,4 +1,4 @@
-"""Promises about reading: L3, L4, L10, L12 to L17. Nothing is guessed, missed, or told as somebody else's."""
+"""Promises about reading: L3, L4, L10, L12 to L19. Nothing is guessed, missed, or told as somebody else's."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -180,6 +180,32 @@ class ReadingContract:
         with pytest.raises(ConfigError, match="ai_text"):
             crm.ledger.provision({"contact": wanted}, False)
         assert crm.ledger.schema("contact") == before
+
+    def test_l18_what_was_provisioned_is_taken_away_and_nothing_else(self, crm: Crm) -> None:
+        """L18: only the properties named go, once, told beforehand; seeds: `dry_run` removes, native ones removed."""
+        made = crm.create(ai_text="inferred", ai_number=7)
+        native = next(name for name, spec in crm.ledger.schema("contact").items() if not spec.ours)
+        wanted = {"contact": [PROPERTIES[0], FieldSpec(native, "text"), FieldSpec("ai_never", "text", ours=True)]}
+        told = list(crm.ledger.deprovision(wanted, True))
+        assert crm.value(made.ref, "ai_text") == "inferred"
+        assert any("ai_text" in line for line in told)
+        assert list(crm.ledger.deprovision(wanted, False)) == told
+        left = crm.ledger.schema("contact")
+        assert crm.harness.property("ai_text") not in left
+        assert {native, crm.harness.property("ai_number")} <= set(left)
+        assert crm.value(made.ref, "ai_number") == 7
+        assert list(crm.ledger.deprovision(wanted, False)) == []
+        crm.ledger.provision({"contact": PROPERTIES}, False)
+        assert crm.value(made.ref, "ai_text") is None, "a property that is made again begins empty"
+
+    def test_l19_automations_are_told_or_unsupported(self, crm: Crm) -> None:
+        """L19: what would act upon our writes is listed, or declared unreadable; seed: an empty list for unreadable."""
+        asked = {"contact": [crm.harness.property("ai_text")]}
+        if not crm.ledger.capabilities.automations:
+            with pytest.raises(UnsupportedFeature):
+                crm.ledger.automations(asked)
+            return
+        assert list(crm.ledger.automations(asked)) == []
 
     def test_l15_associated_records_are_found(self, crm: Crm) -> None:
         """L15: a creation's links lead there and back; seed: links stored from one end only."""
