@@ -192,5 +192,6 @@ def _route(section: RouteSection) -> Route:
 def _digest(policy: Policy) -> str:
     """Hash the policy as canonical JSON; the order of the stages is a list of its own, since it carries meaning."""
     content = {**asdict(policy), "order": list(policy.stages)}
+    del content["rungs"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=sorted)
     return sha256(text.encode()).hexdigest()

@@ -32,9 +32,11 @@ from sidecar.model.policy import (
     PromptField,
     Relevance,
     Route,
+    Rungs,
     StagePolicy,
     Target,
     Window,
+    lowest,
 )
 from sidecar.model.standing import (
     Conversation,
@@ -116,6 +118,7 @@ __all__ = [
     "Relevance",
     "Role",
     "Route",
+    "Rungs",
     "Said",
     "StagePolicy",
     "Standing",
@@ -131,4 +134,5 @@ __all__ = [
     "WorkRow",
     "absorb",
     "advance",
+    "lowest",
 ]

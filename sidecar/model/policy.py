@@ -19,6 +19,11 @@ class Mode(StrEnum):
     SUGGEST = "suggest"
     AUTO = "auto"
 
+    @property
+    def height(self) -> int:
+        """How many rungs lie below this one."""
+        return tuple(Mode).index(self)
+
 
 class FieldClass(StrEnum):
     """What "human wins" means for a field: for good; as a new baseline; until newer activities say otherwise."""
@@ -148,8 +153,33 @@ class Notes:
 
 
 @dataclass(frozen=True, slots=True)
+class Rungs:
+    """How far the ladder has been climbed, which bounds the configured modes: as a whole, by route, by field.
+
+    A route or a field with a rung of its own doesn't follow the whole; where both have one, the lower holds.
+    """
+
+    ledger: Mode = Mode.AUTO
+    routes: Mapping[str, Mode] = field(default_factory=dict)
+    fields: Mapping[str, Mode] = field(default_factory=dict)
+
+    def bound(self, route: str, name: str = "") -> Mode:
+        """Return the highest mode that a field may have on a route; without a name, a record as a whole."""
+        own = [rung for rung in (self.routes.get(route), self.fields.get(name)) if rung is not None]
+        return lowest(*own) if own else self.ledger
+
+
+def lowest(*modes: Mode) -> Mode:
+    """Return the mode that allows least."""
+    return min(modes, key=lambda mode: mode.height)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything that decides what may be written; `sha256` names this version of it in each Decision."""
+    """Everything that decides what may be written; `sha256` names this version of it in each Decision.
+
+    `rungs` are how much of it is in force at the moment; they are no part of the version.
+    """
 
     fields: Mapping[str, FieldPolicy]
     stages: Mapping[str, StagePolicy]
@@ -163,6 +193,7 @@ class Policy:
     overdue_grace_days: int = 0
     alerts_per_owner: int = 10
     sha256: str = ""
+    rungs: Rungs = Rungs()
 
     @property
     def first_stage(self) -> str:
@@ -172,6 +203,14 @@ class Policy:
     def route(self, channel: str, addresses: frozenset[str] = frozenset()) -> Route:
         """Return the first route that takes the activity, else the first of all."""
         return next((r for r in self.routes if r.takes(channel, addresses)), self.routes[0])
+
+    def configured(self, route: Route, given: FieldPolicy | None = None) -> Mode:
+        """Return the mode that the config gives to a field on a route; without a field, to the records of the route."""
+        return (given.mode if given else None) or route.mode or self.mode
+
+    def mode_for(self, route: Route, given: FieldPolicy | None = None) -> Mode:
+        """Return the mode that is in force for a field on a route: the configured one, as far as it was climbed."""
+        return lowest(self.configured(route, given), self.rungs.bound(route.name, given.name if given else ""))
 
 
 @dataclass(frozen=True, slots=True)

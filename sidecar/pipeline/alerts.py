@@ -16,7 +16,6 @@ from sidecar.model import (
     Inference,
     Lease,
     Mint,
-    Mode,
     OpenAlert,
     Route,
     Standing,
@@ -183,11 +182,12 @@ def _task(
     *,
     create: bool,
 ) -> DesiredRecord:
-    mode: Mode = route.mode or parts.policy.mode
+    mode = parts.policy_now().mode_for(route)
     fields = {
         name: DesiredField(value, "", FieldClass.OBSERVATION, causes, at, False, mode) for name, value in values.items()
     }
-    return DesiredRecord("task", key, 0, fields, create, "" if create else "the list is of another day")
+    why_not = "" if create else "the list is of another day"
+    return DesiredRecord("task", key, 0, fields, create, why_not, mode=mode)
 
 
 def _is_open(status: object) -> bool:

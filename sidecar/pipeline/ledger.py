@@ -131,7 +131,7 @@ class LedgerSteps:
         quotes, threads = self._quotes(standing)
         drafts = notes(standing, quotes, threads, parts.policy, parts.clock(), wait=parts.wait)
         kinds = self._ledger().capabilities.kinds
-        wanted = desired(standing, parts.policy, route, drafts, self._journal.mint, self._today())
+        wanted = desired(standing, parts.policy_now(), route, drafts, self._journal.mint, self._today())
         return tuple(record for record in wanted if record.kind in kinds)
 
     def _quotes(self, standing: Standing) -> tuple[dict[str, tuple[Evidence, ...]], dict[str, str]]:

@@ -1,11 +1,14 @@
-"""What the steps of the pipeline share: the journal, the adapters, and what admins configured."""
+"""What the steps of the pipeline share: the journal, the adapters, and what admins configured.
+
+What may be written can be moved while the process runs, so that is asked for at each run and never kept.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
 from sidecar.journal import Journal
-from sidecar.model import Own, Policy, Prompt, Relevance, WorkKey
+from sidecar.model import Own, Policy, Prompt, Relevance, Rungs, WorkKey
 from sidecar.ports import LLM, Channel, Clock, Ledger
 
 
@@ -28,4 +31,9 @@ class Parts:
     wait: bool = True
     dry_run: bool = False
     nonce: Callable[[], str] = field(default=lambda: token_hex(16))
+    rungs: Callable[[], Rungs] = field(default=Rungs)
     wake: Callable[[Sequence[WorkKey]], None] = field(default=lambda keys: None)
+
+    def policy_now(self) -> Policy:
+        """Return the policy as far as it is in force at this moment."""
+        return replace(self.policy, rungs=self.rungs())

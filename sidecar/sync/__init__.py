@@ -17,7 +17,7 @@ from sidecar.sync.desired import (
 )
 from sidecar.sync.notes import MARKER, notes
 from sidecar.sync.observe import Observed, Viewpoint, absent, observe
-from sidecar.sync.plan import Look, Plan, RecordPlan, Refused, plan
+from sidecar.sync.plan import Look, Plan, RecordPlan, Refused, plan, rung_for
 from sidecar.sync.post import Posted, links, post
 from sidecar.sync.whose import ours, same
 
@@ -45,5 +45,6 @@ __all__ = [
     "ours",
     "plan",
     "post",
+    "rung_for",
     "same",
 ]

@@ -21,6 +21,7 @@ from sidecar.model import (
     Standing,
     Step,
     Value,
+    lowest,
 )
 
 MAX_TITLE_CHARS = 200
@@ -44,7 +45,10 @@ class DesiredField:
 
 @dataclass(frozen=True, slots=True)
 class DesiredRecord:
-    """One record: `create` says whether it may be made (`why_not` when it may not); `links` are keys of ours."""
+    """One record: `create` says whether it may be made (`why_not` when it may not); `links` are keys of ours.
+
+    `mode` is the record's own, whatever those of its fields are: it decides whether the record may be made.
+    """
 
     kind: str
     key: str
@@ -54,6 +58,7 @@ class DesiredRecord:
     why_not: str = ""
     links: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    mode: Mode = Mode.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +122,6 @@ def _key(standing: Standing, make: Callable[[str], str]) -> str:
     return next((r.key for r in records if r and r.ref and not r.gone), keys[0])
 
 
-def _mode(policy: Policy, route: Route, given: FieldPolicy | None = None) -> Mode:
-    return (given.mode if given else None) or route.mode or policy.mode
-
-
 def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint) -> DesiredRecord:
     fields = {**_identity(standing, policy, route), **_inferred(standing, policy, route, "contact")}
     may = policy.create_contact == "auto" or standing.permit("contact") in standing.allowed
@@ -133,6 +134,7 @@ def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint) -> De
         create=not why_not,
         why_not=why_not,
         names=_names(policy, "contact"),
+        mode=policy.mode_for(route),
     )
 
 
@@ -148,7 +150,7 @@ def _identity(standing: Standing, policy: Policy, route: Route) -> dict[str, Des
         cause = standing.known_by.get(source)
         for target in given.targets if given and value and cause else ():
             if given and target.kind == "contact":
-                mode, text = _mode(policy, route, given), value[: given.max_chars]
+                mode, text = policy.mode_for(route, given), value[: given.max_chars]
                 fields[target.property] = DesiredField(
                     text, name, FieldClass.IDENTITY, (cause or "",), standing.since, True, mode
                 )
@@ -168,7 +170,7 @@ def _inferred(standing: Standing, policy: Policy, route: Route, kind: str) -> di
                     (held.decision,),
                     held.evidence_at,
                     given.native,
-                    _mode(policy, route, given),
+                    policy.mode_for(route, given),
                     held.engine,
                 )
     return fields
@@ -193,8 +195,8 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
         return None
     theirs = None if stage.value is None else route.stages.get(str(stage.value), str(stage.value))
     causes = (stage.decision,)
-    mode = _mode(policy, route, policy.fields.get("stage"))
-    native = DesiredField(theirs, "stage", FieldClass.STATE, causes, stage.evidence_at, True, mode, stage.engine)
+    mode, moves = policy.mode_for(route), policy.mode_for(route, policy.fields.get("stage"))
+    native = DesiredField(theirs, "stage", FieldClass.STATE, causes, stage.evidence_at, True, moves, stage.engine)
     fields = {
         "name": DesiredField(_title(standing, route), "", FieldClass.IDENTITY, causes, None, True, mode),
         "stage": native,
@@ -214,6 +216,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
         why_not=why_not,
         links=(contact,),
         names=_names(policy, "deal"),
+        mode=lowest(mode, moves),  # a deal is not made where its stage may not be written
     )
 
 
@@ -272,19 +275,19 @@ def _note(
     why_not: str,
 ) -> DesiredRecord:
     """The words of a note are a person's for good once a person has changed them; its time then stays as well."""
-    mode = _mode(policy, route)
+    mode = policy.mode_for(route)
     held = standing.records.get(key)
     body = held.fields.get("body") if held else None
     fields = {"body": DesiredField(note.body, "", FieldClass.IDENTITY, note.because, note.at, False, mode)}
     if not (body and body.hold):
         fields["at"] = DesiredField(note.at.isoformat(), "", FieldClass.OBSERVATION, note.because, note.at, False, mode)
-    return DesiredRecord("note", key, standing.engagement.number, fields, not why_not, why_not, links)
+    return DesiredRecord("note", key, standing.engagement.number, fields, not why_not, why_not, links, mode=mode)
 
 
 def _task(
     standing: Standing, step: Step, policy: Policy, route: Route, links: tuple[str, ...], mint: Mint
 ) -> DesiredRecord:
-    mode = _mode(policy, route)
+    mode = policy.mode_for(route)
     causes, at = (step.decision,), step.at
     status = "open" if step.status == "open" else "done"
     due = (step.due or "")[:10] or None
@@ -308,4 +311,4 @@ def _task(
     create = step.status == "open"
     why_not = "" if create else "the step has ended"
     key = task_key(step.id, mint)
-    return DesiredRecord("task", key, standing.engagement.number, fields, create, why_not, links, names)
+    return DesiredRecord("task", key, standing.engagement.number, fields, create, why_not, links, names, mode)

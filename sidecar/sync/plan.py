@@ -28,6 +28,9 @@ from sidecar.model import (
 from sidecar.sync.desired import DesiredField, DesiredRecord
 from sidecar.sync.whose import ours, same
 
+_OF_PEOPLE = ("contact", "company", "deal")
+"""Kinds of records that are people's to make below the highest rung; notes and tasks of ours are not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -65,6 +68,13 @@ class Plan:
     def changes(self) -> tuple[Change, ...]:
         """All new changes, in order of the records."""
         return tuple(c for r in self.records for c in r.changes)
+
+
+def rung_for(record: DesiredRecord, name: str = "", *, is_new: bool) -> Mode:
+    """Return the lowest rung at which a property is written; without a name, at which the record may be made."""
+    field = record.fields.get(name)
+    is_theirs = (field is not None and field.native) or (is_new and record.kind in _OF_PEOPLE)
+    return Mode.AUTO if is_theirs else Mode.SUGGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +131,17 @@ class _Planner:
         if found is None and wanted.links and wanted.links[0] not in self._there:
             self._refuse(wanted, "", None, "the contact that it belongs to is not in the CRM")
             return None
-        self._there.add(wanted.key)
         changes = []
         for name, field in wanted.fields.items():
             state = sync.fields.get(name, FieldSync())
-            reason = self._blocked(name, field, state, found, sync)
+            reason = self._blocked(wanted, name, state, found, sync)
             if reason:
                 self._refuse(wanted, name, field.value, reason)
             elif reason is not None:
                 changes.append(self._change(wanted, name, field.value, field, sync, look))
         changes += self._restorations(wanted, sync, look)
+        if found is not None or changes:
+            self._there.add(wanted.key)
         return RecordPlan(wanted, found, tuple(changes)) if changes else None
 
     def _restorations(self, wanted: DesiredRecord, sync: RecordSync, look: Look | None) -> list[Change]:
@@ -144,13 +155,10 @@ class _Planner:
         ]
 
     def _may_create(self, wanted: DesiredRecord, sync: RecordSync) -> bool:
-        modes = {field.mode for field in wanted.fields.values()}
         if not wanted.create:
             self._refuse(wanted, "", None, wanted.why_not)
-        elif Mode.SHADOW in modes or not modes:
-            self._refuse(wanted, "", None, "the mode is shadow")
-        elif wanted.kind in ("contact", "deal") and Mode.AUTO not in modes:
-            self._refuse(wanted, "", None, "the mode is suggest")
+        elif wanted.mode.height < rung_for(wanted, is_new=True).height:
+            self._refuse(wanted, "", None, f"the mode is {wanted.mode.value}")
         else:
             return not self._settling(sync)
         return False
@@ -166,9 +174,10 @@ class _Planner:
         return True
 
     def _blocked(
-        self, name: str, field: DesiredField, state: FieldSync, found: Record | None, sync: RecordSync
+        self, wanted: DesiredRecord, name: str, state: FieldSync, found: Record | None, sync: RecordSync
     ) -> str | None:
         """Return why a property is not written; empty when it is; None when there is nothing to write."""
+        field = wanted.fields[name]
         current = found.fields.get(name) if found else None
         if same(current, field.value) or (same(field.value, None) and not state.was_posted):
             return None
@@ -178,7 +187,7 @@ class _Planner:
             return "a person's value is being put back"
         if state.pinned:
             return "pinned by a person"
-        reason = self._out_of_mode(field)
+        reason = self._out_of_mode(field, rung_for(wanted, name, is_new=False))
         if reason:
             return reason
         if found and not ours(state, current):
@@ -187,10 +196,10 @@ class _Planner:
                 return reason
         return "an earlier write is settling" if state.pending and self._settling(sync) else ""
 
-    def _out_of_mode(self, field: DesiredField) -> str:
+    def _out_of_mode(self, field: DesiredField, needed: Mode) -> str:
         if field.mode is Mode.SHADOW:
             return "the mode is shadow"
-        if field.native and field.mode is not Mode.AUTO:
+        if field.mode.height < needed.height:
             return "the mode is suggest, and this property is the CRM's own"
         if self._vendor and field.engine == "baseline" and not self._policy.baseline_writes:
             return "the baseline doesn't write to this CRM (llm.baseline_writes)"

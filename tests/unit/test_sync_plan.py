@@ -182,7 +182,7 @@ def test_nothing_is_made_that_a_person_deleted_or_did_not_allow() -> None:
     fresh = planned((contact,), {}, {})
     assert [c.ref for c in fresh.changes] == [None]
     for mode in (Mode.SHADOW, Mode.SUGGEST):
-        shy = replace(contact, fields={"ai_intent": field("buy", mode=mode)})
+        shy = replace(contact, mode=mode, fields={"ai_intent": field("buy", mode=mode)})
         assert not planned((shy,), {}, {}).changes
 
 
