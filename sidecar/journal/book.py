@@ -23,6 +23,7 @@ from sidecar.journal import projections, schema, soundness, work
 from sidecar.journal import tables as t
 from sidecar.journal.database import Database, resolve_url, translated
 from sidecar.journal.entry import Entry, JournalFailed, Receipt
+from sidecar.journal.gauges import GaugeReader
 from sidecar.journal.owners import Owner
 from sidecar.journal.page import HMAC_KEY, INSTALLED_AT, Page
 from sidecar.journal.reader import BookReader
@@ -36,7 +37,7 @@ from sidecar.ports import Clock
 KEY_BYTES = 32
 
 
-class Journal(BookReader, ShelfReader):
+class Journal(BookReader, ShelfReader, GaugeReader):
     """An open book: `append` and `commit` write, work rows are claimed, everything else reads."""
 
     def __init__(self, database: Database) -> None:
@@ -141,6 +142,17 @@ class Journal(BookReader, ShelfReader):
     def set_meta(self, key: str, value: str) -> None:
         """Keep a setting of this installation."""
         self.commit(Entry(meta={key: value}))
+
+    def swap_meta(self, key: str, held: str | None, value: str) -> bool:
+        """Keep a setting of this installation, if it is still what it was; false when somebody else was first."""
+
+        def swapping(connection: Connection, _: int) -> bool:
+            found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar()
+            if found == held:
+                replace(connection, t.meta, [{"key": t.as_key(key), "value": value}])
+            return bool(found == held)
+
+        return bool(self._write(swapping))
 
     def rebuild(self, timeout_s: float = 3600.0) -> int:
         """Throw the projections away and fold the book again, while nobody writes; return how many facts were read."""
