@@ -9,7 +9,7 @@ is parked only if it dies alone.
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
@@ -32,6 +32,10 @@ PAUSE_READ_S = 1.0
 ALONE_AFTER = 3
 PARK_AFTER = 5
 SCAN = 200
+MAX_TOGETHER = 100
+"""How many parties' syncs share their calls to the CRM, if its batches are as large."""
+ROUNDS_S = 5.0
+"""For how long one thread goes on with due syncs, which a stop has to wait for."""
 BY_ERROR = "by itself: "
 """How the reason of a pause begins that the worker put on; the next start takes such a pause off again."""
 EVER_S = 10 * 366 * 86_400.0
@@ -55,6 +59,9 @@ class Worker:
         self._lock = threading.Lock()
         self._gate = _Gate()
         self._brakes = _Brakes(self._journal, is_dry=pipeline.parts.dry_run)
+        ledger = pipeline.parts.ledger
+        self._together = min(ledger.capabilities.batch_size, MAX_TOGETHER) if ledger else 1
+        self._syncing = threading.Lock()
 
     def serve(self, engine: Engine) -> None:
         """Serve until the engine is stopped, renewing what runs."""
@@ -102,18 +109,48 @@ class Worker:
         """Claim one key and do it; never raises, so that no thread dies of an input."""
         if self._brakes.hold(key):
             return
+        within_s = 0.0 if wait else EVER_S
         try:
-            for lease in self._journal.claim([key], self._lease_s, within_s=0.0 if wait else EVER_S):
-                self._run(lease)
+            if key.kind is WorkKind.SYNC and self._together > 1:
+                self._sync(key, within_s)
+                return
+            for lease in self._journal.claim([key], self._lease_s, within_s=within_s):
+                self._run(lease, self._pipeline.run)
         except Exception as error:
             # Not log.exception: the traceback of an error in an error's handling quotes the first one's text as well.
             log.error("work_lost", error=type(error).__name__, trace=_trace(error), kind=key.kind.value, key=key.key)
 
     def _due(self, limit: int, within_s: float) -> list[WorkKey]:
-        keys = self._journal.due(limit, self._brakes.kinds(), within_s)
+        held = {WorkKind.SYNC} if self._syncing.locked() else set()  # whoever syncs goes on with what is due
+        keys = self._journal.due(limit, [kind for kind in self._brakes.kinds() if kind not in held], within_s)
         return [key for key in keys if not self._brakes.hold(key)]
 
-    def _run(self, lease: Lease) -> None:
+    def _sync(self, key: WorkKey, within_s: float) -> None:
+        """Do a sync, and all others that are due with it; where they are being done already, leave it due for them."""
+        if not self._syncing.acquire(blocking=False):
+            return
+        try:
+            until = time.monotonic() + ROUNDS_S
+            keys = [key]
+            while keys and time.monotonic() < until:
+                due = self._journal.due(self._together, [WorkKind.SYNC], within_s)
+                keys = list(dict.fromkeys([*keys, *(k for k in due if not self._brakes.hold(k))]))[: self._together]
+                self._sync_all(self._journal.claim(keys, self._lease_s, within_s=within_s))
+                due = self._journal.due(1, [WorkKind.SYNC], within_s)
+                keys = [k for k in due if not self._brakes.hold(k)]
+        finally:
+            self._syncing.release()
+
+    def _sync_all(self, leases: Sequence[Lease]) -> None:
+        """Do claimed syncs together; those that may have killed the process do theirs alone."""
+        together = [lease for lease in leases if lease.crashes < ALONE_AFTER]
+        if len(together) > 1:
+            self._pipeline.sync_together(together, self._run)
+        for lease in leases:
+            if len(together) == 1 or lease not in together:
+                self._run(lease, self._pipeline.run)
+
+    def _run(self, lease: Lease, do: Callable[[Lease], None]) -> None:
         if lease.crashes >= PARK_AFTER:
             self._finish(Finish(lease, "park", reason=f"the process died {lease.crashes} times while doing this"))
             return
@@ -121,7 +158,7 @@ class Worker:
             self._running[lease.work] = lease
         try:
             with self._gate.alone() if lease.crashes >= ALONE_AFTER else self._gate.together():
-                self._pipeline.run(lease)
+                do(lease)
             self._brakes.release(lease.work)
         except Exception as error:
             self._failed(lease, error)

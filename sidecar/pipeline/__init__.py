@@ -4,7 +4,9 @@ Stages turn facts into facts; only the pipeline writes the journal. Every step e
 the mark that more work is due, and the end of its own lease, so that a step that dies leaves nothing half done.
 """
 
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 from sidecar.errors import PermanentError
 from sidecar.journal import Receipt
@@ -15,6 +17,7 @@ from sidecar.pipeline.ledger import LEDGER, LedgerSteps
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.people import People
 from sidecar.pipeline.relate import Relate
+from sidecar.pipeline.together import Together
 from sidecar.ports import HookRequest
 
 __all__ = ["LEDGER", "Parts", "Pipeline"]
@@ -54,3 +57,21 @@ class Pipeline:
             self.alerts.watch(lease)
         else:
             raise PermanentError(f"nothing does work of the kind {kind.value}")
+
+    def sync_together(self, leases: Sequence[Lease], run: Callable[[Lease, Callable[[Lease], None]], None]) -> None:
+        """Do the syncs of several parties whose calls to the CRM are made together.
+
+        `run` is called for each lease, in a thread of its own, with what does that piece of work.
+        """
+        if self.parts.ledger is None:
+            raise PermanentError("no CRM is configured")
+        together = Together(self.parts.ledger, len(leases))
+
+        def take_part(lease: Lease) -> None:
+            try:
+                run(lease, LedgerSteps(replace(self.parts, ledger=together.member())).sync)
+            finally:
+                together.leave()
+
+        with ThreadPoolExecutor(len(leases), thread_name_prefix="sync") as pool:
+            list(pool.map(take_part, leases))
