@@ -30,6 +30,7 @@ from sidecar.model import (
     WorkKind,
 )
 from sidecar.pipeline.alerts import DESK, desk, desk_route
+from sidecar.pipeline.brakes import paused_here
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.questions import asked
 from sidecar.pipeline.sight import Sight, cause_of, look_back, see
@@ -106,6 +107,7 @@ class LedgerSteps:
             vendor=capabilities.vendor,
             settle_s=capabilities.settle_s,
             now=parts.clock(),
+            paused=paused_here(self._journal.paused(), route),
         )
         if sight.questions:
             made = replace(made, records=tuple(r for r in made.records if r.found is not None))
@@ -160,7 +162,8 @@ class LedgerSteps:
                 keys.append(WorkKey(WorkKind.SYNC, DESK + self._route(sight.standing).owner))
             if sight.standing.needs_whole:
                 keys.append(WorkKey(WorkKind.PARTY, lease.work.key))
-            self._journal.commit(Entry(facts=facts, touches=tuple(Touch(key) for key in keys), fence=lease))
+            with self._parts.room(len(made.changes)):
+                self._journal.commit(Entry(facts=facts, touches=tuple(Touch(key) for key in keys), fence=lease))
             self._parts.wake(keys)
 
     def _unite(self, sight: Sight, moved: Reading, owner: str, lease: Lease) -> None:

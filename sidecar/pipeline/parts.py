@@ -4,6 +4,7 @@ What may be written can be moved while the process runs, so that is asked for at
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
@@ -14,7 +15,10 @@ from sidecar.ports import LLM, Channel, Clock, Ledger
 
 @dataclass(slots=True)
 class Parts:
-    """The parts of a running sidecar; `wake` hints an engine after a commit, `wait` is false for `--no-wait` runs."""
+    """The parts of a running sidecar; `wake` hints an engine after a commit, `wait` is false for `--no-wait` runs.
+
+    `room` is asked before so many changes are journaled; `resolved` is told what became of an activity of a channel.
+    """
 
     journal: Journal
     channels: Mapping[str, Channel]
@@ -33,6 +37,8 @@ class Parts:
     nonce: Callable[[], str] = field(default=lambda: token_hex(16))
     rungs: Callable[[], Rungs] = field(default=Rungs)
     wake: Callable[[Sequence[WorkKey]], None] = field(default=lambda keys: None)
+    room: Callable[[int], AbstractContextManager[None]] = field(default=lambda changes: nullcontext())
+    resolved: Callable[[str, str], None] = field(default=lambda channel, outcome: None)
 
     def policy_now(self) -> Policy:
         """Return the policy as far as it is in force at this moment."""

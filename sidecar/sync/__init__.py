@@ -17,11 +17,12 @@ from sidecar.sync.desired import (
 )
 from sidecar.sync.notes import MARKER, notes
 from sidecar.sync.observe import Observed, Viewpoint, absent, observe
-from sidecar.sync.plan import Look, Plan, RecordPlan, Refused, plan, rung_for
+from sidecar.sync.plan import EVERYTHING, Look, Plan, RecordPlan, Refused, plan, rung_for
 from sidecar.sync.post import Posted, links, post
 from sidecar.sync.whose import ours, same
 
 __all__ = [
+    "EVERYTHING",
     "MARKER",
     "NOTED_TODAY",
     "DesiredField",

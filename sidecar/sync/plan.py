@@ -28,6 +28,7 @@ from sidecar.model import (
 from sidecar.sync.desired import DesiredField, DesiredRecord
 from sidecar.sync.whose import ours, same
 
+EVERYTHING = "*"
 _OF_PEOPLE = ("contact", "company", "deal")
 """Kinds of records that are people's to make below the highest rung; notes and tasks of ours are not."""
 
@@ -96,9 +97,13 @@ def plan(
     vendor: bool,
     settle_s: float,
     now: datetime,
+    paused: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Return the Changes that bring the CRM nearer to what is believed, and what stays undone with its reason."""
-    planner = _Planner(standing, policy, mint, ledger, vendor, timedelta(seconds=settle_s), now)
+    """Return the Changes that bring the CRM nearer to what is believed, and what stays undone with its reason.
+
+    `paused` are reasons by field of ours; under `EVERYTHING` stands why nothing is written.
+    """
+    planner = _Planner(standing, policy, mint, ledger, vendor, timedelta(seconds=settle_s), now, paused or {})
     records = [planner.record(record, looks.get(record.key)) for record in wanted]
     return Plan(tuple(r for r in records if r), tuple(planner.refused), planner.wait_until)
 
@@ -113,9 +118,11 @@ class _Planner:
         vendor: bool,
         settle: timedelta,
         now: datetime,
+        paused: Mapping[str, str],
     ) -> None:
         self._standing, self._policy, self._mint = standing, policy, mint
         self._ledger, self._vendor, self._settle, self._now = ledger, vendor, settle, now
+        self._paused = paused
         self._there: set[str] = set()
         self.refused: list[Refused] = []
         self.wait_until: datetime | None = None
@@ -157,6 +164,8 @@ class _Planner:
     def _may_create(self, wanted: DesiredRecord, sync: RecordSync) -> bool:
         if not wanted.create:
             self._refuse(wanted, "", None, wanted.why_not)
+        elif EVERYTHING in self._paused:
+            self._refuse(wanted, "", None, self._paused[EVERYTHING])
         elif wanted.mode.height < rung_for(wanted, is_new=True).height:
             self._refuse(wanted, "", None, f"the mode is {wanted.mode.value}")
         else:
@@ -197,6 +206,8 @@ class _Planner:
         return "an earlier write is settling" if state.pending and self._settling(sync) else ""
 
     def _out_of_mode(self, field: DesiredField, needed: Mode) -> str:
+        if paused := self._paused.get(EVERYTHING) or self._paused.get(field.name):
+            return paused
         if field.mode is Mode.SHADOW:
             return "the mode is shadow"
         if field.mode.height < needed.height:
