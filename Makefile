@@ -12,7 +12,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c '$(FITS)' >/dev/null 2>&1; then echo $$p; exit; fi; done; echo python3)
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench torture lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -21,6 +21,7 @@ help:
 	@echo "make test    run every test            (one file: make test ARGS=tests/unit/test_decide.py)"
 	@echo "make check   lint, formatting, types, import contracts"
 	@echo "make bench   run every benchmark; each prints one JSON line"
+	@echo "make torture  kill it, cut its power, and account for everything; one JSON line a part (docs/torture.md)"
 	@echo "make lock    pin the packages anew     (newest versions: make lock UPGRADE=1)"
 	@echo "make clean   remove .venv and the tools' caches"
 
@@ -38,6 +39,9 @@ check: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	@set -e; for file in bench/[a-z]*.py; do $(BIN)/python "$$file"; done
+
+torture: $(VENV)/.ready-dev
+	@$(BIN)/python -m tests.torture $(ARGS)
 
 # The oldest Python decides, because a newer one would leave out what only the older needs; the tests install on all.
 # The index, local folders and other settings of this machine stay out of the files.
