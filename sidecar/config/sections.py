@@ -282,6 +282,10 @@ class LimitsSection(Section):
 
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, le=104_857_600)
     body_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    header_bytes: int = Field(default=65_536, ge=4_096, le=1_048_576)
+    header_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    connections: int = Field(default=800, ge=1, le=100_000)
+    keep_alive_s: int = Field(default=30, ge=1, le=600)
     concurrency: int = Field(default=4, ge=1, le=64)
     lease_s: float = Field(default=120.0, ge=5, le=3_600)
     stop_grace_s: float = Field(default=20.0, ge=0, le=600)

@@ -35,7 +35,7 @@ class Mint:
     def id(self, kind: str, *columns: object) -> str:
         """Return `kind-` and 32 hex digits (128 bits) that only this journal's key can produce."""
         text = json.dumps([kind, *columns], sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=_plain)
-        return f"{kind}-{hmac.new(self._key, text.encode(), sha256).hexdigest()[:32]}"
+        return f"{kind}-{hmac.digest(self._key, text.encode(), 'sha256').hex()[:32]}"
 
 
 def _plain(value: object) -> Any:

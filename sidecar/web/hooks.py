@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import re
 import traceback
-from concurrent.futures import Future
 from urllib.parse import parse_qsl
 
 import structlog
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sidecar.errors import RejectedInput, TemporaryError
 from sidecar.ports import HookRequest
 from sidecar.web.answers import ACCEPTED, Answer, Refused, refusal, send_answer
+from sidecar.web.bell import Bell
 from sidecar.web.door import Door
 from sidecar.web.limits import Limits
 from sidecar.web.sparing import SparingLog
@@ -45,6 +45,7 @@ class _Hooks:
         self._door = door
         self._limits = limits
         self._log = SparingLog(_log)
+        self._bell = Bell()
         self._held_bytes = 0  # of bodies that are not durable yet; only the loop's thread touches it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,25 +88,26 @@ class _Hooks:
 
     async def _read(self, reader: "_Body") -> bytes:
         limits, begun = self._limits, asyncio.get_running_loop().time()
-        most_bytes = self._door.max_body_bytes
-        parts: list[bytes] = []
+        most_s = max(limits.body_most_s, limits.body_timeout_s)
+        body = bytearray()  # joined as it comes: a body of single bytes, kept apart, would take forty times its room
         try:
             async with asyncio.timeout_at(begun + limits.body_timeout_s) as deadline:
                 while not reader.is_complete:
+                    if body:
+                        allowed_s = limits.body_timeout_s + len(body) / limits.body_rate
+                        deadline.reschedule(begun + min(allowed_s, most_s))
                     part = await reader.next()
-                    parts.append(part)
                     self._hold(reader, len(part))
-                    if reader.held_bytes > most_bytes:
-                        raise Refused(refusal(413))
-                    allowed_s = limits.body_timeout_s + reader.held_bytes / limits.body_rate
-                    deadline.reschedule(begun + min(allowed_s, max(limits.body_most_s, limits.body_timeout_s)))
+                    body += part
         except TimeoutError:
             raise Refused(refusal(408)) from None
-        return b"".join(parts)
+        return bytes(body)
 
     def _hold(self, reader: "_Body", size_bytes: int) -> None:
         self._held_bytes += size_bytes
         reader.held_bytes += size_bytes
+        if reader.held_bytes > self._door.max_body_bytes:
+            raise Refused(refusal(413))
         if self._held_bytes > self._limits.held_bytes:
             raise Refused(refusal(503, retry_after_s=RETRY_S))
 
@@ -113,7 +115,7 @@ class _Hooks:
         """Hand a request over and wait until it is durable."""
         future = self._door.receive(channel, request)
         if not future.done():
-            await _done(future, self._limits.ack_timeout_s)
+            await self._bell.wait(future, self._limits.ack_timeout_s)
         future.result(timeout=0)
 
     def _rejected(self, channel: str, error: RejectedInput) -> Answer:
@@ -155,22 +157,6 @@ class _Body:
         self.is_complete = not message.get("more_body", False)
         part: bytes = message.get("body", b"")
         return part
-
-
-async def _done(future: Future[object], timeout_s: float) -> None:
-    """Wait for a future of another thread without cancelling it when the time is over."""
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    def tell(_: Future[object]) -> None:
-        try:
-            loop.call_soon_threadsafe(done.set)
-        except RuntimeError:
-            return  # the loop is closed, so nobody waits
-
-    future.add_done_callback(tell)
-    async with asyncio.timeout(timeout_s):
-        await done.wait()
 
 
 def _channel(scope: Scope, headers: dict[str, str], max_body_bytes: int) -> str:
