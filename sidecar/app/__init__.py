@@ -6,7 +6,7 @@ journal and no CRM. Whatever is wrong with a section is a `ConfigError` with its
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,19 +14,20 @@ from typing import Any
 
 import adapters
 from sidecar.app.in_force import InForce, adopt, adopted
+from sidecar.app.ladder import ACCOUNT, Ladder
 from sidecar.app.readiness import unmapped, unprompted, wanted_properties
 from sidecar.app.schedule import Schedule
 from sidecar.config import Settings, load, validate_options
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.journal import Journal
-from sidecar.model import Policy, Prompt
+from sidecar.model import Policy, Prompt, Rungs
 from sidecar.pipeline import LEDGER, Parts, Pipeline
 from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger
 from sidecar.prompts import folder, live
 from sidecar.prompts import load as load_prompts
 from sidecar.worker import BY_ERROR, Worker
 
-ACCOUNT = "ledger_account"
+__all__ = ["ACCOUNT", "App", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -159,8 +160,33 @@ class App:
                 daily_usd=self.settings.llm.daily_usd,
                 wait=self.wait,
                 dry_run=self.dry_run,
+                rungs=self.rungs,
             )
         )
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        """The mode ladder, as it was climbed."""
+        return Ladder(self.journal)
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether what is written takes a rung that a person put in force: on every CRM but the reference one.
+
+        A CRM that can't be opened is nothing that could be written to, and counts as gated.
+        """
+        try:
+            return self.ledger.capabilities.vendor
+        except ConfigError:
+            return True
+
+    def rungs(self) -> Rungs:
+        """Return how far the ladder was climbed; where nothing is gated, the config alone decides."""
+        return self.ladder.rungs() if self.is_gated else Rungs()
+
+    def policy_now(self) -> Policy:
+        """Return the policy as far as it is in force at this moment."""
+        return replace(self.policy, rungs=self.rungs())
 
     @cached_property
     def worker(self) -> Worker:

@@ -170,6 +170,13 @@ class ShelfReader:
         with self._database.read() as connection:
             return [decode_standing(doc) for doc in connection.execute(found.limit(limit)).scalars()]
 
+    def standings_after(self, party: str, limit: int) -> list[Standing]:
+        """Return standings in the order of their ids, those after one of them: to walk through all."""
+        after = sa.select(t.standing.c.doc).where(t.standing.c.party > party)
+        with self._database.read() as connection:
+            docs = connection.execute(after.order_by(t.standing.c.party).limit(limit)).scalars()
+            return [decode_standing(doc) for doc in docs]
+
     def watch_due(self, now: datetime, limit: int) -> list[str]:
         """Return the parties that must be looked at again by now."""
         due = sa.select(t.standing.c.party).where(t.standing.c.watch_at <= t.to_us(now))
@@ -221,6 +228,12 @@ class ShelfReader:
         with self._database.read() as connection:
             found: str | None = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar()
         return found
+
+    def metas(self, prefix: str) -> dict[str, str]:
+        """Return the settings of this installation whose keys begin alike."""
+        alike = sa.select(t.meta).where(t.meta.c.key.startswith(prefix, autoescape=True))
+        with self._database.read() as connection:
+            return {row.key: row.value for row in connection.execute(alike)}
 
     def counts(self) -> dict[str, int]:
         """Return how much the book holds and what is open: facts, parties, pending, questions, alerts, watched."""

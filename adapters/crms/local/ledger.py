@@ -59,7 +59,8 @@ class LocalOptions(BaseModel):
     """Settings of the local CRM: its file (relative to the config's folder), and which abilities it is to have.
 
     `owners` maps an owner's id to an e-mail address. `search_lag_s` makes `find` blind to records younger than that,
-    `settle_s` is only declared, and without `conditional_write` a write can't name the version that it relies on.
+    `settle_s` is only declared, and without `conditional_write` a write can't name the version that it relies on. With
+    `vendor` it is treated as somebody else's CRM, whose safe defaults hold: a rehearsal of a rollout.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -69,6 +70,7 @@ class LocalOptions(BaseModel):
     conditional_write: bool = True
     settle_s: float = Field(default=0.0, ge=0)
     search_lag_s: float = Field(default=0.0, ge=0)
+    vendor: bool = False
     pipelines: tuple[PipelineOptions, ...] = Field(default=(SALES,), min_length=1)
     owners: Mapping[str, str] = Field(default_factory=dict)
 
@@ -104,7 +106,7 @@ class LocalLedger:
             merges=True,
             owners=True,
             automations=True,
-            vendor=False,
+            vendor=options.vendor,
             search_lag_s=options.search_lag_s,
             settle_s=options.settle_s,
             batch_size=BATCH,
