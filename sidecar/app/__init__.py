@@ -54,9 +54,10 @@ class App:
         wait: bool = True,
         dry_run: bool = False,
         clock: Clock = utc_now,
+        secrets: bool = True,
     ) -> "App":
-        """Load a config; `ConfigError` lists all that is wrong with it."""
-        return cls(load(path, env), clock, wait=wait, dry_run=dry_run)
+        """Load a config; `ConfigError` lists all that is wrong with it, for `secrets` also which are missing."""
+        return cls(load(path, env, secrets=secrets), clock, wait=wait, dry_run=dry_run)
 
     def __enter__(self) -> "App":
         return self
@@ -272,4 +273,7 @@ class App:
     def _adapter(self, table: Mapping[str, str], kind: str, section: str, name: str, given: Mapping[str, Any]) -> Any:
         cls = adapters.load(table, kind, f"{section}.type")
         options = validate_options(cls.Options, section, given)
-        return cls(name, options, self.context)
+        try:
+            return cls(name, options, self.context)
+        except ConfigError as error:
+            raise error if error.setting else ConfigError(str(error), setting=section) from None

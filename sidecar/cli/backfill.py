@@ -36,7 +36,7 @@ def _backfill(
     as_json: AsJson = False,
 ) -> None:
     """Read a channel's older history, after showing its extent and cost."""
-    with session(ctx).open() as app:
+    with session(ctx).open(secrets=True) as app:
         zone = ZoneInfo(app.settings.own_section.timezone)
         start = since.replace(tzinfo=zone).astimezone(UTC)
         adapter = _channel(app, channel)

@@ -55,7 +55,7 @@ def _run(
     """Poll each channel and the CRM once, do all that is due, and end."""
     if not until_idle:
         raise typer.BadParameter("say --until-idle; what runs for good is `sidecar serve`")
-    with session(ctx).open(wait=not no_wait) as app:
+    with session(ctx).open(wait=not no_wait, secrets=True) as app:
         before = app.journal.counts()["facts"]
         done = app.run_until_idle(timeout_s=timeout_s)
         result = _result(app, done, before)

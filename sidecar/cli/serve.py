@@ -33,7 +33,7 @@ def _serve(ctx: typer.Context) -> None:
     """Serve webhooks, poll channels and keep the CRM up to date, until SIGTERM or Ctrl-C; logs JSON."""
     stop = threading.Event()
     _stop_on_signal(stop)
-    with session(ctx).open() as app:
+    with session(ctx).open(secrets=True) as app:
         app.ready()
         serve(app, stop)
 

@@ -41,20 +41,24 @@ class Session:
     config: Path | None = None
     dry_run: bool = False
 
-    def open(self, *, wait: bool = True) -> "App":
-        """Return the app of the config; use it as a context manager."""
+    def open(self, *, wait: bool = True, secrets: bool = False) -> "App":
+        """Return the app of the config; use it as a context manager.
+
+        Only what speaks to every adapter asks for `secrets` first: who reads the book needs those of no channel.
+        """
         from sidecar.app import App
 
-        return App.from_file(self.config, _environment(), wait=wait, dry_run=self.dry_run)
+        return App.from_file(self.config, environment(), wait=wait, dry_run=self.dry_run, secrets=secrets)
 
     def settings(self) -> "Settings":
         """Return the settings alone, for commands that must work when the journal doesn't open."""
         from sidecar.config import load
 
-        return load(self.config, _environment())
+        return load(self.config, environment(), secrets=False)
 
 
-def _environment() -> Mapping[str, str]:
+def environment() -> Mapping[str, str]:
+    """Return the process's environment without our own variables that are no settings."""
     return {name: value for name, value in os.environ.items() if name not in (LOG_VARIABLE, DEBUG_VARIABLE)}
 
 

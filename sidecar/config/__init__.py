@@ -26,17 +26,31 @@ from sidecar.config.settings import Settings, free_mail
 from sidecar.config.sources import FILE_VARIABLE, PREFIX, Defaults, Environment, File, Keys
 from sidecar.errors import ConfigError
 
-__all__ = ["Settings", "free_mail", "load", "read_secret", "validate_options"]
+__all__ = ["Problem", "Settings", "examine", "free_mail", "load", "read_secret", "validate_options"]
 
 DEFAULT_FILE = "config.toml"
 MAX_FILE_BYTES = 1_048_576
 MAX_PASSES = 5
 
 
-def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+def load(path: Path | None, env: Mapping[str, str], *, secrets: bool = True) -> Settings:
     """Return the settings of a config file under an environment; `ConfigError` names all that is wrong, a line each.
 
-    Without a path, SIDECAR_CONFIG names the file; without that, it is `config.toml` here, which may be absent.
+    Without a path, SIDECAR_CONFIG names the file; without that, it is `config.toml` here, which may be absent. Without
+    `secrets` nobody asks whether they are there: whoever needs one finds out.
+    """
+    settings, problems = examine(path, env, secrets=secrets)
+    if problems or settings is None:
+        raise as_error(problems)
+    return settings
+
+
+def examine(
+    path: Path | None, env: Mapping[str, str], *, secrets: bool = True
+) -> tuple[Settings | None, list[Problem]]:
+    """Return the settings without what is wrong in them, where that leaves any, and all that is wrong.
+
+    Only for looking further: nothing may be started on settings that have problems.
     """
     file = _file(path, env)
     written = _read(file) if file else {}
@@ -48,10 +62,8 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     if settings:
         settings._env, settings._base = env, base
         broken = frozenset(problem.key.split(".")[0] for problem in problems)
-        problems += check(Given(settings, written, env, base), broken)
-    if problems or settings is None:
-        raise as_error(_with_variable(problem, env) for problem in problems)
-    return settings
+        problems += check(Given(settings, written, env, base), broken, secrets=secrets)
+    return settings, sorted({_with_variable(problem, env) for problem in problems})
 
 
 def _file(path: Path | None, env: Mapping[str, str]) -> Path | None:

@@ -34,6 +34,7 @@ from sidecar.config.sections import (
     WatchSection,
     WebSection,
 )
+from sidecar.errors import ConfigError
 from sidecar.model import FieldPolicy, Notes, Own, Policy, Relevance, Route, StagePolicy, Target
 
 
@@ -85,7 +86,10 @@ class Settings(BaseSettings):
     def journal_url(self) -> str:
         """Return the journal's URL, from the environment or a file where it holds a password."""
         if self.journal.url_env or self.journal.url_file:
-            return self.secret(self.journal.url_env, self.journal.url_file)
+            try:
+                return self.secret(self.journal.url_env, self.journal.url_file)
+            except ConfigError as error:
+                raise ConfigError(str(error), setting="journal.url") from None
         return self.journal.url
 
     def own(self) -> Own:
