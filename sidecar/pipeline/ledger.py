@@ -89,12 +89,21 @@ class LedgerSteps:
         return held or (Standing(party=key) if key.startswith(DESK) else None)
 
     def look(self, standing: Standing) -> tuple[Sight, Plan]:
-        """Read the CRM and plan, journaling nothing: also what a dry run shows."""
-        ledger, parts = self._ledger(), self._parts
-        route = self._route(standing)
+        """Read the CRM and plan, journaling nothing."""
+        sight, asked = self.see(standing)
+        return sight, self.planned(sight, asked)
+
+    def see(self, standing: Standing) -> tuple[Sight, frozenset[str]]:
+        """Read the CRM, journaling nothing; returns what was seen, and the keys of the records that were looked for."""
+        route = self.route(standing)
         wanted = self._wanted(standing, route)
-        sight = see(parts, ledger, standing, wanted, route)
-        asked = {record.key for record in wanted}
+        sight = see(self._parts, self._ledger(), standing, wanted, route)
+        return sight, frozenset(record.key for record in wanted)
+
+    def planned(self, sight: Sight, asked: frozenset[str]) -> Plan:
+        """Plan from what was seen: also what a dry run shows."""
+        ledger, parts = self._ledger(), self._parts
+        route = self.route(sight.standing)
         wanted = self._wanted(sight.standing, route)
         capabilities = ledger.capabilities
         made = plan(
@@ -115,9 +124,10 @@ class LedgerSteps:
             record.key not in asked for record in wanted
         ):  # what a person wrote made us want more than we looked for
             made = replace(made, wait_until=made.wait_until or parts.clock())
-        return sight, made
+        return made
 
-    def _route(self, standing: Standing) -> Route:
+    def route(self, standing: Standing) -> Route:
+        """Return the way that a standing's records go."""
         is_desk = standing.party.startswith(DESK)
         return desk_route(self._parts, standing.party) if is_desk else standing.route_in(self._parts.policy)
 
@@ -159,7 +169,7 @@ class LedgerSteps:
         if facts:
             keys = [WorkKey(WorkKind.WATCH, lease.work.key)]
             if questions:
-                keys.append(WorkKey(WorkKind.SYNC, DESK + self._route(sight.standing).owner))
+                keys.append(WorkKey(WorkKind.SYNC, DESK + self.route(sight.standing).owner))
             if sight.standing.needs_whole:
                 keys.append(WorkKey(WorkKind.PARTY, lease.work.key))
             with self._parts.room(len(made.changes)):
@@ -202,7 +212,7 @@ class LedgerSteps:
         facts: list[Fact] = [*posted.postings]
         run_over: list[Fact] = []
         if ledger.capabilities.history and not ledger.capabilities.conditional_write:
-            route = self._route(sight.standing)
+            route = self.route(sight.standing)
             run_over += look_back(parts, ledger, sight.standing, posted.written, made.changes, route)
         facts += [*run_over, *self._gone(posted, refs)]
         if facts:
