@@ -28,6 +28,10 @@ _STANDING = sa.select(t.standing.c.doc).where(t.standing.c.party == sa.bindparam
 _MERGED_INTO = sa.select(t.party.c.merged_into).where(t.party.c.id == sa.bindparam("party"))
 
 
+_IS_PARTY = ~t.standing.c.party.startswith("desk:")
+"""An owner's desk has a standing too, and is nobody's relationship."""
+
+
 class ShelfReader:
     """The reading half of the journal that knows projections."""
 
@@ -163,6 +167,7 @@ class ShelfReader:
         """Return standings whose name or one of whose identifiers contains a text, the latest first."""
         table, text = t.standing, query.casefold().strip()
         found = sa.select(table.c.doc).order_by(table.c.last_activity_at.desc().nulls_last(), table.c.party)
+        found = found.where(_IS_PARTY)
         if text:
             owns = sa.select(t.identifier.c.party).where(t.identifier.c.value.contains(text, autoescape=True))
             named = table.c.name_folded.contains(text, autoescape=True)
@@ -239,7 +244,7 @@ class ShelfReader:
         """Return how much the book holds and what is open: facts, parties, pending, questions, alerts, watched."""
         tallies: dict[str, Any] = {
             "facts": sa.select(sa.func.coalesce(sa.func.max(t.fact.c.seq), 0)),
-            "parties": sa.select(sa.func.count()).select_from(t.standing),
+            "parties": sa.select(sa.func.count()).select_from(t.standing).where(_IS_PARTY),
             "pending": sa.select(sa.func.count()).select_from(t.match_index).where(sa.text(t.PENDING)),
             "questions": sa.select(sa.func.count()).select_from(t.match_index).where(sa.text(t.QUESTION)),
             "alerts": sa.select(sa.func.count()).select_from(t.alert_open),

@@ -164,7 +164,9 @@ class LedgerSteps:
         kept = {fact.id for fact in sight.facts}
         readings = [look.reading for look in sight.looks.values() if look.reading and look.reading.id in relied - kept]
         cause = next(iter(cause_of(sight.standing)), "")
-        questions = asked(sight.standing, sight.questions, cause, self._journal.mint, self._parts.clock())
+        questions = asked(
+            sight.standing, [*sight.questions, *sight.doubles], cause, self._journal.mint, self._parts.clock()
+        )
         facts = (*sight.facts, *readings, *made.changes, *questions)
         if facts:
             keys = [WorkKey(WorkKind.WATCH, lease.work.key)]

@@ -26,7 +26,7 @@ from sidecar.model import (
 )
 from sidecar.pipeline.parts import Parts
 from sidecar.ports import Ledger
-from sidecar.resolve import choose_deal
+from sidecar.resolve import choose_deal, is_open
 from sidecar.sync import DesiredRecord, Look, Observed, RecordPlan, Viewpoint, absent, observe, ours, same
 
 MAX_MOVES = 5
@@ -39,6 +39,7 @@ Seen = Reading | Posting | Correction
 class Sight:
     """What a look at the CRM brought: records by key, the facts to journal, the standing with them taken in.
 
+    `questions` leave open which record is meant; `doubles` only say that a record too many is there.
     `merged` is set when a record of the party was merged into one of another party: that Reading, and the other party.
     """
 
@@ -46,6 +47,7 @@ class Sight:
     looks: dict[str, Look]
     facts: list[Seen]
     questions: list[str]
+    doubles: list[str]
     merged: tuple[Reading, str] | None = None
 
 
@@ -76,7 +78,7 @@ class _Eye:
         self._parts, self._ledger = parts, ledger
         self._standing = standing
         self._view = Viewpoint(ledger.account(), standing.party, route, cause_of(standing), parts.clock())
-        self._sight = Sight(standing, {}, [], [])
+        self._sight = Sight(standing, {}, [], [], [])
 
     def see(self, wanted: Sequence[DesiredRecord]) -> Sight:
         found = self._read(wanted)
@@ -93,7 +95,28 @@ class _Eye:
                 self._observe(record, at, edits.get(at.ref, ()), linked.get(record.key) or self._tied(record))
             else:
                 self._miss(record)
+        self._ask_about_doubles(wanted)
         return self._sight
+
+    def _ask_about_doubles(self, wanted: Sequence[DesiredRecord]) -> None:
+        """After a merge a party may hold two contacts, or two open deals: one is written to, the other is a question.
+
+        Nothing is written to the other, so that nobody's work there is run over, and a person is told that it is stale.
+        """
+        records, number = self._sight.standing.records, self._standing.engagement.number
+        for kind, engagement in (("contact", 0), ("deal", number)):
+            keys = {record.key for record in wanted if record.kind == kind}
+            kept = {ref for key in keys if key in records and (ref := records[key].ref)}
+            others = [r for r in records.values() if r.kind == kind and r.engagement == engagement and not r.gone]
+            other = {r.ref for r in others if r.ref and r.key not in keys} - kept
+            found = self._ledger.read(kind, sorted(other)).values() if kept and other else ()
+            left = [at for at in found if isinstance(at, Record) and (kind == "contact" or self._is_open(at))]
+            if left:
+                refs = ", ".join(sorted({*kept, *(at.ref for at in left)}))
+                self._sight.doubles.append(f"this customer has several {kind}s of ours ({refs}): merge or close one")
+
+    def _is_open(self, deal: Record) -> bool:
+        return is_open(deal, self._parts.policy)
 
     def look_back(self, written: Sequence[tuple[RecordPlan, Record]]) -> list[Seen]:
         updated = [(plan.wanted, record) for plan, record in written if plan.found is not None]

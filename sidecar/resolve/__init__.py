@@ -25,7 +25,7 @@ from sidecar.model import (
     Relevance,
     Standing,
 )
-from sidecar.resolve.deals import DealChoice, DealProperties, choose_deal
+from sidecar.resolve.deals import DealChoice, DealProperties, choose_deal, is_open
 from sidecar.resolve.identifiers import domain_of, look_alike, normalise, strongest_first
 from sidecar.resolve.names import best_name
 from sidecar.resolve.people import SAYS_NOTHING, Person, Side, people_of, side_of
@@ -40,6 +40,7 @@ __all__ = [
     "assigned",
     "choose_deal",
     "identifiers_of",
+    "is_open",
     "normalise",
     "resolve",
 ]

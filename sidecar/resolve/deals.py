@@ -84,9 +84,10 @@ def choose_deal(
     not hold yet; `owners` maps the CRM's owners to their e-mail addresses; `closed_stages` are the CRM's stages that
     end a deal, beside those to which a route maps a terminal stage.
     """
-    closed = closed_stages | _closed_stages(policy)
     elsewhere = {r.ref for r in _held(standing, "deal") if r.engagement != standing.engagement.number}
-    open_deals = [d for d in deals if d.kind == "deal" and d.ref not in elsewhere and not _is_closed(d, closed, names)]
+    open_deals = [
+        d for d in deals if d.kind == "deal" and d.ref not in elsewhere and is_open(d, policy, closed_stages, names)
+    ]
     if not open_deals:
         return DealChoice(None, (), False, "no open deal")
     newest = sorted(activities, key=lambda a: (a.at, a.id))[-MAX_ACTIVITIES:]
@@ -117,13 +118,22 @@ def _clear_winner(candidates: tuple[Candidate, ...]) -> DealChoice:
     return DealChoice(best.ref, candidates, False, "; ".join(best.signals))
 
 
+def is_open(
+    deal: Record,
+    policy: Policy,
+    closed_stages: frozenset[str] = frozenset(),
+    names: DealProperties = DealProperties(),
+) -> bool:
+    """Say whether a deal has not ended: neither by its own flag, nor by a stage that stands for an end."""
+    closed = closed_stages | _closed_stages(policy)
+    return deal.fields.get(names.closed) not in (True, "true", "True", 1) and (
+        str(deal.fields.get(names.stage)) not in closed
+    )
+
+
 def _closed_stages(policy: Policy) -> frozenset[str]:
     terminal = [stage.name for stage in policy.stages.values() if stage.terminal]
     return frozenset(route.stages.get(stage, stage) for route in policy.routes for stage in terminal)
-
-
-def _is_closed(deal: Record, closed: frozenset[str], names: DealProperties) -> bool:
-    return deal.fields.get(names.closed) in (True, "true", "True", 1) or str(deal.fields.get(names.stage)) in closed
 
 
 def _candidate(deal: Record, setting: _Setting) -> Candidate:

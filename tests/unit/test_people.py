@@ -370,3 +370,22 @@ def test_an_order_that_can_t_be_followed_says_why_and_changes_nothing(
     with pytest.raises(PermanentError, match=words):
         order(people(house), house.standing().party, house.activity("m1").id)
     assert house.journal.counts() == counted
+
+
+def test_what_a_merge_leaves_twice_in_the_crm_is_told_until_it_is_one(open_house: Open) -> None:
+    """Two contacts and two open deals of one customer are a person's to tidy; seen to fail with the second one kept."""
+    house = open_house(says("ready", op("stage", "qualified", "ready")))
+    house.hear("I am ready", "ann")
+    house.hear("We are ready", "ann2")
+    people(house).merge(house.standing("ann").party, house.standing("ann2").party, "rep")
+    house.hear("I am ready", "ann")
+    told = sorted(alert.reason for alert in house.standing("ann").alerts if alert.rule == "question")
+    assert [reason.split(" of ours")[0] for reason in told] == [
+        "this customer has several contacts", "this customer has several deals",
+    ]  # fmt: skip
+    first, second = house.records("contact")
+    crm: Any = house.app.ledger
+    crm.merge("contact", first.ref, second.ref)
+    crm.edit("deal", house.records("deal")[1].ref, {"stage": "closed_lost"})
+    house.hear("We are ready", "ann")
+    assert not [alert for alert in house.standing("ann").alerts if alert.rule == "question"]
