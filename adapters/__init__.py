@@ -23,6 +23,10 @@ LLMS: Mapping[str, str] = {
     "scripted": "adapters.llms.scripted:ScriptedLLM",
 }
 ENGINES: Mapping[str, str] = {"embedded": "adapters.engines.embedded:EmbeddedEngine"}
+NOTIFIERS: Mapping[str, str] = {
+    "webhook": "adapters.notifiers.webhook:WebhookNotifier",
+    "smtp": "adapters.notifiers.smtp:SmtpNotifier",
+}
 
 
 def load(table: Mapping[str, str], name: str, setting: str = "type") -> type[Any]:

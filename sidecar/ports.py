@@ -1,4 +1,4 @@
-"""The four ports: Channel, Ledger, LLM, Engine, with the capabilities that an adapter declares.
+"""The ports: Channel, Ledger, LLM, Engine, Notifier, with the capabilities that an adapter declares.
 
 Protocols, not base classes; sync, not async. The contract suites read the declarations: declared true, the promise
 is tested; declared false, the call must raise `UnsupportedFeature`. An adapter module has one class per port with
@@ -23,6 +23,7 @@ from sidecar.model import (
     Gone,
     Identifier,
     Link,
+    Notice,
     Own,
     Record,
     StagePolicy,
@@ -382,3 +383,16 @@ class Engine(Protocol):
 
     def stop(self, grace_s: float) -> bool:
         """Take no more, wait so many seconds for what runs; true when all of it ended."""
+
+
+@runtime_checkable
+class Notifier(Protocol):
+    """Brings notices to those who operate the sidecar."""
+
+    name: str
+
+    def tell(self, notice: Notice) -> None:
+        """Hand one notice over; time-outs and outages are `TemporaryError`, a refusal is a `ConfigError`."""
+
+    def check(self) -> Sequence[str]:
+        """Say what is wrong, with the remedy, without sending anything; nothing when all is well."""

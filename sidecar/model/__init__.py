@@ -21,6 +21,7 @@ from sidecar.model.facts import (
 )
 from sidecar.model.fold import BASELINE, OTHERS, absorb, advance
 from sidecar.model.mint import Fact, Mint
+from sidecar.model.notice import Notice
 from sidecar.model.policy import (
     FieldClass,
     FieldPolicy,
@@ -103,6 +104,7 @@ __all__ = [
     "Mint",
     "Mode",
     "Notes",
+    "Notice",
     "OpenAlert",
     "Outcome",
     "Own",

@@ -3,5 +3,9 @@
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.contract.channel", "tests.contract.engine", "tests.contract.ledger", "tests.contract.llm"
+    "tests.contract.channel",
+    "tests.contract.engine",
+    "tests.contract.ledger",
+    "tests.contract.llm",
+    "tests.contract.notifier",
 )

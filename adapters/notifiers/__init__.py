@@ -1,0 +1,1 @@
+"""Ways to tell those who operate the sidecar; one file each."""
