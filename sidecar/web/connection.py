@@ -1,8 +1,9 @@
-"""What a connection may do before an app is called: send a head of bounded size, in bounded time, among so many others.
+"""What a connection may do around the app: send heads of bounded size, in bounded time, and take its answers.
 
-uvicorn's own class has none of these bounds: it was seen to take 2 MB of headers, and to wait for slow ones as long as
-they pleased. This subclass counts and times the head of each request and leaves the rest to uvicorn. Bodies are the
-app's, which can be timed and capped by any ASGI code.
+uvicorn's own class has none of these bounds: it was seen to take 2 MB of headers, to wait for slow ones as long as they
+pleased, to keep 14,000 requests of one read in memory (ten such connections filled 600 MB), and to hold a connection
+for ever whose sender doesn't read. This subclass counts and times heads, answers and what waits in between, and leaves
+the rest to uvicorn. Bodies are the app's, which can be timed and capped by any ASGI code.
 
 It may not touch uvicorn's parsing: which bytes are a request is decided in one place, by llhttp. Refusals are sent by
 hand, since no request exists yet that an app could answer.
@@ -18,8 +19,8 @@ from sidecar.web.answers import busy, refusal
 from sidecar.web.limits import Limits
 
 
-class _TooLarge(Exception):
-    """Ends the parsing of a head that is over its limit."""
+class _TooMuch(Exception):
+    """Ends the parsing of what is over a limit."""
 
 
 class Connection(HttpToolsProtocol):
@@ -42,6 +43,7 @@ class Connection(HttpToolsProtocol):
         self._has_request = False
         self._refused = False
         self._discarded_bytes = 0
+        self._unread: asyncio.TimerHandle | None = None  # runs while the sender takes no answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,6 +54,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -82,6 +85,8 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= self.limits.pipelined:
+            raise _TooMuch
         self._stop_timer()
         self._reading = "body"
         self._raw_bytes = 0
@@ -92,6 +97,23 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._reading = "head"
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._wait_for_reader()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        self._stop_waiting()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing more is asked."""
+        self._close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not read, or what made us stop it."""
@@ -104,7 +126,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes += size_bytes
         if self._head_bytes > self.limits.header_bytes:
             self._fault = 431
-            raise _TooLarge
+            raise _TooMuch
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self.limits.header_timeout_s, self._on_late)
@@ -121,7 +143,21 @@ class Connection(HttpToolsProtocol):
         if self._raw_bytes or self._has_request:
             self._refuse(408)
         else:
-            self.transport.close()  # it never said a word
+            self._close()  # it never said a word
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()  # which first waits until all that was written is sent,
+            self._wait_for_reader()  # for ever, if it is let
+
+    def _wait_for_reader(self) -> None:
+        self._stop_waiting()
+        self._unread = self.loop.call_later(self.limits.answer_timeout_s, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _is_answering(self) -> bool:
         return self._has_request and not self.cycle.response_complete
@@ -137,10 +173,10 @@ class Connection(HttpToolsProtocol):
             return
         self._refused = True
         if self.pipeline or (self._is_answering() and self.cycle.response_started):
-            self.transport.close()  # nothing that is sent now would be taken for what it is
+            self._close()  # nothing that is sent now would be taken for what it is
             return
         self._write(status)
-        self._timer = self.loop.call_later(self.limits.linger_s, self.transport.close)
+        self._timer = self.loop.call_later(self.limits.linger_s, self._close)
 
     def _write(self, status: int) -> None:
         answer = refusal(status)

@@ -12,7 +12,9 @@ class Limits:
 
     A body has `body_timeout_s`, and a second more for each `body_rate` bytes that have come, but never more than
     `body_most_s`. Together, bodies that are not yet durable hold at most `held_bytes`. Who is refused before all was
-    read gets `linger_s` to finish sending, because a connection that is closed at once loses the answer.
+    read gets `linger_s` to finish sending, because a connection that is closed at once loses the answer. At most
+    `pipelined` requests of one connection wait for the answer to an earlier one, and who takes no answer for
+    `answer_timeout_s` is cut off.
     """
 
     connections: int = 800
@@ -26,6 +28,8 @@ class Limits:
     held_bytes: int = 134_217_728
     ack_timeout_s: float = 10.0
     keep_alive_s: int = 30
+    pipelined: int = 32
+    answer_timeout_s: float = 10.0
     linger_s: float = 2.0
     linger_bytes: int = 16_777_216
     stop_grace_s: int = 8
