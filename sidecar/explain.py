@@ -24,6 +24,7 @@ from sidecar.model import (
     Posting,
     Reading,
     RecordSync,
+    Release,
     Standing,
     Value,
 )
@@ -119,26 +120,25 @@ def _of_belief(journal: Journal, standing: Standing, record: str, name: str) -> 
 
 
 def _walk(journal: Journal, start: Fact) -> tuple[Node, ...]:
-    budget = [MAX_NODES]
-    node = _node(journal, start, frozenset(), budget, frozenset())
-    return (node,) if node else ()
+    return (_node(journal, start, frozenset(), set()),)
 
 
-def _node(
-    journal: Journal, fact: Fact, quoted: frozenset[str], budget: list[int], above: frozenset[str]
-) -> Node | None:
-    budget[0] -= 1
-    if budget[0] < 0 or fact.id in above:
-        return None
+def _node(journal: Journal, fact: Fact, quoted: frozenset[str], told: set[str]) -> Node:
+    """Return a fact with its causes; one that was told with its causes already is only named."""
     if isinstance(fact, Claim) and fact.evidence:
         quoted = frozenset(e.activity for e in fact.evidence)
-    if isinstance(fact, Reading) and above:
-        return Node(fact.KIND, fact.id, *_told(fact))  # what a write relied on; its own causes are the write's
+    if fact.id in told or (isinstance(fact, Reading) and told):  # what a write relied on has the write's own causes
+        return Node(fact.KIND, fact.id, *_told(fact))
+    told.add(fact.id)
     causes = [c for c in journal.causes(fact.id) if not (isinstance(c, Match) and quoted and c.activity not in quoted)]
     causes.sort(key=lambda c: (_ORDER.index(c.KIND) if c.KIND in _ORDER else len(_ORDER), c.id))
-    below = (_node(journal, cause, quoted, budget, above | {fact.id}) for cause in causes)
-    line, detail = _told(fact)
-    return Node(fact.KIND, fact.id, line, detail, tuple(node for node in below if node))
+    below: list[Node] = []
+    for left, cause in zip(range(len(causes), 0, -1), causes, strict=True):
+        if len(told) >= MAX_NODES:
+            below.append(Node("more", "", f"{left} more; `sidecar export --party` has them all", {"count": left}))
+            break
+        below.append(_node(journal, cause, quoted, told))
+    return Node(fact.KIND, fact.id, *_told(fact), tuple(below))
 
 
 def _told(fact: Fact) -> tuple[str, dict[str, Any]]:
@@ -172,6 +172,9 @@ def _source(fact: Fact) -> tuple[str, dict[str, Any]]:
     if isinstance(fact, Delivery):
         line = f"{fact.channel} {fact.key[:60]}, sha256 {fact.sha256[:12]}, {fact.received_at:%Y-%m-%d %H:%M} UTC"
         return line, {"channel": fact.channel, "key": fact.key, "sha256": fact.sha256}
+    if isinstance(fact, Release):
+        line = f"{fact.action} by {fact.by}, {fact.at:%Y-%m-%d %H:%M} UTC{': ' + fact.reason if fact.reason else ''}"
+        return line, {"action": fact.action, "by": fact.by, "reason": fact.reason, "at": fact.at.isoformat()}
     if isinstance(fact, Reading):
         return f"the CRM's {fact.kind} {fact.ref} as read on {fact.at:%Y-%m-%d %H:%M} UTC", {"ref": fact.ref}
     return fact.KIND, {}

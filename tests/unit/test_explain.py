@@ -128,7 +128,7 @@ def test_what_nobody_knows_says_what_is_known(house: House, record: str, field: 
 
 
 def test_an_endless_history_is_explained_in_bounds(house: House) -> None:
-    """A summary rests on everything; its chain ends where a reader would; seen to fail without the budget."""
+    """A summary rests on everything; its chain ends where a reader would, and says so; seen to fail cut in silence."""
     house.script({"match": "x", "answer": {"summary": "Ann wrote x, often."}})
     for i in range(70):
         house.clock.move(1)
@@ -137,4 +137,16 @@ def test_an_endless_history_is_explained_in_bounds(house: House) -> None:
     party = house.standing().party
     house.app.pipeline.people.assign(house.activity("m3").id, "new", "rep")
     told = asked(house, party, "summary")
-    assert 20 < len(list(nodes(told.chain))) <= MAX_NODES
+    known = {node.id for node in nodes(told.chain) if node.kind != "more"}
+    assert 20 < len(known) <= MAX_NODES
+    cut = [node.detail["count"] for node in of_kind(told, "more")]
+    assert len({node.id for node in of_kind(told, "match")}) + cut[-1] >= 72, "what is left out is counted"
+
+
+def test_a_persons_word_is_told(house: House) -> None:
+    """Who approved, and what, stands in the chain; seen to fail with the bare kind told."""
+    house.script(says("maybe", op("budget", "4000", "maybe", certainty="weakly_implied")))
+    house.hear("maybe 4000")
+    house.app.pipeline.people.review(house.standing().party, "budget", "rep", approve=True)
+    (word,) = of_kind(asked(house, house.standing().party, "budget"), "release")
+    assert word.line.startswith("approve by rep")
