@@ -184,6 +184,13 @@ def test_a_time_after_the_receipt_is_not_believed() -> None:
         (b"[" * 2_000 + b"]" * 2_000, "body is not JSON"),
         (b'{"type": NaN}', "body is not JSON"),
         (b'{"type": "\\ud800"}', "body is not JSON"),
+        (
+            b'{"type": "message.created", "data": {"a": ' + b"[" * 990 + b"]" * 990 + b"}}",
+            "",
+        ),  # which limit it meets is Python's
+        (b'{"type": "message.created", "type": "message.deleted"}', "names a field twice"),
+        (json.dumps(fixture("message_created")).replace('"data": {', '"data": {"text": "no", ').encode(), "twice"),
+        (b'{"type": ' + b"9" * 5_000 + b"}", "body is not JSON"),
         (b"[]", "type: "),
         (b"null", "type: "),
         ({"type": "message.read", "timestamp": "x"}, "type: union_tag_invalid"),

@@ -5,6 +5,7 @@ only lose a message: a mistyped e-mail address is kept as it is, an unknown fiel
 in the activity's problems. A refusal names the JSON path and the rule, never the content.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -36,6 +37,7 @@ def read_event(raw: bytes) -> "Event":
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise PermanentError(f"body is not JSON: line {error.lineno}, column {error.colno}") from None
+    _refuse_names_twice(raw.decode())
     try:
         return EVENTS.validate_python(data)
     except ValidationError as error:
@@ -63,6 +65,21 @@ def json_schema() -> dict[str, Any]:
         "title": "Events of the webhook channel",
         **schema,
     }
+
+
+def _refuse_names_twice(text: str) -> None:
+    """Refuse an object that names a field twice: which value holds would be a guess, and each reader's own."""
+    try:
+        json.loads(text, object_pairs_hook=_once)
+    except RecursionError:
+        raise PermanentError("body is nested too deeply") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise PermanentError("body names a field twice in one object")
+    return named
 
 
 def _faults(error: ValidationError) -> list[str]:
