@@ -20,13 +20,14 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from sidecar.config.checks import Given, check
+from sidecar.config.hours import Hours
 from sidecar.config.problems import Problem, as_error, misspelt, place, problems_of, validate_options
 from sidecar.config.secret import read_secret
 from sidecar.config.settings import Settings, free_mail
 from sidecar.config.sources import FILE_VARIABLE, PREFIX, Defaults, Environment, File, Keys
 from sidecar.errors import ConfigError
 
-__all__ = ["Problem", "Settings", "examine", "free_mail", "load", "read_secret", "validate_options"]
+__all__ = ["Hours", "Problem", "Settings", "examine", "free_mail", "load", "read_secret", "validate_options"]
 
 DEFAULT_FILE = "config.toml"
 MAX_FILE_BYTES = 1_048_576

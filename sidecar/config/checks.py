@@ -171,6 +171,7 @@ def _secrets(given: Given) -> Iterator[Problem]:
     settings = given.settings
     tables: list[tuple[str, Mapping[str, Any]]] = [("crm", settings.crm.options), ("llm", settings.llm.options)]
     tables += [(f"channels.{name}", channel.options) for name, channel in settings.channels.items()]
+    tables += [(f"ops.{name}", options) for name, options in settings.ops.notifiers.items()]
     tables.append(("journal", settings.journal.model_dump(exclude={"url"}, exclude_none=True)))
     for section, options in tables:
         yield from _missing(section, options, given, MAX_OPTION_DEPTH)
@@ -211,4 +212,6 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"route", "channels"}), _routes),
     (frozenset({"route", "crm", "stages"}), _stage_maps),
 )
-_OF_SECRETS: tuple[tuple[frozenset[str], Check], ...] = ((frozenset({"crm", "llm", "channels", "journal"}), _secrets),)
+_OF_SECRETS: tuple[tuple[frozenset[str], Check], ...] = (
+    (frozenset({"crm", "llm", "channels", "journal", "ops"}), _secrets),
+)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
+from sidecar.config.hours import Hours
 from sidecar.model import FieldClass, Mode, Role
 
 REFERENCE_LEDGER = "local"
@@ -115,12 +116,21 @@ def _address(text: str) -> str:
 
 
 class ChannelSection(AdapterSection):
-    """One channel: its adapter, and when to poll it (`every_s` None is the adapter's own rhythm)."""
+    """One channel: its adapter, when to poll it (`every_s` None is the adapter's own rhythm), when silence is news."""
 
     type: Text
     every_s: float | None = Field(default=None, gt=0, le=86_400)
     cron: Text | None = None
     jitter_s: float = Field(default=0.0, ge=0, le=3_600)
+    silent_after_h: float | None = Field(default=None, gt=0, le=8_760)
+    expected: Text | None = None
+
+    @field_validator("expected")
+    @classmethod
+    def _expected(cls, expected: str | None) -> str | None:
+        if expected is not None:
+            Hours.parse(expected)
+        return expected
 
     @field_validator("cron")
     @classmethod
@@ -275,6 +285,31 @@ class NotesSection(Section):
     settle_s: float = Field(default=14_400.0, ge=0, le=604_800)
     new_per_day: int = Field(default=1, ge=0, le=100)
     skip_channels: Words = ()
+
+
+class BrakesSection(Section):
+    """When writing to the CRM stops by itself; 0 is never. The defaults hold for somebody else's CRM alone."""
+
+    changes_per_hour: int = Field(default=1_000, ge=0, le=1_000_000)
+    correction_rate: Share = 0.3
+    correction_min: int = Field(default=20, ge=1, le=1_000)
+
+
+class OpsSection(Section):
+    """What those who operate it are told of, and how; `webhook` and `smtp` are for the adapters to judge."""
+
+    every_s: float = Field(default=86_400.0, ge=60, le=604_800)
+    parked_above: int = Field(default=20, ge=0, le=1_000_000)
+    disk_free_mb: int = Field(default=500, ge=0, le=10_000_000)
+    stuck_s: float = Field(default=900.0, ge=30, le=86_400)
+    webhook: dict[str, Any] | None = None
+    smtp: dict[str, Any] | None = None
+
+    @property
+    def notifiers(self) -> Mapping[str, Mapping[str, Any]]:
+        """The ways that are configured, with their settings."""
+        named = {"webhook": self.webhook, "smtp": self.smtp}
+        return {name: options for name, options in named.items() if options is not None}
 
 
 class LimitsSection(Section):

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sidecar.config.secret import read_secret
 from sidecar.config.sections import (
+    BrakesSection,
     ChannelSection,
     CrmSection,
     FieldSection,
@@ -24,6 +25,7 @@ from sidecar.config.sections import (
     LimitsSection,
     LlmSection,
     NotesSection,
+    OpsSection,
     OwnSection,
     PartySection,
     PolicySection,
@@ -63,6 +65,8 @@ class Settings(BaseSettings):
     party: PartySection = PartySection()
     watch: WatchSection = WatchSection()
     notes: NotesSection = NotesSection()
+    brakes: BrakesSection = BrakesSection()
+    ops: OpsSection = OpsSection()
     limits: LimitsSection = LimitsSection()
 
     _env: Mapping[str, str] = PrivateAttr(default_factory=dict)

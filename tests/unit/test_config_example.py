@@ -18,7 +18,9 @@ from sidecar.config.sections import AdapterSection, ChannelSection, FieldSection
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
-ENV = {"WEB_SECRET": "x", "MAIL_PASSWORD": "x"}
+ENV = {"WEB_SECRET": "x", "MAIL_PASSWORD": "x"} | dict.fromkeys(
+    ("OPS_WEBHOOK_URL", "OPS_WEBHOOK_SECRET", "OPS_SMTP_PASSWORD"), "x"
+)
 SECTIONS = {"channels": adapters.CHANNELS, "crm": adapters.LEDGERS, "llm": adapters.LLMS}
 LEGENDS = ("channels", "stages", "fields")
 TYPES = [(section, kind) for section, table in SECTIONS.items() for kind in table]
@@ -50,10 +52,12 @@ def test_the_example_works_as_it_is(tmp_path: Path) -> None:
 def test_the_example_says_the_true_defaults(tmp_path: Path) -> None:
     """Every commented setting stands at its default; seen to fail with one threshold changed."""
     example, default = _example(tmp_path, _uncommented()), load(tmp_path / "empty.toml", {})
-    for name in set(Settings.model_fields) - {"own_section", "channels", "route", "crm"}:
+    for name in set(Settings.model_fields) - {"own_section", "channels", "route", "crm", "ops"}:
         assert getattr(example, name).__class__ is getattr(default, name).__class__
         assert _dumped(getattr(example, name)) == _dumped(getattr(default, name)), name
     assert example.crm.model_dump(exclude=set(example.crm.options)) == default.crm.model_dump()
+    ways = set(adapters.NOTIFIERS)
+    assert example.ops.model_dump(exclude=ways) == default.ops.model_dump(exclude=ways)
     (route,) = example.route
     assert route.model_dump(exclude={"name", "pipeline", "stages", "mode"}) == RouteSection(name="default").model_dump(
         exclude={"name", "pipeline", "stages", "mode"}
@@ -121,6 +125,21 @@ def test_the_example_names_every_setting_of_an_adapter(section: str, kind: str) 
         default = options.model_fields[key].get_default(call_default_factory=True)
         if default is not PydanticUndefined and default is not None:
             assert getattr(checked, key) == default, f"{section} {kind} {key}"
+
+
+@pytest.mark.parametrize("kind", adapters.NOTIFIERS)
+def test_the_example_names_every_setting_of_a_notifier(kind: str) -> None:
+    """Each way to be told stands in the file, with its defaults; seen to fail with one key taken out."""
+    module, _, name = adapters.NOTIFIERS[kind].partition(":")
+    options: type[BaseModel] = getattr(importlib.import_module(module), name).Options
+    (table,) = re.findall(rf"(?ms)^#\[ops\.{kind}\].*?(?=^#?\[|\Z)", TEXT)
+    shown = tomllib.loads(_uncommented(table))["ops"][kind]
+    others = tomllib.loads(_alternatives(table))
+    assert set(_keys(options)) == set(shown) | set(others)
+    checked = options.model_validate(shown)
+    for key, field in options.model_fields.items():
+        if field.default not in (PydanticUndefined, None):
+            assert getattr(checked, key) == field.default, key
 
 
 def _core(section: str) -> type[AdapterSection]:
