@@ -40,6 +40,7 @@ class Connection(HttpToolsProtocol):
         self._raw_bytes = 0  # of a head that isn't complete; the parser hands out no header before its end
         self._head_bytes = 0  # as parsed, trailers included
         self._fault = 400
+        self._came_on_top = False  # of as many as are served; who was there before is served whoever comes
         self._has_request = False
         self._refused = False
         self._discarded_bytes = 0
@@ -47,6 +48,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._came_on_top = self._is_crowded()
         if len(self.connections) > self.limits.connections + self.limits.spare_connections:
             transport.abort()
         else:
@@ -90,7 +92,7 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self._reading = "body"
         self._raw_bytes = 0
-        self.app = busy if len(self.connections) > self.limits.connections else self.config.loaded_app
+        self.app = busy if self._came_on_top and self._is_crowded() else self.config.loaded_app
         super().on_headers_complete()
         self._has_request = True
 
@@ -118,6 +120,9 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not read, or what made us stop it."""
         self._refuse(self._fault)
+
+    def _is_crowded(self) -> bool:
+        return len(self.connections) > self.limits.connections
 
     def _is_reading_head(self) -> bool:
         return self._reading == "head"

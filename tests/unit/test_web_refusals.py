@@ -346,7 +346,8 @@ def test_hanging_connections_do_not_stop_others(door: KeepingDoor, server: Runni
 def test_too_many_connections_are_told_to_come_again(door: KeepingDoor) -> None:
     """Over the cap a request is 503, far over it a connection is closed; below it again all is well.
 
-    Seen to fail without the cap, and with a cap that counts connections that are gone.
+    Who was there before is served meanwhile. Seen to fail without the cap, with a cap that counts connections that are
+    gone, and with one that doesn't ask who came first.
     """
     with running(door, Limits(connections=3, spare_connections=2)) as server:
         taken = [Wire(server.port) for _ in range(3)]
@@ -358,6 +359,11 @@ def test_too_many_connections_are_told_to_come_again(door: KeepingDoor) -> None:
         spare = [Wire(server.port) for _ in range(2)]
         with Wire(server.port) as wire:
             assert wire.is_closed()
+        for wire in taken:
+            wire.say(post())
+            heard_before = wire.hear()
+            assert heard_before is not None
+            assert heard_before.status == 202
         for wire in (*taken, *spare):
             wire.__exit__(None, None, None)
         assert any(_is_taken(server.port) for _ in range(1_000))
