@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 import adapters
 from sidecar.app.in_force import InForce, adopt, adopted
 from sidecar.app.ladder import ACCOUNT, Ladder
-from sidecar.app.readiness import unmapped, unprompted, wanted_properties
+from sidecar.app.readiness import unmapped, unprompted, wanted_properties, with_owners
 from sidecar.app.schedule import Schedule
 from sidecar.config import Settings, load, validate_options
 from sidecar.errors import ConfigError, TemporaryError
@@ -28,6 +30,8 @@ from sidecar.prompts import load as load_prompts
 from sidecar.worker import BY_ERROR, Worker
 
 __all__ = ["ACCOUNT", "App", "utc_now"]
+
+log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
@@ -44,6 +48,7 @@ class App:
     wait: bool = True
     dry_run: bool = False
     _opened: list[Any] = field(default_factory=list)
+    _channels: dict[str, Channel] = field(default_factory=dict)
 
     @classmethod
     def from_file(
@@ -97,10 +102,15 @@ class App:
     @cached_property
     def channels(self) -> Mapping[str, Channel]:
         """The configured channels by name."""
-        return {
-            name: self._adapter(adapters.CHANNELS, section.type, f"channels.{name}", name, section.options)
-            for name, section in self.settings.channels.items()
-        }
+        return {name: self.channel(name) for name in self.settings.channels}
+
+    def channel(self, name: str) -> Channel:
+        """Return one configured channel, whatever is wrong with the others."""
+        if name not in self._channels:
+            section = self.settings.channels[name]
+            made = self._adapter(adapters.CHANNELS, section.type, f"channels.{name}", name, section.options)
+            self._channels[name] = made
+        return self._channels[name]
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -197,6 +207,20 @@ class App:
 
     def ready(self) -> None:
         """Bind the journal to the CRM account, see that stages have places and routes prompts; else `ConfigError`."""
+        self.bind()
+        capabilities = self.ledger.capabilities
+        if not capabilities.vendor:
+            self.ledger.provision(wanted_properties(self.policy, capabilities.kinds), dry_run=self.dry_run)
+        problems = unmapped(self.policy, self.ledger.pipelines(), is_vendor=capabilities.vendor)
+        problems += unprompted(self.policy, self.prompts)
+        if problems:
+            raise ConfigError("\n".join(problems))
+        for scope, pause in self.journal.paused().items():
+            if pause.reason.startswith(BY_ERROR):
+                self.journal.resume(scope)
+
+    def bind(self) -> None:
+        """Bind the journal to the CRM account, which is no other's, and the routes to owners whom the CRM knows."""
         account, held = self.ledger.account(), self.journal.meta(ACCOUNT)
         if held is not None and held != account:
             raise ConfigError(
@@ -205,15 +229,12 @@ class App:
             )
         if held is None:
             self.journal.set_meta(ACCOUNT, account)
-        if not self.ledger.capabilities.vendor:
-            wanted = wanted_properties(self.policy, self.ledger.capabilities.kinds)
-            self.ledger.provision(wanted, dry_run=self.dry_run)
-        problems = [*unmapped(self.policy, self.ledger.pipelines()), *unprompted(self.policy, self.prompts)]
-        if problems:
-            raise ConfigError("\n".join(problems))
-        for scope, pause in self.journal.paused().items():
-            if pause.reason.startswith(BY_ERROR):
-                self.journal.resume(scope)
+        if self.ledger.capabilities.owners and any(route.owner for route in self.policy.routes):
+            self.policy, unknown = with_owners(self.policy, self.ledger.owners(), self.settings.crm.owner)
+            for route, _ in unknown:
+                log.warning("owner_unknown", route=route)
+            if "pipeline" in self.__dict__:
+                self.pipeline.parts.policy = self.policy
 
     def run_until_idle(self, *, timeout_s: float) -> int:
         """Poll each channel and the CRM once, do all due work, and return how many pieces were done."""

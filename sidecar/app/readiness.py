@@ -1,10 +1,15 @@
-"""What must be true before anything is written to a CRM: properties exist, stages have places, routes prompts."""
+"""What must be true before anything is written to a CRM: properties exist, stages have places, routes prompts.
+
+An owner who has left must not stop the sidecar: what was theirs goes to the configured one, and `check` names them.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from sidecar.model import FieldPolicy, Policy, Route
+from sidecar.model import FieldPolicy, Mode, Policy, Route
 from sidecar.ports import FieldSpec, Pipeline
 
+_DEAL_NATIVE = ("name", "stage", "pipeline", "owner")
 _TYPES = {"text": "text", "long_text": "long_text"}
 
 
@@ -28,11 +33,39 @@ def _room(field: FieldPolicy) -> int | None:
     return field.max_chars if field.type in _TYPES else None
 
 
-def unmapped(policy: Policy, pipelines: Sequence[Pipeline]) -> list[str]:
-    """Return a line for each stage that a route sends nowhere; a CRM without pipelines has no places to ask for."""
+def writable(policy: Policy, mode: Mode, kinds: Collection[str]) -> Mapping[str, Sequence[str]]:
+    """Return the properties that the policy may write in a mode, by record kind, those of the CRM's own among them."""
+    found = {kind: [spec.name for spec in specs] for kind, specs in wanted_properties(policy, kinds).items()}
+    if mode is Mode.AUTO:
+        for field in policy.fields.values():
+            for target in field.targets:
+                if field.native and target.kind in kinds:
+                    found.setdefault(target.kind, []).append(target.property)
+        if "deal" in kinds:
+            found.setdefault("deal", []).extend(_DEAL_NATIVE)
+    return found
+
+
+def unmapped(policy: Policy, pipelines: Sequence[Pipeline], *, is_vendor: bool) -> list[str]:
+    """Return a line for each stage that a route sends nowhere; a CRM without pipelines has no places to ask for.
+
+    A vendor's stages are never taken to mean what ours of the same name do.
+    """
     if not pipelines:
         return []
-    return [line for route in policy.routes for line in _unmapped(route, policy, pipelines)]
+    return [line for route in policy.routes for line in _unmapped(route, policy, pipelines, is_vendor)]
+
+
+def with_owners(policy: Policy, owners: Mapping[str, str], fallback: str) -> tuple[Policy, list[tuple[str, str]]]:
+    """Return the policy with each route's owner as the CRM's id, and the unknown ones as (route, owner).
+
+    `owners` are the CRM's, id to e-mail address; in place of an unknown owner stands the fallback, if it is known.
+    """
+    ids = {address.casefold(): ref for ref, address in owners.items()} | {ref.casefold(): ref for ref in owners}
+    instead = ids.get(fallback.casefold(), "")
+    unknown = [(r.name, r.owner) for r in policy.routes if r.owner and r.owner.casefold() not in ids]
+    routes = tuple(replace(r, owner=ids.get(r.owner.casefold(), instead if r.owner else "")) for r in policy.routes)
+    return replace(policy, routes=routes), unknown
 
 
 def unprompted(policy: Policy, prompts: Collection[str]) -> list[str]:
@@ -44,15 +77,18 @@ def unprompted(policy: Policy, prompts: Collection[str]) -> list[str]:
     ]
 
 
-def _unmapped(route: Route, policy: Policy, pipelines: Sequence[Pipeline]) -> list[str]:
+def _unmapped(route: Route, policy: Policy, pipelines: Sequence[Pipeline], is_vendor: bool) -> list[str]:
     pipeline = next((p for p in pipelines if p.ref == (route.pipeline or pipelines[0].ref)), None)
     if pipeline is None:
         known = ", ".join(p.ref for p in pipelines)
         return [f"route {route.name}.pipeline: there is no {route.pipeline!r} in the CRM; known are {known}"]
     theirs = {ref for ref, _ in pipeline.stages}
-    return [
-        f"route {route.name}.stages.{stage}: {route.stages.get(stage, stage)!r} is no stage of the pipeline "
-        f"{pipeline.ref!r}; known are {', '.join(sorted(theirs))}"
-        for stage in policy.stages
-        if route.stages.get(stage, stage) not in theirs
-    ]
+    known = f"the pipeline {pipeline.ref!r}; known are {', '.join(sorted(theirs))}"
+    lines = []
+    for stage in policy.stages:
+        mapped = route.stages.get(stage, None if is_vendor else stage)
+        if mapped is None:
+            lines.append(f"route {route.name}.stages.{stage}: is not mapped to a stage of {known}")
+        elif mapped not in theirs:
+            lines.append(f"route {route.name}.stages.{stage}: {mapped!r} is no stage of {known}")
+    return lines

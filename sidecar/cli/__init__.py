@@ -19,6 +19,8 @@ FAMILIES = (
     "serve",
     "run",
     "check",
+    "mode",
+    "provision",
     "inbox",
     "history",
     "party",

@@ -1,154 +1,67 @@
 """Checks: is everything there that the config names, can the CRM take what is believed, does the book hold together?
 
-`check` tries each part by itself, so that one run lists all that is wrong, each with its remedy; it writes nothing but
-a time into the journal, to see that it can be written. `verify` re-derives what the book says from its raw bytes.
-`provision` makes the AI-owned properties in the CRM.
+`check` lists all that is wrong, each with its remedy (`findings` looks), and with `--go-live` puts the next rung of the
+mode ladder in force (`golive` asks). `verify` re-derives what the book says from its raw bytes.
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import typer
 
-from sidecar.cli.render import add, console, emit, many, show, table
-from sidecar.cli.session import FAILED, AsJson, Session, example, said, session
-from sidecar.errors import SidecarError
-
-if TYPE_CHECKING:
-    from sidecar.app import App
-
-ACCOUNT = "ledger_account"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a look at one part brought: `problem` must be mended, a `note` is worth knowing; its keys in the JSON."""
-
-    part: str
-    problem: str = ""
-    note: str = ""
+from sidecar.cli.findings import WORK, Finding, check
+from sidecar.cli.golive import go_live
+from sidecar.cli.mode import OfField, OfRoute, scope_of
+from sidecar.cli.render import add, console, emit, show, table
+from sidecar.cli.session import FAILED, AsJson, By, Limit, Yes, example, session, whoami
+from sidecar.model import Mode
 
 
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
-    app.command("check", epilog=example("sidecar --config config.toml check", "sidecar check --json"))(_check)
+    lines = ("sidecar check", "sidecar check --json", "sidecar check --go-live", "sidecar check --go-live --route chat")
+    app.command("check", epilog=example(*lines))(_check)
     app.command("verify", epilog=example("sidecar verify"))(_verify)
-    epilog = example("sidecar --dry-run provision", "sidecar provision")
-    app.command("provision", epilog=epilog)(_provision)
 
 
-def _check(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Say what is wrong and how to mend it, before anything is written."""
-    findings = list(check(session(ctx)))
-    problems = [f for f in findings if f.problem]
-    if as_json:
-        emit({"ok": not problems, "findings": findings})
-    else:
-        made = table("part", "", "")
-        for f in findings:
-            add(made, f.part, "wrong" if f.problem else "fine", f.problem or f.note)
-        show(made)
-        show(f"{len(problems)} to mend." if problems else "All is well: sidecar serve")
+def _check(
+    ctx: typer.Context,
+    live: Annotated[bool, typer.Option("--go-live", help="If all is well, move the mode up a rung.")] = False,
+    to: Annotated[Mode | None, typer.Option("--to", help="With --go-live: up to this rung.")] = None,
+    route: OfRoute = "",
+    field: OfField = "",
+    yes: Yes = False,
+    limit: Limit = 1_000,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong and how to mend it, before anything is written; with --go-live move the mode up."""
+    run = session(ctx)
+    if not live and (to or route or field or yes):
+        raise typer.BadParameter("--to, --route, --field and --yes belong to --go-live")
+    findings = list(check(run))
+    problems = [f for f in findings if f.problem and not (live and f.part == WORK)]
+    if problems or not live or not as_json:
+        _tell(findings, problems, live=live, as_json=as_json)
     if problems:
         raise typer.Exit(FAILED)
+    if live:
+        with run.open(secrets=True) as app:
+            go_live(app, scope_of(app, route, field), to, limit, by or whoami(), yes=yes, as_json=as_json)
 
 
-def check(run: Session) -> Iterator[Finding]:
-    """Yield what is found, part by part; an error of one part is a finding, and the others are still looked at."""
-    try:
-        app = run.open()
-    except SidecarError as error:
-        yield from (Finding("config", line) for line in said(error))
-        return
-    yield Finding("config", note=f"mode {app.policy.mode.value}")
-    with app:
-        for name in app.settings.channels:
-            yield from _tried(f"channel {name}", lambda name=name: _channel(app, name))  # type: ignore[misc]
-        if not app.settings.channels:
-            yield Finding("channels", note="none is configured, so nothing comes in")
-        for part, look in (
-            ("journal", _journal), ("llm", _llm), ("prompts", _prompts), ("crm", _crm),
-        ):  # fmt: skip
-            yield from _tried(part, lambda look=look: look(app))  # type: ignore[misc]
-
-
-def _tried(part: str, look: Callable[[], Iterator[tuple[str, str]]]) -> Iterator[Finding]:
-    try:
-        found = list(look())
-    except SidecarError as error:
-        found = [(line, "") for line in said(error)]
-    yield from (Finding(part, problem, note) for problem, note in found or [("", "")])
-
-
-def _journal(app: "App") -> Iterator[tuple[str, str]]:
-    app.journal.set_meta("checked_at", app.clock().isoformat())
-    counts = app.journal.counts()
-    parked = sum(n for (_, state), n in app.journal.work_counts().items() if state == "parked")
-    yield "", f"{counts['facts']} facts, {counts['parties']} parties"
-    if parked:
-        yield f"{many(parked, 'piece', 'pieces')} of work parked: sidecar work --state parked", ""
-    for scope, pause in app.journal.paused().items():
-        yield f"{scope} is paused: {pause.reason}; mend it, then restart", ""
-
-
-def _channel(app: "App", name: str) -> Iterator[tuple[str, str]]:
-    for line in app.channels[name].check():
-        yield line, ""
-    seen = app.journal.last_seen().get(name)
-    yield "", f"last seen {seen:%Y-%m-%d %H:%M} UTC" if seen else "nothing has come yet"
-
-
-def _llm(app: "App") -> Iterator[tuple[str, str]]:
-    for line in app.llm.check():
-        yield line, ""
-    baseline = "; rules, not a model" if app.llm.capabilities.is_baseline else ""
-    yield "", f"{app.llm.model}, at most ${app.settings.llm.daily_usd:g} a day{baseline}"
-
-
-def _prompts(app: "App") -> Iterator[tuple[str, str]]:
-    in_force, candidates = app.prompt_states()
-    for route in app.policy.routes:
-        if route.prompt not in in_force:
-            yield f"route {route.name}.prompt: there is no {route.prompt!r}; known are {', '.join(in_force)}", ""
-    for name in candidates:
-        yield "", f"{name} was edited and is not in force: sidecar prompts diff {name}"
-    yield "", f"in force: {', '.join(in_force)}"
-
-
-def _crm(app: "App") -> Iterator[tuple[str, str]]:
-    from sidecar.app.readiness import unmapped, wanted_properties
-
-    ledger = app.ledger
-    for line in ledger.check():
-        yield line, ""
-    account, held = ledger.account(), app.journal.meta(ACCOUNT)
-    if held not in (None, account):
-        yield f"this journal belongs to the CRM account {held!r}, not {account!r}; use another journal.url", ""
-    for line in unmapped(app.policy, ledger.pipelines()):
-        yield line, ""
-    missing = ledger.provision(wanted_properties(app.policy, ledger.capabilities.kinds), dry_run=True)
-    if missing and ledger.capabilities.vendor:
-        yield f"{len(missing)} properties are missing: sidecar provision", ""
-    to_make = f", {len(missing)} properties to make" if missing else ""
-    yield "", f"{app.settings.crm.type}, account {account}{to_make}"
-
-
-def _provision(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Make the AI-owned properties that the CRM lacks."""
-    with session(ctx).open() as app:
-        from sidecar.app.readiness import wanted_properties
-
-        wanted = wanted_properties(app.policy, app.ledger.capabilities.kinds)
-        lines = list(app.ledger.provision(wanted, dry_run=app.dry_run))
-        dry_run = app.dry_run
+def _tell(findings: list[Finding], problems: list[Finding], *, live: bool, as_json: bool) -> None:
     if as_json:
-        emit({"dry_run": dry_run, "properties": lines})
+        emit({"ok": not problems, "findings": findings})
         return
-    for line in lines:
-        show(f"would: {line}" if dry_run else line)
-    show("" if lines else "The CRM has them all.")
+    made = table("part", "", "")
+    for f in findings:
+        add(made, f.part, "wrong" if f.problem else "fine", f.problem or f.note)
+    show(made)
+    if problems:
+        show(f"{len(problems)} to mend." + (" Then again: sidecar check --go-live" if live else ""))
+    elif not live:
+        show("All is well: sidecar serve")
 
 
 def _verify(ctx: typer.Context, as_json: AsJson = False) -> None:

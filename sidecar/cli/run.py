@@ -2,41 +2,27 @@
 
 A dry run polls, reads and decides like any other, and the book keeps that; only the CRM is left alone. What is due to
 be written stays due, so a later run writes it, and here it is only looked at: planned against a fresh reading and
-shown with each refusal's reason.
+shown with each refusal's reason. Below the top of the mode ladder all relationships are looked at, and what only the
+mode keeps back is shown with the rung that it takes.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sidecar.cli.render import add, emit, many, plain, show, table
+from sidecar.cli.render import add, console, emit, many, plain, show, table
 from sidecar.cli.session import AsJson, example, session
 
 if TYPE_CHECKING:
     from sidecar.app import App
-    from sidecar.model import Record, Standing, Value
-    from sidecar.pipeline.sight import Sight
-    from sidecar.sync import Plan
+    from sidecar.model import Standing
+    from sidecar.pipeline.preview import Would
 
 MAX_LOOKS = 1_000
+MAX_ROWS = 500
 EVER_S = 10 * 366 * 86_400.0
-DESK = "desk:"
-
-
-@dataclass(frozen=True, slots=True)
-class Would:
-    """One value that would be written, or would not and why; its fields are the keys of the JSON."""
-
-    party: str
-    name: str
-    record: str
-    ref: str | None
-    field: str
-    old: "Value"
-    new: "Value"
-    refused: str
 
 
 def register(app: typer.Typer) -> None:
@@ -60,40 +46,40 @@ def _run(
         done = app.run_until_idle(timeout_s=timeout_s)
         result = _result(app, done, before)
         if app.dry_run:
-            result["would"] = list(would_be(app))
+            with console(sys.stderr).status("Looking at the CRM") as status:
+                found, left_off = would_be(app, lambda looked: status.update(f"Looked at {looked} relationships"))
+            result |= {"would": found, "left_off": left_off}
     if as_json:
         emit(result)
     else:
         _print(result)
 
 
-def would_be(app: "App") -> Iterator[Would]:
-    """Yield what the due syncs would write, and what they would not, journaling nothing."""
+def would_be(app: "App", told: Callable[[int], None] = lambda looked: None) -> "tuple[list[Would], int]":
+    """Return what syncs would write and would not, journaling nothing, and how many relationships were left off.
+
+    Those whose sync is due are shown whole; of the others what only the mode keeps back.
+    """
+    from sidecar.pipeline.preview import below_the_top, preview
+
+    parts, due = app.pipeline.parts, _due(app)
+    looked = due[:MAX_LOOKS]
+    rows, cut = list(preview(parts, looked, told)), len(due) > MAX_LOOKS
+    if below_the_top(app.policy_now()):
+        taken = {standing.party for standing in due}
+        others = [s for s in app.journal.inbox(MAX_LOOKS + 1) if s.party not in taken and not s.merged_into]
+        rest, so_far = others[: MAX_LOOKS - len(looked)], len(looked)
+        rows += (w for w in preview(parts, rest, lambda looked: told(so_far + looked)) if w.at)
+        looked, cut = [*looked, *rest], cut or len(others) > len(rest)
+    return rows, max(1, app.journal.counts()["parties"] - len(looked)) if cut else 0
+
+
+def _due(app: "App") -> "list[Standing]":
     from sidecar.model import WorkKind
 
     steps = app.pipeline.ledger
-    for key in app.journal.due(MAX_LOOKS, [WorkKind.SYNC], 0.0 if app.wait else EVER_S):
-        standing = steps.standing(key.key)
-        if standing is not None:
-            yield from _planned(standing, *steps.look(standing))
-
-
-def _planned(standing: "Standing", sight: "Sight", plan: "Plan") -> Iterator[Would]:
-    found: dict[str, Record] = {key: look.found for key, look in sight.looks.items() if look.found}
-    name = standing.name or standing.party
-
-    def would(kind: str, key: str, field: str, new: "Value", refused: str = "") -> Would:
-        record = found.get(key)
-        old = record.fields.get(field) if record else None
-        return Would(standing.party, name, kind, record.ref if record else None, field, old, new, refused)
-
-    for record in plan.records:
-        for field, value in record.fields().items():
-            yield would(record.wanted.kind, record.wanted.key, field, value)
-    for refused in plan.refused:
-        yield would(refused.kind, refused.key, refused.field, refused.value, refused.reason)
-    for question in sight.questions:
-        yield Would(standing.party, name, "", None, "", None, None, question)
+    keys = app.journal.due(MAX_LOOKS + 1, [WorkKind.SYNC], 0.0 if app.wait else EVER_S)
+    return [standing for key in keys if (standing := steps.standing(key.key)) is not None]
 
 
 def _result(app: "App", done: int, before: int) -> dict[str, Any]:
@@ -119,16 +105,24 @@ def _print(result: dict[str, Any]) -> None:
     if result["parked"]:
         show(f"{result['parked']} parked, which need a person: sidecar work --state parked")
     if result["dry_run"]:
-        _print_would(result["would"])
+        print_would(result["would"])
+        values = many(sum(not w.refused for w in result["would"]), "value", "values")
+        show(f"Dry run: {values} would be written; the CRM was not touched, and what is due stays due.")
+        if waiting := sum(bool(w.at) for w in result["would"]):
+            show(f"{many(waiting, 'value waits', 'values wait')} for a higher mode: sidecar mode")
+        if result["left_off"]:
+            show(f"{result['left_off']} more relationships were not looked at.")
 
 
-def _print_would(found: list[Would]) -> None:
-    writes = [w for w in found if not w.refused]
+def print_would(found: "list[Would]") -> None:
+    """Print what would be written, then what would not, as a table of so many rows at most."""
     made = table("who", "record", "field", "in the CRM", "would be", "why not")
-    for w in found:
-        record = f"{w.record}:{w.ref}" if w.ref else f"new {w.record}" if w.record and not w.refused else w.record
-        add(made, w.name, record, w.field, plain(w.old, 80), plain(w.new, 80), w.refused)
+    ranked = sorted(found, key=lambda w: (bool(w.refused), not w.at))
+    for w in ranked[:MAX_ROWS]:
+        record = f"{w.record}:{w.ref}" if w.ref else f"new {w.record}" if w.new_record else w.record
+        why_not = f"{w.refused}: written at {w.at}" if w.at else w.refused
+        add(made, w.name, record, w.field, plain(w.old, 80), plain(w.new, 80), why_not)
     if found:
         show(made)
-    values = many(len(writes), "value", "values")
-    show(f"Dry run: {values} would be written; the CRM was not touched, and what is due stays due.")
+    if len(found) > MAX_ROWS:
+        show(f"and {len(found) - MAX_ROWS} more rows: --json has them all")

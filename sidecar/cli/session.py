@@ -6,6 +6,7 @@ acts, its text says what to do. The app is imported when a command opens it, so 
 
 import getpass
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ NO_PARTY = "desk:"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask; for scripts.")]
 By = Annotated[str, typer.Option("--by", help="Who says so. Default: you, as this machine knows you.")]
 
 
@@ -91,6 +93,18 @@ def said(error: SidecarError) -> list[str]:
     if isinstance(error, TemporaryError):
         lines[-1] += " (time mends this: run it again in a moment)"
     return lines
+
+
+def ask(question: str, *, yes: bool, as_json: bool) -> None:
+    """Go on if somebody says yes; where nobody can be asked, `yes` must have been said before."""
+    if yes:
+        return
+    if as_json:
+        raise PermanentError("with --json nothing is asked: say --yes, or --dry-run to look only")
+    if not sys.stdin.isatty():
+        raise PermanentError("there is nobody to ask here: say --yes, or --dry-run to look only")
+    if not typer.confirm(question, err=True):
+        raise typer.Abort
 
 
 def example(*lines: str) -> str:

@@ -153,10 +153,11 @@ class CreateSection(Section):
 
 
 class CrmSection(AdapterSection):
-    """The ledger, and how often it is asked what people changed in it."""
+    """The ledger, how often it is asked what people changed in it, and who owns what no route gives to anybody."""
 
     type: Text = REFERENCE_LEDGER
     every_s: float = Field(default=30.0, gt=0, le=86_400)
+    owner: Text = ""
     create: CreateSection = CreateSection()
 
 

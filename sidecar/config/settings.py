@@ -126,7 +126,7 @@ class Settings(BaseSettings):
             mode=self.policy_section.mode,
             create_contact=self.crm.create.contact,
             create_deal=self.crm.create.deal,
-            routes=tuple(_route(section) for section in self.route) or (Route(),),
+            routes=tuple(_route(section, self.crm.owner) for section in self.route) or (Route(owner=self.crm.owner),),
             notes=Notes(**self.notes.model_dump()),
             party_by=self.party.by,
             baseline_writes=self.llm.baseline_writes,
@@ -183,14 +183,14 @@ def _stage(name: str, section: StageSection | None) -> StagePolicy:
     )
 
 
-def _route(section: RouteSection) -> Route:
+def _route(section: RouteSection, owner: str) -> Route:
     return Route(
         name=section.name,
         channels=section.match.channel,
         addresses=section.match.address,
         pipeline=section.pipeline,
         stages=dict(section.stages),
-        owner=section.owner,
+        owner=section.owner or owner,
         brand=section.brand,
         prompt=section.prompt,
         mode=section.mode,

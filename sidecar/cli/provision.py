@@ -1,0 +1,85 @@
+"""The CRM's AI-owned properties: `provision` makes what is missing, `deprovision` takes all of it away again.
+
+Both are idempotent and say what they did. To make properties takes no mode, since nothing is written into them yet. To
+take them away throws away what records hold in them, for good, so it says how much that is, asks, and won't be done
+while the sidecar still writes there.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sidecar.cli.findings import wanted
+from sidecar.cli.render import emit, show, tell
+from sidecar.cli.session import AsJson, Yes, ask, example, session
+from sidecar.errors import PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sidecar.app import App
+
+
+def register(app: typer.Typer) -> None:
+    """Add the family's commands."""
+    epilog = example("sidecar --dry-run provision", "sidecar provision")
+    app.command("provision", epilog=epilog)(_provision)
+    epilog = example("sidecar --dry-run deprovision", "sidecar mode shadow --reason 'we leave'", "sidecar deprovision")
+    app.command("deprovision", epilog=epilog)(_deprovision)
+
+
+def _provision(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Make the AI-owned properties that the CRM lacks; nothing is written into them by that."""
+    with session(ctx).open() as app:
+        lines = list(app.ledger.provision(wanted(app), dry_run=app.dry_run))
+        dry_run = app.dry_run
+    if as_json:
+        emit({"dry_run": dry_run, "properties": lines})
+    else:
+        _tell(lines, dry_run, "The CRM has them all.")
+
+
+def _deprovision(
+    ctx: typer.Context,
+    yes: Yes = False,
+    force: Annotated[bool, typer.Option("--force", help="Also while the mode is above shadow.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take the AI-owned properties away from the CRM, with all that records hold in them; the journal keeps it."""
+    with session(ctx).open() as app:
+        lines = list(app.ledger.deprovision(wanted(app), dry_run=True))
+        if lines and not app.dry_run:
+            _stop_writer(app, force=force)
+            if not as_json:
+                tell(*lines)
+            ask(
+                f"Take away these {len(lines)}, with what records hold in them? It is gone then.",
+                yes=yes,
+                as_json=as_json,
+            )
+            lines = list(app.ledger.deprovision(wanted(app), dry_run=False))
+        dry_run = app.dry_run
+    if as_json:
+        emit({"dry_run": dry_run, "properties": lines})
+    else:
+        _tell(lines, dry_run, "The CRM has none of them.")
+
+
+def _stop_writer(app: "App", *, force: bool) -> None:
+    """Refuse while values would still be written: each write would fail on a property that is gone."""
+    from sidecar.model import Mode
+
+    policy = app.policy_now()
+    ways = [policy.mode_for(route, field) for route in policy.routes for field in (None, *policy.fields.values())]
+    if not force and any(mode is not Mode.SHADOW for mode in ways):
+        down = "sidecar mode shadow --reason WHY" if app.is_gated else 'policy.mode = "shadow"'
+        raise PermanentError(f"the sidecar still writes to this CRM; first: {down} (or --force)")
+
+
+def _tell(lines: "Sequence[str]", dry_run: bool, none: str) -> None:
+    for line in lines:
+        show(f"would: {line}" if dry_run else line)
+    if not lines:
+        show(none)
+    elif not dry_run:
+        show(f"{len(lines)} done.")
