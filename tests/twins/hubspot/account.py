@@ -31,6 +31,14 @@ def list_stages(call: Call) -> Answer:
     return Answer(200, {"results": _pipeline(call)["stages"]}, (PIPELINES, "CollectionResponsePipelineStageNoPaging"))
 
 
+def get_stage(call: Call) -> Answer:
+    """Read one stage of a pipeline."""
+    found = next((each for each in _pipeline(call)["stages"] if each["id"] == call.parts["stage"]), None)
+    if found is None:
+        raise not_found("resource not found")
+    return Answer(200, found, (PIPELINES, "PipelineStage"))
+
+
 def list_owners(call: Call) -> Answer:
     """Read a page of owners."""
     limit = call.number("limit", 100, 500)

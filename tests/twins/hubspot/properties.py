@@ -74,7 +74,7 @@ def change(call: Call) -> Answer:
     found.label, found.description = body.get("label", found.label), body.get("description", found.description)
     found.hidden, found.form_field = body.get("hidden", found.hidden), body.get("formField", found.form_field)
     found.display_order = body.get("displayOrder", found.display_order)
-    found.updated_at = iso(call.portal.stamp())
+    found.updated_at = iso(call.portal.clock())
     return Answer(200, found.wire(), (MODULE, "ModelProperty"))
 
 
@@ -161,7 +161,7 @@ def _create(call: Call, row: dict[str, Any]) -> Definition:
     if call.portal.definition(kind, name):
         raise ApiError(409, "OBJECT_ALREADY_EXISTS", f"A property named '{name}' already exists.")
     _check_limits(call, row)
-    at = iso(call.portal.stamp())
+    at = iso(call.portal.clock())
     made = Definition(
         name, row["type"], row["fieldType"], row["label"], row["groupName"], row.get("description", ""),
         _options(row.get("options", [])), unique=row.get("hasUniqueValue", False), custom=True,
@@ -227,7 +227,7 @@ def _custom(call: Call, name: str) -> Definition:
 
 def _delete(call: Call, found: Definition) -> None:
     kind = call.type()
-    found.archived_at = iso(call.portal.stamp())
+    found.archived_at = iso(call.portal.clock())
     call.portal.unique.pop((kind, found.name), None)
     for record in call.portal.records[kind].values():
         record.history.pop(found.name, None)

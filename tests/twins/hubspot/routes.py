@@ -195,6 +195,7 @@ _ACCOUNT = [
     _row("GET", "/pipelines/{type}", "pipelines.list", account.list_pipelines, _KNOWN),
     _row("GET", "/pipelines/{type}/{id}", "pipelines.get", account.get_pipeline, _KNOWN),
     _row("GET", "/pipelines/{type}/{id}/stages", "pipelines.stages", account.list_stages, _KNOWN),
+    _row("GET", "/pipelines/{type}/{id}/stages/{stage}", "pipelines.stage", account.get_stage, _KNOWN),
     _row("GET", "/owners", "owners.list", account.list_owners, _scope("crm.objects.owners.read"),
          query=PAGED | {"email", "archived"}),
     _row("GET", "/owners/{id}", "owners.get", account.get_owner, _scope("crm.objects.owners.read"),

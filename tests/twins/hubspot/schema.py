@@ -87,7 +87,9 @@ def _model(module: str, kind: str) -> tuple[Any, Mapping[str, str], Mapping[str,
 
 @cache
 def _configuration(module: str) -> Any:
-    return importlib.import_module(f"{module}.configuration").Configuration()
+    strict = importlib.import_module(f"{module}.configuration").Configuration()
+    strict.client_side_validation = True  # the SDK switches it off: its models then accept anything
+    return strict
 
 
 def _is_time(data: Any) -> bool:
