@@ -86,6 +86,19 @@ def test_a_version_that_is_not_served_is_not_found(ask: Asker, path: str) -> Non
     assert ask("GET", path).status == 404
 
 
+def test_an_address_can_be_too_long(ask: Asker) -> None:
+    """Whoever asks for all properties in the query meets the edge; seen by others at about 15,000 characters."""
+    assert ask("GET", f"{DATED}/contacts?properties={'x' * 15_000}").status == 414
+
+
+def test_what_a_test_does_wrong_is_told(twin: HubSpotTwin, ask: Asker) -> None:
+    """An edit in between that can't be made isn't lost in a thread."""
+    twin.before(lambda: twin.person_edits("contact", "1", {}))
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask("GET", f"{DATED}/contacts")
+    assert "Object not found" in twin.defects.pop()
+
+
 def test_a_version_that_ends_is_not_found_any_more(twin: HubSpotTwin, ask: Asker) -> None:
     """The day v3 ends can be tried out."""
     assert ask("GET", "/crm/v3/objects/contacts").status == 200

@@ -6,6 +6,7 @@ only runs something and lets the request go on.
 
 import random
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,6 +127,7 @@ class Faults:
 
     dice: random.Random
     rules: list[Rule] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, action: Action, **more: Any) -> Rule:
         """Add a rule and return it: `struck` tells how often it has."""
@@ -136,9 +138,10 @@ class Faults:
     def strike(self, method: str, path: str) -> tuple[list[Callable[[], object]], Action | None]:
         """Return what is to be run before this request, and what happens to it."""
         before: list[Callable[[], object]] = []
-        for rule in list(self.rules):
-            if rule.strikes(method, path, self.dice):
-                if not isinstance(rule.action, Before):
-                    return before, rule.action
-                before.append(rule.action.call)
+        with self._lock:
+            for rule in list(self.rules):
+                if rule.strikes(method, path, self.dice):
+                    if not isinstance(rule.action, Before):
+                        return before, rule.action
+                    before.append(rule.action.call)
         return before, None

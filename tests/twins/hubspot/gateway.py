@@ -19,7 +19,7 @@ from tests.twins.hubspot.faults import html, too_many
 from tests.twins.hubspot.portal import Portal
 
 TOKEN = re.compile(r"Bearer [A-Za-z0-9._~+/-]+=*")
-BODY_LIMIT, KEPT = 10_000_000, 200_000
+BODY_LIMIT, TARGET_CHARS, KEPT = 10_000_000, 15_000, 200_000
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,9 @@ class Gateway:
     def _reply(self, request: Request) -> tuple[str, Reply]:
         token = request.headers.get("authorization", "")
         if token and not TOKEN.fullmatch(token):
-            page = html(530)
-            return "unknown", self.reply(page.status, page.body)
+            return "unknown", self._page(530)
+        if len(request.target) > TARGET_CHARS:
+            return "unknown", self._page(414)
         try:
             self._check_token(token)
         except ApiError as error:
@@ -123,8 +124,11 @@ class Gateway:
             body = many.body | {"correlationId": self.portal.correlation_id()}
             return operation, self.reply(429, body, {**many.headers, **self._headers(is_search)})
         if asked is None:
-            return operation, self.reply(404, html(404).body, self._headers(False))
+            return operation, self._page(404)
         return operation, self._run(asked, request, is_search)
+
+    def _page(self, status: int) -> Reply:
+        return self.reply(status, html(status).body)
 
     def _run(self, asked: routes.Asked, request: Request, is_search: bool) -> Reply:
         try:

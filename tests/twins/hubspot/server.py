@@ -7,6 +7,7 @@ connection, `up` opens the same port again.
 import contextlib
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -93,7 +94,10 @@ class _Listener(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that break are what this server is for."""
+        """Remember what went wrong here; connections that break are what this server is for."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            self.owner.gateway.defects.append(f"the server itself, or what a test runs before a request: {error!r}")
 
     def hang_up(self) -> None:
         """End every connection and its thread."""
