@@ -15,16 +15,23 @@ from typing import Any
 import structlog
 
 import adapters
+from sidecar.app.alarms import Alarms
+from sidecar.app.conditions import Conditions
 from sidecar.app.in_force import InForce, adopt, adopted
 from sidecar.app.ladder import ACCOUNT, Ladder
+from sidecar.app.metrics import Metrics
+from sidecar.app.observed import observed_ledger, observed_llm
 from sidecar.app.readiness import unmapped, unprompted, wanted_properties, with_owners
 from sidecar.app.schedule import Schedule
+from sidecar.app.tally import OTHER, Tally
 from sidecar.config import Settings, load, validate_options
+from sidecar.config.sections import BrakesSection
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.journal import Journal
 from sidecar.model import Policy, Prompt, Rungs
 from sidecar.pipeline import LEDGER, Parts, Pipeline
-from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger
+from sidecar.pipeline.brakes import Breaker, BreakerLimits
+from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger, Notifier
 from sidecar.prompts import folder, live
 from sidecar.prompts import load as load_prompts
 from sidecar.worker import BY_ERROR, Worker
@@ -47,6 +54,7 @@ class App:
     clock: Clock = utc_now
     wait: bool = True
     dry_run: bool = False
+    tally: Tally = field(default_factory=Tally)
     _opened: list[Any] = field(default_factory=list)
     _channels: dict[str, Channel] = field(default_factory=dict)
 
@@ -133,6 +141,14 @@ class App:
         return engine
 
     @cached_property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """The ways to tell the operators something, by name."""
+        return {
+            name: self._adapter(adapters.NOTIFIERS, name, f"ops.{name}", name, options)
+            for name, options in self.settings.ops.notifiers.items()
+        }
+
+    @cached_property
     def prompts(self) -> Mapping[str, Prompt]:
         """The prompts in force, also those adopted later; one that was never adopted is, from now on."""
         in_force, _ = self.prompt_states()
@@ -159,8 +175,8 @@ class App:
             Parts(
                 journal=self.journal,
                 channels=self.channels,
-                llm=self.llm,
-                ledger=self.ledger,
+                llm=observed_llm(self.llm, self.tally),
+                ledger=observed_ledger(self.ledger, self.tally),
                 policy=self.policy,
                 own=self.settings.own(),
                 relevance=self.settings.relevance(),
@@ -172,6 +188,8 @@ class App:
                 wait=self.wait,
                 dry_run=self.dry_run,
                 rungs=self.rungs,
+                room=Breaker(self.journal, _breaker_limits(self.settings.brakes, is_gated=self.is_gated)).room,
+                resolved=lambda channel, outcome: self.tally.add("activities", channel, outcome),
             )
         )
 
@@ -253,26 +271,54 @@ class App:
         worker = threading.Thread(target=self.worker.serve, args=(self.engine,), name="engine")
         worker.start()
         schedule = Schedule(self)
+        self.conditions.begin()
+        self.alarms.start(stop)
         try:
             schedule.start()
             while not stop.wait(1.0):
                 if self.journal.failed:
+                    self.alarms.last_words(self.conditions.now())
                     raise TemporaryError("the journal can't be trusted any more; the process must end and be restarted")
         finally:
             schedule.stop()
             self.engine.stop(self.settings.limits.stop_grace_s)
             worker.join(self.settings.limits.stop_grace_s)
+            self.alarms.join(self.settings.limits.stop_grace_s)
 
     def receive(self, channel: str, request: HookRequest) -> Any:
         """Take a webhook request; the future is done when its bytes are durable."""
         return self.pipeline.receive(channel, request)
 
+    @cached_property
+    def conditions(self) -> Conditions:
+        """What is wrong with this installation right now."""
+        return Conditions(self)
+
+    @cached_property
+    def alarms(self) -> Alarms:
+        """What tells the operators of it."""
+        return Alarms(self)
+
     def problems(self) -> list[str]:
         """Say why this process isn't ready, a line each."""
-        found = [f"journal: {self.journal.failed}"] if self.journal.failed else []
-        if "ledger" not in self.__dict__:
-            found.append("starting")
-        return found
+        starting = [] if "ledger" in self.__dict__ else ["starting"]
+        return [*(condition.line for condition in self.conditions.now() if condition.is_fault), *starting]
+
+    def notes(self) -> list[str]:
+        """Say what is worth knowing and keeps nobody from sending webhooks, a line each."""
+        return [condition.line for condition in self.conditions.now() if not condition.is_fault]
+
+    @cached_property
+    def _metrics(self) -> Metrics:
+        return Metrics(self)
+
+    def metrics(self) -> bytes:
+        """Return the metrics in Prometheus' text form."""
+        return self._metrics.text()
+
+    def answered(self, channel: str, status: int) -> None:
+        """Count an answer at the door; a name that isn't a channel's is a stranger's word."""
+        self.tally.add("door_answers", channel if channel in self.settings.channels else OTHER, str(status))
 
     @property
     def max_body_bytes(self) -> int:
@@ -295,6 +341,12 @@ class App:
         cls = adapters.load(table, kind, f"{section}.type")
         options = validate_options(cls.Options, section, given)
         try:
-            return cls(name, options, self.context)
+            return cls(name, options, replace(self.context, observe=self.tally.observer(section)))
         except ConfigError as error:
             raise error if error.setting else ConfigError(str(error), setting=section) from None
+
+
+def _breaker_limits(section: BrakesSection, *, is_gated: bool) -> BreakerLimits:
+    """Return the limits that were written; the defaults only where the CRM is somebody else's."""
+    names = set(type(section).model_fields) if is_gated else section.model_fields_set
+    return BreakerLimits(**{name: getattr(section, name) for name in names})

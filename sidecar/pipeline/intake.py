@@ -124,7 +124,9 @@ class Intake:
             related_party=related,
         )
         touches = self._touches(activity, matches)
-        journal.commit(Entry(facts=matches, touches=touches))
+        receipt = journal.commit(Entry(facts=matches, touches=touches))
+        if receipt.new:
+            parts.resolved(activity.channel, matches[0].outcome.value)
         parts.wake([t.work for t in touches if t.quiet_s == 0])
         return bool(touches)
 

@@ -11,12 +11,15 @@ hand, since no request exists yet that an app could answer.
 
 import asyncio
 import http
+from collections.abc import Callable
 from typing import Any, Literal, Self
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sidecar.web.answers import busy, refusal
 from sidecar.web.limits import Limits
+
+Answered = Callable[[str, int], None]
 
 
 class _TooMuch(Exception):
@@ -29,9 +32,10 @@ class Connection(HttpToolsProtocol):
     limits = Limits()
 
     @classmethod
-    def under(cls, limits: Limits) -> type[Self]:
-        """Return this class with other limits."""
-        return type(cls.__name__, (cls,), {"limits": limits})
+    def under(cls, limits: Limits, answered: Answered | None = None) -> type[Self]:
+        """Return this class with other limits; `answered` is told of what is said before an app is called."""
+        own = {"limits": limits, "answered": staticmethod(answered or cls.answered)}
+        return type(cls.__name__, (cls,), own)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,7 +96,10 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self._reading = "body"
         self._raw_bytes = 0
-        self.app = busy if self._came_on_top and self._is_crowded() else self.config.loaded_app
+        self.app = self.config.loaded_app
+        if self._came_on_top and self._is_crowded():
+            self.app = busy
+            self.answered("", 503)
         super().on_headers_complete()
         self._has_request = True
 
@@ -183,7 +190,12 @@ class Connection(HttpToolsProtocol):
         self._write(status)
         self._timer = self.loop.call_later(self.limits.linger_s, self._close)
 
+    @staticmethod
+    def answered(channel: str, status: int) -> None:
+        """Count nothing, unless somebody wants to know."""
+
     def _write(self, status: int) -> None:
+        self.answered("", status)
         answer = refusal(status)
         headers = [*self.server_state.default_headers, *answer.head(close=True)]
         head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)

@@ -24,5 +24,14 @@ class Door(Protocol):
         raised at once, is a `TemporaryError` when the sender should come again.
         """
 
+    def answered(self, channel: str, status: int) -> None:
+        """Count an answer; `channel` is a stranger's word, or empty where it wasn't read. May not wait."""
+
     def problems(self) -> Sequence[str]:
         """Say why this process isn't ready, a line each; may wait."""
+
+    def notes(self) -> Sequence[str]:
+        """Say what is worth knowing and no reason to send nothing, a line each; may wait."""
+
+    def metrics(self) -> bytes:
+        """Return the metrics in Prometheus' text form; may wait."""

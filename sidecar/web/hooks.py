@@ -63,6 +63,7 @@ class _Hooks:
             answer = refusal(503, retry_after_s=RETRY_S)
         finally:
             self._held_bytes -= reader.held_bytes
+        self._door.answered(reader.channel, answer.status)
         if reader.is_complete:
             await send_answer(send, answer)
         else:
@@ -70,7 +71,7 @@ class _Hooks:
 
     async def _answer(self, scope: Scope, reader: "_Body") -> Answer:
         headers = _headers(scope, self._limits.headers)
-        channel = _channel(scope, headers, self._door.max_body_bytes)
+        channel = reader.channel = _channel(scope, headers, self._door.max_body_bytes)
         query = _query(scope)
         body = await self._read(reader)
         try:
@@ -143,6 +144,7 @@ class _Body:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
+        self.channel = ""
         self.held_bytes = 0
         self.is_complete = not any(
             name == b"transfer-encoding" or (name == b"content-length" and value != b"0")

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from sidecar.errors import ConfigError
 from sidecar.web.admin import build_admin
-from sidecar.web.connection import Connection
+from sidecar.web.connection import Answered, Connection
 from sidecar.web.door import Door
 from sidecar.web.hooks import build_public
 from sidecar.web.limits import Limits
@@ -45,7 +45,7 @@ def serve_http(
     """
     limits = limits or Limits()
     _allow_open_files(limits.connections + limits.spare_connections + OTHER_FILES)
-    public = _Listener("web", build_public(door, limits), host, port, limits)
+    public = _Listener("web", build_public(door, limits), host, port, limits, door.answered)
     admin = _Listener("web.admin", build_admin(door), admin_host, admin_port, limits)
     try:
         for listener in (admin, public):
@@ -77,12 +77,14 @@ class _Server(uvicorn.Server):
 class _Listener:
     """One server in one thread."""
 
-    def __init__(self, name: str, app: ASGIApp, host: str, port: int, limits: Limits) -> None:
+    def __init__(
+        self, name: str, app: ASGIApp, host: str, port: int, limits: Limits, answered: Answered | None = None
+    ) -> None:
         self._setting = "web.port" if name == "web" else "web.admin_port"
         self._host, self._wanted_port = host, port
         self._grace_s = limits.stop_grace_s
         self._error: BaseException | None = None
-        self._server = _Server(_config(app, host, port, limits))
+        self._server = _Server(_config(app, host, port, limits, Connection.under(limits, answered)))
         self._thread = threading.Thread(target=self._run, name=f"http-{name}", daemon=True)
 
     @property
@@ -134,13 +136,13 @@ def _allow_open_files(wanted: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-def _config(app: ASGIApp, host: str, port: int, limits: Limits) -> uvicorn.Config:
+def _config(app: ASGIApp, host: str, port: int, limits: Limits, protocol: type[Connection]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
-        http=Connection.under(limits),
+        http=protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

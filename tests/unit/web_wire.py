@@ -32,8 +32,11 @@ class KeepingDoor:
     max_body_bytes: int = 10_000
     keep: Callable[[HookRequest], "Future[object]"] | None = None
     found: Sequence[str] = ()
+    known: Sequence[str] = ()
+    measured: bytes = b""
     kept: list[HookRequest] = field(default_factory=list)
     pending: list["Future[object]"] = field(default_factory=list)
+    answers: list[tuple[str, int]] = field(default_factory=list)
     news: threading.Condition = field(default_factory=threading.Condition)
 
     def receive(self, channel: str, request: HookRequest) -> "Future[object]":
@@ -52,6 +55,18 @@ class KeepingDoor:
     def problems(self) -> Sequence[str]:
         """Return what was set."""
         return self.found
+
+    def notes(self) -> Sequence[str]:
+        """Return what was set."""
+        return self.known
+
+    def metrics(self) -> bytes:
+        """Return what was set."""
+        return self.measured
+
+    def answered(self, channel: str, status: int) -> None:
+        """Remember an answer."""
+        self.answers.append((channel, status))
 
     def wait_for(self, count: int) -> None:
         """Wait until so many requests have come."""
