@@ -26,7 +26,7 @@ ACCOUNT = "ledger_account"
 """Where the journal keeps the CRM account that it belongs to."""
 LEDGER, ROUTE, FIELD = "ledger", "route:", "field:"
 """Scopes of a rung: the whole ledger, or what begins like this and ends in the name of a route or a field."""
-READ_S = 0.5
+READ_S = 0.25
 MAX_MOVES = 100
 MAX_REASON_CHARS = 300
 PAGE = 500

@@ -129,6 +129,7 @@ def _report(app: "App", step: Step, limit: int) -> dict[str, Any]:
         "would": rows[:MAX_ROWS],
         "rows_left_off": max(0, len(rows) - MAX_ROWS),
         "held_lower": _held_lower(step),
+        "changes_per_hour": app.settings.brakes.changes_per_hour,
         **_automations(app, step, writes),
     }
 
@@ -249,6 +250,11 @@ def _summary(report: dict[str, Any]) -> list[str]:
     lines = [f"At {report['to'].value}, of {people}, would be written today: {what}."]
     if report["left_off"]:
         lines.append(f"{report['left_off']} relationships were not looked at: --limit {10_000} is the most.")
+    most = report["changes_per_hour"]
+    if most and report["values"] > most:
+        lines.append(
+            f"More than brakes.changes_per_hour = {most}: the breaker will stop it halfway; go by --route, or raise it."
+        )
     lines += [f"{line}." for line in report["held_lower"]]
     if report["automations"] is None:
         lines.append("This CRM's automations can't be read from here. Look at them in its own screens:")

@@ -48,6 +48,7 @@ def serve(app: "App", stop: threading.Event, listening: Any = None) -> None:
         channels=sorted(parts.channels),
         crm=section.type,
         mode=app.policy.mode.value,
+        climbed=app.rungs().ledger.value,
         llm=parts.llm.model,
         dry_run=app.dry_run,
     )
