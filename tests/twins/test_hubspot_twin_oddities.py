@@ -172,8 +172,8 @@ def test_a_merge_gives_the_survivor_a_new_id(twin: HubSpotTwin, ask: Asker) -> N
     assert twin.person_merges("contact", new, twin.person_creates("contact", {"firstname": "A."})) == new
 
 
-def test_what_is_deleted_lies_in_the_recycle_bin(twin: HubSpotTwin, ask: Asker) -> None:
-    """It is seen only by those who ask for archived records, and comes back with its values."""
+def test_what_is_deleted_lies_in_the_recycle_bin(clock: SetClock, twin: HubSpotTwin, ask: Asker) -> None:
+    """It is seen only by those who ask for archived records, for ninety days, and comes back with its values."""
     id = twin.person_creates("contact", {"email": "ann@x.test"})
     assert ask("DELETE", f"{DATED}/contacts/{id}").status == 204 == ask("DELETE", f"{DATED}/contacts/1").status
     assert ask("GET", f"{DATED}/contacts/{id}").status == 404 and _missing(ask, {**READ, "inputs": [{"id": id}]})
@@ -182,6 +182,10 @@ def test_what_is_deleted_lies_in_the_recycle_bin(twin: HubSpotTwin, ask: Asker) 
     assert ask("PATCH", f"{DATED}/contacts/{id}", {"properties": {"phone": "1"}}).status == 404
     twin.person_restores("contact", id)
     assert ask("GET", f"{DATED}/contacts/{id}").body["properties"]["email"] == "ann@x.test"
+    twin.person_deletes("contact", id)
+    clock.move(91 * 86_400)
+    assert ask("GET", f"{DATED}/contacts?archived=true").body["results"] == []
+    assert ask("GET", f"{DATED}/contacts/{id}?archived=true").status == 404
 
 
 def test_associations_come_with_the_record_or_not_at_all(twin: HubSpotTwin, ask: Asker) -> None:
@@ -200,6 +204,9 @@ def test_associations_come_with_the_record_or_not_at_all(twin: HubSpotTwin, ask:
     read = ask("POST", "/crm/v4/associations/companies/contacts/batch/read", {"inputs": [{"id": company}]})
     assert [kind["typeId"] for kind in read.body["results"][0]["to"][0]["associationTypes"]] == [2, 280]
     assert ask("GET", f"{DATED}/contacts/{contact}?associations=companies").body["associations"]["companies"]["results"]
+    twin.person_deletes("company", company)
+    gone = ask("POST", "/crm/v4/associations/companies/contacts/batch/read", {"inputs": [{"id": company}]})
+    assert gone.status == 207 and gone.body["results"] == [], "what is archived is associated with nothing"
     many = [{"id": str(at)} for at in range(1_001)]
     assert ask("POST", "/crm/v4/associations/companies/contacts/batch/read", {"inputs": many}).status == 400
 

@@ -62,7 +62,9 @@ def move(portal: Portal, object_type: str, old: str, new: str) -> None:
 
 
 def linked(portal: Portal, one: End, to_type: str) -> Iterator[tuple[str, set[int]]]:
-    """Yield the live records of a type that are associated with one, with their types."""
+    """Yield the live records of a type that are associated with a live one, with their types."""
+    if portal.live(*one) is None:
+        return
     for id, types in portal.links.get(one, {}).get(to_type, {}).items():
         if types and portal.live(to_type, id):
             yield id, types

@@ -154,7 +154,7 @@ def _read_one(call: Call, id: str) -> Record | None:
     if call.portal.switches.merged_ids_resolve:
         id = call.portal.merged[kind].get(id, id)
     record = call.portal.records[kind].get(id)
-    return record if record and bool(record.archived_at) == call.flag("archived") else None
+    return record if record and call.portal.shown(record, call.flag("archived")) else None
 
 
 def _refuse_partial(call: Call, record: Record, values: dict[str, str]) -> None:

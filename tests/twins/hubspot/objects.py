@@ -40,7 +40,7 @@ def list_all(call: Call) -> Answer:
     history = call.names("propertiesWithHistory")
     limit = call.number("limit", 10, HISTORY_PAGE if history else PAGE)
     archived = call.flag("archived")
-    rows = [each for each in call.portal.records[call.type()].values() if bool(each.archived_at) == archived]
+    rows = [each for each in call.portal.records[call.type()].values() if call.portal.shown(each, archived)]
     shown, paging = page(rows, call, limit)
     body = {"results": [_told(call, each) for each in shown], **paging}
     return Answer(200, body, (module(call.type()), "CollectionResponseSimplePublicObjectWithAssociationsForwardPaging"))
@@ -75,7 +75,7 @@ def _found(call: Call) -> Record:
         record = call.portal.by_property(kind, name, id)
     else:
         record = call.portal.records[kind].get(id)
-    if record is None or bool(record.archived_at) != call.flag("archived"):
+    if record is None or not call.portal.shown(record, call.flag("archived")):
         raise not_found("Object not found.  objectId are usually numeric.")
     return record
 

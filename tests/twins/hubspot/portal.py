@@ -26,6 +26,7 @@ ALL_SCOPES = frozenset(
      for verb in ("read", "write")} | {"crm.objects.owners.read", "automation"}
 )  # fmt: skip
 VERSIONS = frozenset({"v3", "v4", "2026-09"})
+BIN = timedelta(days=90)
 
 
 @dataclass
@@ -179,6 +180,12 @@ class Portal:
         """Return a record that is neither archived nor merged away."""
         found = self.records[object_type].get(id)
         return found if found and not found.archived_at else None
+
+    def shown(self, record: Record, archived: bool) -> bool:
+        """Tell whether a record is seen by those who ask for live ones, or for what lies in the recycle bin."""
+        if record.archived_at is None:
+            return not archived
+        return archived and self.clock() < record.archived_at + BIN
 
     def need(self, object_type: str, id: str) -> Record:
         """Return a live record, or raise the 404."""
