@@ -143,10 +143,13 @@ class App:
     @cached_property
     def notifiers(self) -> Mapping[str, Notifier]:
         """The ways to tell the operators something, by name."""
-        return {
-            name: self._adapter(adapters.NOTIFIERS, name, f"ops.{name}", name, options)
-            for name, options in self.settings.ops.notifiers.items()
-        }
+        return {name: self.notifier(name) for name in self.settings.ops.notifiers}
+
+    def notifier(self, name: str) -> Notifier:
+        """Return one way to tell the operators something."""
+        options = self.settings.ops.notifiers[name]
+        notifier: Notifier = self._adapter(adapters.NOTIFIERS, name, f"ops.{name}", name, options)
+        return notifier
 
     @cached_property
     def prompts(self) -> Mapping[str, Prompt]:

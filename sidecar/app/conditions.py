@@ -232,7 +232,7 @@ def _journal_fault(error: Exception) -> Condition:
 
 
 def _paused(scope: str, pause: Pause) -> Condition:
-    summary = f"{scope} is paused since {pause.since:%Y-%m-%d %H:%M} UTC: {_first_line(pause.reason)}"
+    summary = f"{scope} is paused: {_first_line(pause.reason)} (since {pause.since:%Y-%m-%d %H:%M} UTC)"
     if pause.reason.startswith(BY_ERROR):
         remedy = "Mend what it names; it is tried again every few minutes, and at a restart."
     elif pause.reason.startswith(BY_BREAKER):

@@ -17,6 +17,7 @@ from sidecar.cli.session import Commands, Session
 FAMILIES = (
     "demo",
     "serve",
+    "healthcheck",
     "run",
     "check",
     "mode",
@@ -26,6 +27,7 @@ FAMILIES = (
     "party",
     "work",
     "brakes",
+    "alarms",
     "ledger",
     "book",
     "prompts",

@@ -1,4 +1,4 @@
-"""Brakes: `pause` stops what speaks to one adapter, `resume` lets it go on; capturing goes on in any case.
+"""Brakes: `pause` stops what speaks to one adapter, or one field or route; `resume` lets it go on; capturing goes on.
 
 A running server looks at the brakes once a second. What is held stays due, so nothing is lost while a brake is on.
 """
@@ -11,12 +11,15 @@ from sidecar.cli.render import emit, show
 from sidecar.cli.session import AsJson, example, session, whoami
 from sidecar.errors import PermanentError
 
-Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="ledger, llm, or channel:NAME (its polls).")]
+Scope = Annotated[
+    str, typer.Argument(metavar="SCOPE", help="ledger, llm, channel:NAME (its polls), field:NAME or route:NAME.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
-    app.command("pause", epilog=example("sidecar pause ledger --reason 'pipeline is being rebuilt'"))(_pause)
+    lines = ("sidecar pause ledger --reason 'pipeline is being rebuilt'", "sidecar pause field:summary")
+    app.command("pause", epilog=example(*lines))(_pause)
     app.command("resume", epilog=example("sidecar resume ledger"))(_resume)
 
 
@@ -26,7 +29,10 @@ def _pause(
     reason: Annotated[str, typer.Option("--reason", help="Why, for whoever finds the brake on.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Stop work that speaks to the CRM, the model or a polled channel, within seconds, until it is resumed."""
+    """Stop work that speaks to the CRM, the model or a polled channel, or the writing of one field or one route.
+
+    It takes effect within seconds and lasts until it is resumed; what comes in is captured all the same.
+    """
     with session(ctx, writes=True).open() as app:
         _check(app, scope)
         app.journal.pause(scope, f"{whoami()}: {reason or 'no reason was given'}")
@@ -34,9 +40,11 @@ def _pause(
 
 
 def _resume(ctx: typer.Context, scope: Scope, as_json: AsJson = False) -> None:
-    """Take a brake off, whoever put it on."""
+    """Take a brake off, whoever put it on; what it kept from being written is made due."""
+    from sidecar.pipeline.brakes import resume
+
     with session(ctx, writes=True).open() as app:
-        if not app.journal.resume(scope):
+        if not resume(app.journal, scope):
             held = ", ".join(sorted(app.journal.paused())) or "nothing"
             raise PermanentError(f"{scope!r} is not paused; paused: {held}")
     emit({"resumed": scope}) if as_json else show(f"{scope} goes on")
@@ -44,5 +52,6 @@ def _resume(ctx: typer.Context, scope: Scope, as_json: AsJson = False) -> None:
 
 def _check(app: Any, scope: str) -> None:
     known = ["ledger", "llm", *(f"channel:{name}" for name in app.settings.channels)]
+    known += [f"field:{name}" for name in app.policy.fields] + [f"route:{route.name}" for route in app.policy.routes]
     if scope not in known:
         raise PermanentError(f"there is nothing called {scope!r} to pause; known are {', '.join(known)}")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WORK = "work"
 """The part whose findings ask for a person's eye, and stop nobody from going live."""
+_WRONG = ("paused", "breaker", "disk", "journal", "silent")
+"""What of the conditions is for `check` to say: the others are looked at here, or come from nobody serving just now."""
 Look = Iterator[tuple[str, str]]
 """What a look yields: problems with their remedies, and notes, of which one is empty each time."""
 
@@ -67,6 +69,7 @@ def _looks(app: "App", wrong: Sequence[str]) -> Iterator[tuple[str, str, Callabl
     if not app.settings.channels:
         yield "channels", "", lambda: iter([("", "none is configured, so nothing comes in")])
     yield "journal", "journal", lambda: _journal(app)
+    yield "ops", "ops", lambda: _ops(app)
     yield "llm", "llm", lambda: _llm(app)
     yield "prompts", "fields", lambda: _prompts(app)
     yield "crm", "crm", lambda: _crm(app)
@@ -100,8 +103,20 @@ def _journal(app: "App") -> Look:
     app.journal.set_meta("checked_at", app.clock().isoformat())
     counts = app.journal.counts()
     yield "", f"{counts['facts']} facts, {counts['parties']} parties"
-    for scope, pause in app.journal.paused().items():
-        yield f"{scope} is paused: {pause.reason}; mend it, then sidecar resume {scope}, or restart", ""
+
+
+def _ops(app: "App") -> Look:
+    """What is wrong as operators are told of it, and whether they would be."""
+    for condition in app.conditions.now():
+        if condition.rule == "budget":
+            yield "", condition.line
+        elif condition.rule in _WRONG:
+            yield condition.line, ""
+    for notifier in app.notifiers.values():
+        for line in notifier.check():
+            yield line, ""
+    ways = ", ".join(app.notifiers)
+    yield "", f"told by {ways}; sidecar alerts test" if ways else "nobody is told: write [ops.webhook] or [ops.smtp]"
 
 
 def _work(app: "App") -> Look:

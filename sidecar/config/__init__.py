@@ -23,11 +23,22 @@ from sidecar.config.checks import Given, check
 from sidecar.config.hours import Hours
 from sidecar.config.problems import Problem, as_error, misspelt, place, problems_of, validate_options
 from sidecar.config.secret import read_secret
+from sidecar.config.sections import WebSection
 from sidecar.config.settings import Settings, free_mail
 from sidecar.config.sources import FILE_VARIABLE, PREFIX, Defaults, Environment, File, Keys
 from sidecar.errors import ConfigError
 
-__all__ = ["Hours", "Problem", "Settings", "examine", "free_mail", "load", "read_secret", "validate_options"]
+__all__ = [
+    "Hours",
+    "Problem",
+    "Settings",
+    "examine",
+    "free_mail",
+    "load",
+    "read_secret",
+    "validate_options",
+    "web_section",
+]
 
 DEFAULT_FILE = "config.toml"
 MAX_FILE_BYTES = 1_048_576
@@ -65,6 +76,21 @@ def examine(
         broken = frozenset(problem.key.split(".")[0] for problem in problems)
         problems += check(Given(settings, written, env, base), broken, secrets=secrets)
     return settings, sorted({_with_variable(problem, env) for problem in problems})
+
+
+def web_section(path: Path | None, env: Mapping[str, str]) -> WebSection:
+    """Return where a server of this config listens, and read nothing else of it."""
+
+    class Web(BaseSettings):
+        web: WebSection
+
+    file = _file(path, env)
+    written = _read(file).get("web", {}) if file else {}
+    given = Environment(Web, env)().get("web", {})
+    try:
+        return WebSection.model_validate({**written, **given})
+    except (ValidationError, TypeError):
+        raise ConfigError("can't be read; `sidecar check` says why", setting="web") from None
 
 
 def _file(path: Path | None, env: Mapping[str, str]) -> Path | None:

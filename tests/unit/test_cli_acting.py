@@ -291,7 +291,7 @@ def test_a_healthy_office_checks_out(fresh: Office) -> None:
     assert found["ok"] is True
     parts = {f["part"] for f in found["findings"]}
     crm = {"crm", "crm stages", "crm owners", "crm properties"}
-    assert parts == {"config", "channel mail", "channel web", "journal", "llm", "prompts", *crm, "mode", "work"}
+    assert parts == {"config", "channel mail", "channel web", "journal", "ops", "llm", "prompts", *crm, "mode", "work"}
     assert "properties to make" in next(f["note"] for f in found["findings"] if f["part"] == "crm properties")
     assert "All is well" in fresh.sidecar("check", env=BASELINE).stdout
 
@@ -314,7 +314,7 @@ def test_a_check_lists_all_that_is_wrong(office: Office) -> None:
         wrong.setdefault(finding["part"], []).append(finding["problem"])
     assert any("path" in p for p in wrong["channel mail"])
     assert any("parked" in p for p in wrong["work"])
-    assert any("ledger is paused: by hand" in p for p in wrong["journal"])
+    assert any("ledger is paused: by hand" in p for p in wrong["ops"])
     assert any("another" in p for p in wrong["crm"])
     assert any("nonsense" in p for p in wrong["prompts"])
     assert "to mend." in office.sidecar("check").stdout
