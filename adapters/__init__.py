@@ -16,7 +16,10 @@ CHANNELS: Mapping[str, str] = {
     "imap": "adapters.channels.imap:ImapChannel",
     "maildrop": "adapters.channels.maildrop:MaildropChannel",
 }
-LEDGERS: Mapping[str, str] = {"local": "adapters.crms.local:LocalLedger"}
+LEDGERS: Mapping[str, str] = {
+    "local": "adapters.crms.local:LocalLedger",
+    "hubspot": "adapters.crms.hubspot:HubSpotLedger",
+}
 LLMS: Mapping[str, str] = {
     "baseline": "adapters.llms.baseline:BaselineLLM",
     "anthropic": "adapters.llms.anthropic:AnthropicLLM",
