@@ -43,6 +43,7 @@ class Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._raw_bytes = 0  # of a head that isn't complete; the parser hands out no header before its end
         self._head_bytes = 0  # as parsed, trailers included
+        self._heads = 0
         self._fault = 400
         self._came_on_top = False  # of as many as are served; who was there before is served whoever comes
         self._has_request = False
@@ -67,11 +68,11 @@ class Connection(HttpToolsProtocol):
         if self._refused:
             self._discard(len(data))
             return
-        began_in_body = self._reading == "body"
+        began_in_body, heads = self._reading == "body", self._heads
         if self._reading == "head" and self._timer is None:
             self._start_timer()
         super().data_received(data)
-        if self._is_reading_head() and not began_in_body:
+        if self._is_reading_head() and not began_in_body and heads == self._heads:
             self._raw_bytes += len(data)
             if self._raw_bytes > self.limits.header_bytes:
                 self._refuse(431)
@@ -95,6 +96,7 @@ class Connection(HttpToolsProtocol):
             raise _TooMuch
         self._stop_timer()
         self._reading = "body"
+        self._heads += 1
         self._raw_bytes = 0
         self.app = self.config.loaded_app
         if self._came_on_top and self._is_crowded():

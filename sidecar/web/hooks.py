@@ -187,7 +187,7 @@ def _headers(scope: Scope, most: int) -> dict[str, str]:
         raise Refused(refusal(431))
     headers: dict[str, str] = {}
     for name, value in raw:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
+        key, text = name.decode("latin-1"), value.strip(b" \t").decode("latin-1")  # the parser leaves what is behind
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 
