@@ -20,6 +20,7 @@ from sidecar.errors import ConfigError, LeaseLost, PermanentError, SidecarError,
 from sidecar.journal import Entry, Finish, Journal, Touch
 from sidecar.model import Lease, WorkKey, WorkKind
 from sidecar.pipeline import LEDGER, Pipeline
+from sidecar.pipeline.brakes import BY_ITSELF
 from sidecar.ports import Engine
 
 LEASE_S = 120.0
@@ -36,7 +37,7 @@ MAX_TOGETHER = 100
 """How many parties' syncs share their calls to the CRM, if its batches are as large."""
 ROUNDS_S = 5.0
 """For how long one thread goes on with due syncs, which a stop has to wait for."""
-BY_ERROR = "by itself: "
+BY_ERROR = BY_ITSELF
 """How the reason of a pause begins that the worker put on; the next start takes such a pause off again."""
 EVER_S = 10 * 366 * 86_400.0
 MAX_ROUNDS = 100_000
@@ -240,8 +241,10 @@ class _Brakes:
         return self._holds_kind(key.kind) or scope_of(key) in self._paused()
 
     def put_on(self, scope: str, reason: str) -> None:
-        """Pause an adapter that an error stopped."""
-        self._journal.pause(scope, BY_ERROR + reason)
+        """Pause an adapter that an error stopped; what a person or the breaker has paused stays theirs to resume."""
+        held = self._journal.paused().get(scope)
+        if held is None or held.reason.startswith(BY_ERROR):
+            self._journal.pause(scope, BY_ERROR + reason)
         self._read_at = -PAUSE_READ_S
 
     def release(self, key: WorkKey) -> None:

@@ -23,6 +23,8 @@ from sidecar.sync import EVERYTHING
 
 LEDGER_SCOPE = "ledger"
 FIELD, ROUTE = "field:", "route:"
+BY_ITSELF = "by itself: "
+"""How the reason of a pause begins that an error put on; it goes when the error does."""
 BY_BREAKER = "breaker: "
 """How the reason of a pause begins that the breaker put on; only a person takes it off."""
 CHANGES_WITHIN = timedelta(hours=1)
@@ -107,7 +109,8 @@ class Breaker:
         reason = self._too_many(now, begun) or self._too_wrong(now, begun)
         if not reason:
             return
-        if LEDGER_SCOPE not in self._journal.paused():
+        held = self._journal.paused().get(LEDGER_SCOPE)
+        if held is None or held.reason.startswith(BY_ITSELF):
             self._journal.pause(LEDGER_SCOPE, BY_BREAKER + reason)
             _log.error("breaker_tripped", scope=LEDGER_SCOPE, reason=reason)
         raise TemporaryError(f"the ledger is paused: {reason}", retry_after_s=RETRY_S)
@@ -118,7 +121,7 @@ class Breaker:
             return ""
         nth = most - self._under_way
         at = self._journal.nth_newest(Change.KIND, nth) if nth > 0 else now
-        if at is None or at < _later(now - CHANGES_WITHIN, begun):
+        if at is None or at <= _later(now - CHANGES_WITHIN, begun):
             return ""
         return f"{most} changes in the CRM within an hour, as many as brakes.changes_per_hour allows"
 
@@ -128,7 +131,7 @@ class Breaker:
             return ""
         since = _later(now - CORRECTIONS_WITHIN, begun)
         at = self._journal.nth_newest(Correction.KIND, max(1, limits.correction_min))
-        if at is None or at < since:
+        if at is None or at <= since:
             return ""
         corrections = self._journal.recorded_since(Correction.KIND, since, MAX_CORRECTIONS)
         enough = int(corrections / limits.correction_rate) + 1
