@@ -418,10 +418,10 @@ def mangled(draw: st.DrawFn) -> bytes:
     if draw(st.booleans()):
         data = data.replace(b"content-length: %d" % len(body), b"transfer-encoding: chunked")
     for _ in range(draw(st.integers(1, 4))):
-        begin = draw(st.integers(0, len(data) - 1))
+        begin = draw(st.integers(0, min(30, len(data) - 1)) | st.integers(0, len(data) - 1))  # the first line as often
         end = draw(st.integers(begin, min(begin + 40, len(data))))
         piece = data[begin:end]
-        odd = st.binary(max_size=20) | st.sampled_from([b"\r\n", b"\n", b"\0", b"0\r\n\r\n", b"%", b":", b"\xff", b" "])
+        odd = st.binary(max_size=20) | st.sampled_from([b"\r\n", b"\0", b"0\r\n\r\n", b"%", b":", b"\xff", b" ", b"/", b"x"])
         data = data[:begin] + draw(odd | st.just(piece * 2) | st.just(piece[::-1])) + data[end:] or b"x"
     return data
 
