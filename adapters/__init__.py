@@ -33,9 +33,12 @@ NOTIFIERS: Mapping[str, str] = {
 
 
 def load(table: Mapping[str, str], name: str, setting: str = "type") -> type[Any]:
-    """Return the adapter class that a table names; `ConfigError` on `setting`, with the known names, for any other."""
+    """Return the adapter class that a table names; `ConfigError` on `setting`, with the known names, for any other.
+
+    The name is not repeated: what stands in the wrong place may be a secret.
+    """
     if name not in table:
-        raise ConfigError(f"there is no {name[:40]!r}; known are {', '.join(sorted(table))}", setting=setting)
+        raise ConfigError(f"there is no such type; known are {', '.join(sorted(table))}", setting=setting)
     module, _, cls = table[name].partition(":")
     loaded: type[Any] = getattr(import_module(module), cls)
     return loaded

@@ -3,8 +3,8 @@
 import os
 import sys
 
-from sidecar.cli import app
-from sidecar.cli.render import plain, tell
+from sidecar.cli import app, logs
+from sidecar.cli.render import tell
 from sidecar.cli.session import DEBUG_VARIABLE, FAILED
 
 
@@ -13,13 +13,16 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows few letters still prints
+    if not os.environ.get(DEBUG_VARIABLE):
+        logs.guard()
     try:
         app(prog_name="sidecar")
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        tell(f"sidecar: a defect of ours: {type(error).__name__}: {plain(error, 300)}")
-        tell(f"sidecar: please report it; {DEBUG_VARIABLE}=1 shows where it happened")
+        where = ", ".join(logs.places(error)[-1:])  # without its text, which may quote a customer: this ends up in logs
+        tell(f"sidecar: a defect of ours: {type(error).__name__} at {where}")
+        tell(f"sidecar: please report it; {DEBUG_VARIABLE}=1 shows what it says, and all of where it happened")
         raise SystemExit(FAILED) from None
 
 

@@ -227,11 +227,21 @@ class FolderContract(PollContract):
         harness.drop("call.meta.toml", b"cust", age_s=0.5)
         assert not all_captured(harness.channel.poll(None))
 
-    def test_check_names_a_meta_file_without_a_transcript(self, harness: FolderHarness) -> None:
-        """A declaration that nothing reads is told to the operator."""
-        harness.drop("cal.meta.toml", b"")
+    def test_check_tells_of_a_meta_file_without_a_transcript(self, harness: FolderHarness) -> None:
+        """A declaration that nothing reads is told to the operator, without its name, which may be a customer's."""
+        harness.drop("ann.meta.toml", b"")
         harness.drop("call.txt", b"Ann: hello")
-        assert "cal.meta.toml" in harness.channel.check()[0]
+        (line,) = harness.channel.check()
+        assert "1 *.meta.toml" in line and "ann" not in line
+
+    @pytest.mark.parametrize(
+        ("name", "said"), [("call.pdf", ".pdf files"), ("letter to.quillfeather", "this name's kind")]
+    )
+    def test_a_refusal_shows_no_name(self, harness: FolderHarness, name: str, said: str) -> None:
+        """A reason lands in logs, and what stands behind a full stop may be a name; seen to fail with any suffix."""
+        harness.drop(name, b"x")
+        (captured,) = all_captured(harness.channel.poll(None))
+        assert said in (captured.fault or "") and "quill" not in (captured.fault or "")
 
 
 class TestMaildropThatMoves(FolderContract):

@@ -41,6 +41,9 @@ class Sidecar:
     env: Mapping[str, str]
     port: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
+    module: str = "sidecar"
+    admin_port: int = 0
+    process: subprocess.Popen[str] | None = None
 
     def run(self, *arguments: str, expect: int = 0) -> str:
         """Run a command to its end and return what it printed."""
@@ -72,13 +75,15 @@ class Sidecar:
     @contextmanager
     def serve(self) -> Iterator["Sidecar"]:
         """Run `serve` until the block ends, then ask it to stop and see that it does."""
-        command = [sys.executable, "-m", "sidecar", "--config", str(self.folder / "config.toml"), "serve"]
+        command = [sys.executable, "-m", self.module, "--config", str(self.folder / "config.toml"), "serve"]
         process = subprocess.Popen(command, env=dict(self.env), cwd=self.folder, stderr=subprocess.PIPE, text=True)
+        self.process = process
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         reader.start()
         try:
             self.port = until(lambda: self._listening() or process.poll(), "the server to listen")
             assert process.poll() is None, self.log
+            self.admin_port = next(int(e["admin_port"]) for e in self.log if e.get("event") == "http_listening")
             yield self
         finally:
             process.terminate()

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,19 +107,23 @@ def test_an_unknown_log_level_is_refused(office: Office) -> None:
 def test_what_nobody_expected_is_owned_up_to(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A defect ends in two harmless lines without a traceback, and raises on demand."""
+    """A defect ends in two harmless lines, without a traceback or the error's text, and raises on demand.
+
+    Seen to fail with the text, which lands in a container's log.
+    """
 
     def broken(**_: object) -> None:
         raise ValueError("\x1b[31mcustomer")
 
     monkeypatch.setattr("sidecar.__main__.app", broken)
+    monkeypatch.setattr("sidecar.cli.logs.guard", lambda: None)  # this process is pytest's
     monkeypatch.delenv("SIDECAR_DEBUG", raising=False)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
     told = capsys.readouterr().err
-    assert told.splitlines()[0] == "sidecar: a defect of ours: ValueError: customer"
-    assert len(told.splitlines()) == 2
+    assert re.fullmatch(r"sidecar: a defect of ours: ValueError at \S+:\d+ broken", told.splitlines()[0])
+    assert len(told.splitlines()) == 2 and "customer" not in told
     monkeypatch.setenv("SIDECAR_DEBUG", "1")
     with pytest.raises(ValueError, match="customer"):
         main()
@@ -149,6 +154,41 @@ def test_a_log_line_names_places_and_quotes_nobody(capsys: pytest.CaptureFixture
     assert first["trace"][-1].endswith("test_a_log_line_names_places_and_quotes_nobody")
     assert (second["logger"], second["said"]) == ("some.library", "can't read %s")
     assert "Ann" not in json.dumps([first, second])
+
+
+def test_a_librarys_line_that_was_put_together_is_named_by_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    """A text is shown only where the library's code holds it literally; seen to fail with each template shown."""
+    logs.configure("info")
+    name = "Ann"
+    logging.getLogger("some.library").warning(f"can't read the letter of {name}")
+    logging.getLogger("some.library").error(f"{name}: %s", "her letter")
+    for line in capsys.readouterr().err.splitlines():
+        told = json.loads(line)
+        assert (told["logger"], told["said"], "Ann" in line) == ("some.library", "", False)
+        assert told["where"].endswith("test_a_librarys_line_that_was_put_together_is_named_by_its_place")
+
+
+def test_pythons_last_words_quote_nobody(tmp_path: Path) -> None:
+    """What Python prints by itself has error texts in it; seen to fail without `guard`, on each of the three."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import threading, warnings\n"
+        "from sidecar.cli import logs\n"
+        "class Spiteful:\n    def __del__(self): raise ValueError('Ann')\n"
+        "def fail(): raise KeyError('Ann')\n"
+        "def all_of_it():\n"
+        "    thread = threading.Thread(target=fail); thread.start(); thread.join()\n"
+        "    Spiteful(); warnings.warn('Ann')\n"
+        "logs.guard()\n"
+        "for level in ('info', 'off'): logs.configure(level); all_of_it()\n"
+    )
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True)
+    assert "Ann" not in run.stderr + run.stdout
+    loud, quiet = run.stderr.splitlines()[:3], run.stderr.splitlines()[3:]
+    assert {json.loads(line)["event"] for line in loud} == {"thread_died", "cleanup_failed", "library"}
+    assert [line.split(" at ")[0] for line in quiet] == [
+        "sidecar: a defect of ours: thread_died: KeyError", "sidecar: a defect of ours: cleanup_failed: ValueError",
+    ]  # fmt: skip
 
 
 def test_commands_are_quiet_unless_asked(office: Office) -> None:

@@ -168,7 +168,7 @@ def _log_in(client: Any, access: Access) -> None:
         if isinstance(error.__context__, imaplib.IMAP4.abort) or _is_passing(error):
             raise TemporaryError(f"{access.host} can't log anybody in just now") from None
         raise ConfigError(
-            f"{access.host} refused the name or the password of {access.username}; some providers want an app password",
+            f"{access.host} refused the name or the password; some providers want an app password",
             setting=f"{access.setting}.password_env",
         ) from None
 

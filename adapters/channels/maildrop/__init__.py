@@ -132,8 +132,9 @@ class MaildropChannel:
         except SidecarError as error:
             return [f"{self.name}: {error}"]
         told = {meta.name for file in by_name.values() if (meta := meta_of(file, by_name))}
-        alone = sorted(file.shown for file in by_name.values() if _is_meta(file) and file.name not in told)
-        return [f"{self.name}: no transcript lies beside {', '.join(alone[:10])}"] if alone else []
+        alone = sum(1 for file in by_name.values() if _is_meta(file) and file.name not in told)
+        # Without the names: people are called in them.
+        return [f"{self.name}: {alone} *{META_SUFFIX} in {self._path} have no transcript beside them"] if alone else []
 
     def _due(self, by_name: Mapping[str, Dropped], kept: Kept) -> Iterator[Dropped]:
         """The files that are whole, told about in whole, and not yet read, oldest first."""

@@ -4,6 +4,7 @@ The bytes of a refused file are left in it and not taken in: whatever it is, it 
 what is not stored needs no erasing.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ MAIL = ".eml"
 MAILBOX = ".mbox"
 TRANSCRIPTS = (".vtt", ".srt", ".txt")
 KNOWN = (MAIL, MAILBOX, *TRANSCRIPTS)
+_PLAINLY_A_SUFFIX = re.compile(r"\.[a-z0-9]{1,4}")
+"""Others aren't said: what stands behind a full stop may be somebody's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Item:
 def read_file(folder: Folder, file: Dropped, meta: Dropped | None, account: str, limits: Limits) -> Iterator[Item]:
     """Yield what is in a file; nothing when it has changed since it was listed, for then its time comes later."""
     if file.suffix not in KNOWN:
-        kind = f"{file.suffix[:20]} files" if file.suffix else "files without a suffix"
+        kind = f"{file.suffix} files" if _PLAINLY_A_SUFFIX.fullmatch(file.suffix) else "files of this name's kind"
         yield _refused(file, account, f"{kind} are not read; {', '.join(KNOWN)} are")
         return
     is_mailbox = file.suffix == MAILBOX
