@@ -2,7 +2,8 @@
 
 Every Change that is sent here is in the journal already, so a process that dies in between leaves an intent that the
 next run resolves by looking. Records are written in batches, contacts before deals before notes and tasks, because the
-later ones are tied to the earlier ones' refs. One bad row leaves its neighbours alone.
+later ones are tied to the earlier ones' refs. One bad row leaves its neighbours alone, but what would be tied to it is
+not made without it: an association is written with the record, and nothing would add it later.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,10 +39,15 @@ def post(
 ) -> Posted:
     """Send a plan's Changes; `refs` are the known refs by record key, `still_ours` is asked before each call."""
     done = Posted()
-    known = dict(refs)
+    known, unknown = dict(refs), set[str]()
     ordered = sorted(plan.records, key=lambda r: _PHASES.index(r.wanted.kind))
     for _, phase in groupby(ordered, key=lambda r: _PHASES.index(r.wanted.kind)):
-        records = list(phase)
+        records = []
+        for record in phase:
+            if record.found is None and unknown.intersection(record.wanted.links):
+                unknown.add(record.wanted.key)
+            else:
+                records.append(record)
         size = ledger.capabilities.batch_size
         for start in range(0, len(records), size):
             batch = records[start : start + size]
@@ -49,6 +55,7 @@ def post(
                 raise LeaseLost("the lease on this party's sync was taken over before a write")
             results = ledger.write([_write(r, known, ledger) for r in batch])
             _take(batch, results, known, done, mint, now)
+        unknown.update(failed.wanted.key for failed, _ in done.failures)
     return done
 
 
