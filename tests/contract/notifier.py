@@ -37,16 +37,16 @@ class Heard:
 
 
 class Desk(Protocol):
-    """A notifier and its server; `fails` makes the server answer with a status or code from now on, or not at all."""
+    """A notifier and its server"""
 
     notifier: Notifier
-    heard: list[Heard]
+
+    @property
+    def heard(self) -> list[Heard]:
+        """What arrived."""
 
     def fails(self, how: str) -> None:
         """Fail from now on: busy, refused, login, silent, or gone."""
-
-    def seen(self) -> str:
-        """Return all that came over the wire."""
 
 
 class NotifierContract:

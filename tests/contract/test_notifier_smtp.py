@@ -65,10 +65,6 @@ class MailDesk:
         else:
             self.code = {"busy": "451", "refused": "550", "login": "535"}[how]
 
-    def seen(self) -> str:
-        """Return every mail."""
-        return "".join(map(str, self.mails))
-
     def close(self) -> None:
         """End the server, twice if need be."""
         if self._silence:

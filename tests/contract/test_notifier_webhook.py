@@ -3,11 +3,8 @@
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 from standardwebhooks.webhooks import Webhook
@@ -17,26 +14,24 @@ from sidecar.errors import ConfigError, TemporaryError
 from sidecar.model import Own
 from sidecar.ports import Context
 from tests.contract.notifier import NOTICE, NOW, SECRET, Heard, NotifierContract
+from tests.support.receivers import Receiver, receiving
 
 SIGNING = "whsec_" + base64.b64encode(b"a signing secret of 32 bytes ...").decode()
 STATUSES = {"busy": 503, "refused": 410, "login": 401}
 
 
-class HttpDesk:
+class HttpDesk(Receiver):
     """A server that takes notices on a path that is a secret, and the notifier that posts there."""
 
     def __init__(self) -> None:
-        self.heard: list[Heard] = []
-        self.requests: list[tuple[dict[str, str], bytes]] = []
+        super().__init__(SECRET)
         self.observed: list[tuple[str, int | None]] = []
-        self.answer: tuple[int, dict[str, str]] = (204, {})
-        self.ended = Event()
-        self.is_silent = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/{SECRET}"
         self.notifier = self.made(url_env="URL", secret_env="SIGNING", timeout_s=0.5)
+
+    @property
+    def heard(self) -> list[Heard]:
+        """What arrived."""
+        return [Heard(headers["webhook-id"], json.loads(body)["text"]) for headers, body in self.requests]
 
     def made(self, **options: object) -> WebhookNotifier:
         """Return a notifier with other options."""
@@ -59,61 +54,13 @@ class HttpDesk:
         else:
             self.answer = (STATUSES[how], {})
 
-    def seen(self) -> str:
-        """Return every request."""
-        return repr(self.requests)
-
-    def close(self) -> None:
-        """End the server, twice if need be."""
-        self.ended.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        desk = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if desk.is_silent:
-                    desk.ended.wait(10)
-                    return
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                desk.requests.append((headers, body))
-                desk.heard.append(Heard(headers["webhook-id"], json.loads(body)["text"]))
-                status, more = desk.answer
-                said = b"" if status == 204 else b"canary-of-the-server " * 10_000
-                self.send_response(status)
-                for name, value in {**more, "content-length": str(len(said))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                try:
-                    self.wfile.write(said)
-                except ConnectionError:
-                    return  # an answer that long is not read to its end
-
-            def log_message(self, format: str, *arguments: object) -> None:
-                """Say nothing."""
-
-        return Handler
-
-
-@contextmanager
-def serving() -> Iterator[HttpDesk]:
-    """Serve for the length of a block."""
-    desk = HttpDesk()
-    try:
-        yield desk
-    finally:
-        desk.close()
-
 
 @pytest.fixture
 def desk() -> Iterator[HttpDesk]:
     """A desk that takes notices."""
-    with serving() as desk:
-        yield desk
+    desk = HttpDesk()
+    yield desk
+    desk.close()
 
 
 class TestWebhookNotifier(NotifierContract):
@@ -145,7 +92,7 @@ def test_an_address_alone_is_enough(desk: HttpDesk) -> None:
 
 def test_no_redirect_is_followed(desk: HttpDesk) -> None:
     """A signed notice goes where somebody wrote, and nowhere else; seen to fail with redirects followed."""
-    with serving() as other:
+    with receiving() as other:
         desk.answer = (307, {"location": other.url})
         with pytest.raises(ConfigError, match="307"):
             desk.notifier.tell(NOTICE)
