@@ -86,7 +86,7 @@ def test_what_an_unknown_owner_would_get_goes_to_the_configured_one(house: House
 
 
 def test_owners_are_known_to_what_was_made_before(tmp_path: Path) -> None:
-    """A pipeline that stood before the CRM was asked gives nothing to who has left; seen to fail with its own policy."""
+    """A pipeline made before the CRM was asked gives nothing to who has left; seen to fail with its own policy."""
     env = {"SIDECAR_CRM__OWNER": "eve@ours.test"}
     with House(tmp_path, "sqlite:///journal.db", after=f"{ROUTE}\n{CRM}", env=env) as house:
         assert house.app.pipeline.parts.policy.routes[0].owner == "gone@ours.test"
