@@ -24,6 +24,7 @@ MAX_RETRY_AFTER_S = 86_400.0
 TRANSIENT = frozenset((408, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527))
 _REFUSALS = frozenset((400, 404, 405, 409, 410, 413, 414, 415, 422))
 _CODE = re.compile(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b|\b(?:CONFLICT|FORBIDDEN)\b")
+_QUOTED_CODE = re.compile(r'"(?:error|code|errorCode)"\s*:\s*"([A-Z][A-Z0-9_]{1,63})"')
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,99}")
 _SCOPE = re.compile(r"\b[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)+\b|\bautomation\b")
 _EXISTING = re.compile(
@@ -119,8 +120,18 @@ def is_missing(problem: Problem) -> bool:
 
 
 def codes_in(problem: Problem) -> set[str]:
-    """Return the codes that an error names, at any depth."""
-    return {code for word in problem.words() for code in _CODE.findall(word)[:20]}
+    """Return the codes that an error names: in its fields, or as the `"error"` of the JSON in its message.
+
+    A message is otherwise not looked into: it quotes values, and a customer may have written anything.
+    """
+    said = [problem.category, problem.code, problem.sub_category]
+    quoted = [problem.message]
+    for error in problem.errors or ():
+        if isinstance(error, Mapping):
+            said += [error.get("code"), error.get("category"), error.get("subCategory")]
+            quoted.append(str(error.get("message", "")))
+    named = [code for text in said if isinstance(text, str) for code in _CODE.findall(text)]
+    return {*named, *(code for text in quoted for code in _QUOTED_CODE.findall(text)[:20])}
 
 
 def names_in(problem: Problem, names: Collection[str]) -> list[str]:

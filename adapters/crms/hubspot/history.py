@@ -3,7 +3,8 @@
 Whose a write is, is read from its source type (`vendor.AUTHORS`). An app's writes are all of one type, so ours are told
 by `sourceId`, which is configured, or learnt from writes that only we can have made: the key property of a record that
 we created, else our own write read back. Until it is known, an app's write is nobody's: to take another app's, or a
-person's, for ours would let us overwrite it. Whether a service key has such an id is not documented (2026-11).
+person's, for ours would let us overwrite it. Whether a service key has such an id is not documented (2026-11); where an
+entry has none, the app's label is taken in its place.
 """
 
 import re
@@ -21,6 +22,8 @@ from sidecar.errors import SidecarError
 from sidecar.model import Author, AuthorKind, Edit, Value
 
 US = "Sidecar"
+MAX_TRIES = 5
+"""How often a write of ours is read back to learn our own hand, where HubSpot doesn't name it."""
 _KEY = re.compile(r"[a-z]+-[0-9a-f]{32}")
 """The shape of our keys, which nobody else writes."""
 
@@ -34,6 +37,7 @@ class Histories:
         self._us: set[str] = {options.app_id} - {""}
         self._learnt: set[str] = set()
         self._looked = False
+        self._tries = 0
 
     @property
     def learnt(self) -> frozenset[str]:
@@ -51,21 +55,22 @@ class Histories:
 
     def learn(self, kind: str, ref: str, wrote: Mapping[str, str]) -> None:
         """Read one write of ours back, to know our own hand from other apps'; once per process."""
-        if self._learnt or not wrote:
+        if self._learnt or not wrote or self._tries >= MAX_TRIES:
             return
+        self._tries += 1
         try:
             thing = self._read(kind, [ref], list(wrote)[:5]).get(ref)
         except SidecarError:
             return  # the write stands, and the next one tells as well
         for name, value in wrote.items():
             newest = next(iter((thing.history or {}).get(name, ())), None) if thing else None
-            if newest and newest.source_type == INTEGRATION and newest.source_id and newest.value == value:
-                self._is_ours(newest.source_id)
+            if newest and newest.value == value and (hand := _hand(newest)):
+                self._is_ours(hand)
                 return
 
     def _read(self, kind: str, refs: Sequence[str], vendor: Sequence[str]) -> dict[str, Thing]:
         key = self._portal.catalogue(kind).key
-        asked = [*vendor, *((key.name,) if key and not self._learnt and key.name not in vendor else ())]
+        asked = [*vendor, *((key.name,) if key and not self._us and key.name not in vendor else ())]
         path = self._portal.paths.objects(kind, "batch", "read")
         found: dict[str, Thing] = {}
         for part in chunks([ref for ref in refs if ref.isdigit()], HISTORY_BATCH):
@@ -78,10 +83,11 @@ class Histories:
         return found
 
     def _learn_from_key(self, thing: Thing) -> None:
+        if self._us:
+            return
         for entry in (thing.history or {}).get(self._options.key_property, ()):
-            ours = entry.source_type == INTEGRATION and entry.source_id and _KEY.fullmatch(entry.value or "")
-            if ours:
-                self._is_ours(entry.source_id)
+            if _KEY.fullmatch(entry.value or "") and (hand := _hand(entry)):
+                self._is_ours(hand)
 
     def _look_for_us(self) -> None:
         """Look once for any record that we made, when nothing else tells who we are."""
@@ -100,10 +106,10 @@ class Histories:
             })  # fmt: skip
             self._read(kind, [thing.id for thing in made.results], [])
 
-    def _is_ours(self, source_id: str) -> None:
+    def _is_ours(self, hand: str) -> None:
         with self._lock:
-            self._us.add(source_id)
-            self._learnt.add(source_id)
+            self._us.add(hand)
+            self._learnt.add(hand)
 
     def _edits(self, thing: Thing, held: Sequence[Property]) -> list[Edit]:
         edits = [edit for one in held for edit in self._of(thing, one)]
@@ -129,11 +135,18 @@ class Histories:
     def _author(self, entry: Written) -> Author:
         kind = AUTHORS.get(entry.source_type, AuthorKind.UNKNOWN)
         if entry.source_type == INTEGRATION:
-            if entry.source_id in self._us:
+            if _hand(entry) in self._us:
                 return Author(AuthorKind.US, entry.source_id, entry.label or US)
             kind = AuthorKind.AUTOMATION if self._us else AuthorKind.UNKNOWN
         ref = entry.user or entry.source_id
         return Author(kind, f"userId:{ref}" if ref.isdigit() and kind is AuthorKind.PERSON else ref, entry.label)
+
+
+def _hand(entry: Written) -> str:
+    """Return what names the app that wrote an entry: its id, where there is none its label; empty for no app's."""
+    if entry.source_type != INTEGRATION:
+        return ""
+    return entry.source_id or (f"label:{entry.label}" if entry.label else "")
 
 
 def _in_turn(entries: Sequence[tuple[Written, str]]) -> list[list[tuple[Written, str]]]:

@@ -11,7 +11,14 @@ from typing import Any
 
 from adapters.crms.hubspot.portal import Portal
 from adapters.crms.hubspot.shapes import Things
-from adapters.crms.hubspot.vendor import SEARCH_CHARS, SEARCH_FILTERS, SEARCH_GROUPS, SEARCH_PAGE, SEARCH_REACH
+from adapters.crms.hubspot.vendor import (
+    SEARCH_CHARS,
+    SEARCH_FILTERS,
+    SEARCH_GROUPS,
+    SEARCH_PAGE,
+    SEARCH_REACH,
+    SEARCH_VALUES,
+)
 from sidecar.errors import PermanentError
 
 ROOM = 250
@@ -70,12 +77,14 @@ class Search:
 def _split(group: Sequence[Filter]) -> Iterator[Sequence[Filter]]:
     """Part a group whose one `IN` is too long for a body."""
     (first, *others) = group
-    if others or first.operator != "IN" or _chars(group) + ROOM <= SEARCH_CHARS:
+    fits = len(first.values) <= SEARCH_VALUES and _chars(group) + ROOM <= SEARCH_CHARS
+    if others or first.operator != "IN" or fits:
         yield group
         return
     part: list[str] = []
     for value in first.values:
-        if part and _chars([Filter(first.name, "IN", (*part, value))]) + ROOM > SEARCH_CHARS:
+        is_full = len(part) >= SEARCH_VALUES or _chars([Filter(first.name, "IN", (*part, value))]) + ROOM > SEARCH_CHARS
+        if part and is_full:
             yield [Filter(first.name, "IN", tuple(part))]
             part = []
         part.append(value)

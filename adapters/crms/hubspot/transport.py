@@ -7,6 +7,8 @@ whoever needs it imports it late. Source: hubspot-api-client 12.0.0 and urllib3 
 """
 
 import io
+import socket
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -117,6 +119,10 @@ class _BoundedPool(urllib3.PoolManager):
     def __init__(self, whole_s: float, **options: Any) -> None:
         super().__init__(**options)
         self._whole_s = whole_s
+        self.pool_classes_by_scheme = {
+            scheme: type(pool.__name__, (pool,), {"ConnectionCls": _bounded(pool.ConnectionCls, whole_s)})
+            for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool))
+        }
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **options: Any
@@ -141,9 +147,32 @@ class _BoundedPool(urllib3.PoolManager):
         )
 
 
+def _bounded(connection: Any, whole_s: float) -> Any:
+    """Return a class of connections whose answers begin within a time, however slowly their headers trickle."""
+
+    def getresponse(self: Any) -> Any:
+        # The base class's shutdown: that of a TLS socket would take away what the reading thread stands in.
+        timer = threading.Timer(whole_s, _shut, (self.sock,))
+        timer.daemon = True
+        timer.start()
+        try:
+            return connection.getresponse(self)
+        finally:
+            timer.cancel()
+
+    return type(connection.__name__, (connection,), {"getresponse": getresponse})
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:
+        return  # it ended by itself meanwhile
+
+
 def _read(response: urllib3.BaseHTTPResponse, ends_at: float) -> bytes:
     parts, size = [], 0
-    for part in response.stream(CHUNK_BYTES, decode_content=True):
+    while part := response.read1(CHUNK_BYTES, decode_content=True):
         parts.append(part)
         size += len(part)
         if size > MAX_BODY_BYTES:

@@ -30,7 +30,7 @@ LINKED: Mapping[str, tuple[str, ...]] = {"deal": ("contact", "company")}
 """Which associations are read with a record of a kind: those by which a deal is chosen."""
 
 BATCH, HISTORY_BATCH, LINK_BATCH, SEARCH_PAGE, LIST_PAGE = 100, 50, 1000, 200, 100
-SEARCH_CHARS, SEARCH_GROUPS, SEARCH_FILTERS, SEARCH_REACH = 3_000, 5, 18, 10_000
+SEARCH_CHARS, SEARCH_GROUPS, SEARCH_FILTERS, SEARCH_VALUES, SEARCH_REACH = 3_000, 5, 18, 100, 10_000
 
 _TYPES: Mapping[tuple[str, str], int] = {
     ("contact", "company"): 279, ("contact", "deal"): 4, ("contact", "note"): 201, ("contact", "task"): 203,
@@ -110,7 +110,7 @@ class Paths:
 
     def _crm(self, area: str, *rest: str) -> str:
         head = ("/crm", self.version, area) if self._is_numbered else ("/crm", area, self.version)
-        return "/".join((*head, *(quote(part, safe="/") for part in rest)))
+        return "/".join((*head, *(quote(part, safe="") for part in rest)))
 
 
 FLOWS = "/automation/v4/flows"
