@@ -251,7 +251,7 @@ def _read(text: str | None) -> State:
         held = loads(text)
         told = {key: Open(**_timed(known, "since", "told_at", "gone_at")) for key, known in held["told"].items()}
         return State(told, tuple(_waiting(waiting) for waiting in held["waiting"]))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         _log.error("alarms_forgotten", error=type(error).__name__)
         return State()
 
