@@ -114,6 +114,10 @@ def test_a_day_that_is_used_up_ends_at_the_account_s_midnight() -> None:
             PermanentError, "contact.ai_stage: HubSpot refused it (INVALID_OPTION, VALIDATION_ERROR)",
         ),
         ({"category": "CONFLICT", "message": "Contact exists. Existing ID: 123"}, PermanentError, "contact 123"),
+        (
+            {"category": "VALIDATION_ERROR", "message": 'errors: [{"message":"email is bad","name":"ai_stage"}]'},
+            PermanentError, "contact.ai_stage: ",
+        ),
         ({"category": "RATE_LIMITS", "message": VALUE}, TemporaryError, "too many"),
         ({"category": "INTERNAL_ERROR", "message": VALUE}, UnknownOutcome, "INTERNAL_ERROR"),
         ({"status": "503"}, UnknownOutcome, "503"),

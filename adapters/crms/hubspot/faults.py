@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from pydantic import ValidationError
 
-from adapters.crms.hubspot.shapes import Problem
+from adapters.crms.hubspot.shapes import Problem, texts_in
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnknownOutcome
 
 SETTING = "crm.token_env"
@@ -26,6 +26,7 @@ _REFUSALS = frozenset((400, 404, 405, 409, 410, 413, 414, 415, 422))
 _CODE = re.compile(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b|\b(?:CONFLICT|FORBIDDEN)\b")
 _QUOTED_CODE = re.compile(r'"(?:error|code|errorCode)"\s*:\s*"([A-Z][A-Z0-9_]{1,63})"')
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,99}")
+_QUOTED_NAME = re.compile(r"""["'`]name["'`]\s*:\s*["'`]([a-z][a-z0-9_]{1,99})["'`]""")
 _SCOPE = re.compile(r"\b[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)+\b|\bautomation\b")
 _EXISTING = re.compile(
     r"(?:Existing ID|existing object(?: with)? id|existing record id)\W{0,3}(\d{1,20})", re.IGNORECASE
@@ -110,7 +111,7 @@ def row_error(what: str, problem: Problem, names: Collection[str]) -> Exception:
 
 def existing_id(problem: Problem) -> str | None:
     """Return the id of the record that holds a unique value already, where HubSpot names it."""
-    found = (_EXISTING.search(word) for word in problem.words())
+    found = (_EXISTING.search(word) for word in texts_in([problem.message, problem.context, problem.errors]))
     return next((match.group(1) for match in found if match), None)
 
 
@@ -135,16 +136,27 @@ def codes_in(problem: Problem) -> set[str]:
 
 
 def names_in(problem: Problem, names: Collection[str]) -> list[str]:
-    """Return the properties that an error names, in its order."""
-    found = (name for word in problem.words() for name in _NAME.findall(word)[:200])
-    return list(dict.fromkeys(name for name in found if name in names))[:10]
+    """Return the properties that an error names: in its contexts, else quoted in a message, else anywhere in one."""
+    contexts, messages = [problem.context], [problem.message]
+    for error in problem.errors or ():
+        if isinstance(error, Mapping):
+            contexts.append(error.get("context"))
+            messages.append(str(error.get("message", "")))
+    told = [word for context in contexts for word in texts_in(context)]
+    for found in (
+        [name for word in told for name in _NAME.findall(word)],
+        [name for text in messages for name in _QUOTED_NAME.findall(text)],
+        [name for text in messages for name in _NAME.findall(text)],
+    ):
+        if known := [name for name in dict.fromkeys(found) if name in names]:
+            return known[:10]
+    return []
 
 
 def scopes_in(problem: Problem) -> list[str]:
     """Return the scopes that an error says are missing."""
-    contexts = [e.get("context") for e in problem.errors or () if isinstance(e, Mapping)]
-    said = Problem(context=[problem.context, *contexts], message="")
-    return sorted({scope for word in said.words() for scope in _SCOPE.findall(word)})[:20]
+    contexts = [problem.context, *(e.get("context") for e in problem.errors or () if isinstance(e, Mapping))]
+    return sorted({scope for context in contexts for word in texts_in(context) for scope in _SCOPE.findall(word)})[:20]
 
 
 def _too_many(headers: Mapping[str, str], problem: Problem, asked: Asked) -> TemporaryError:

@@ -83,7 +83,7 @@ class Rows:
             try:
                 outcomes |= self._batch(kind, verb, part)
             except Refusal as refusal:
-                if len(part) == 1 or calls + len(waiting) >= MAX_CALLS:
+                if len(part) == 1 or calls + len(waiting) + 2 > MAX_CALLS:
                     outcomes |= {row.at: _about(refusal) for row in part}
                 else:
                     half = len(part) // 2

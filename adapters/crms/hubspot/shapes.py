@@ -100,10 +100,6 @@ class Problem(Shape):
             return (named,)
         return tuple(str(trace) for trace in named) if isinstance(named, list) else ()
 
-    def words(self) -> Iterator[str]:
-        """Yield every text in it, at any depth that HubSpot uses."""
-        yield from _texts([self.category, self.sub_category, self.code, self.message, self.context, self.errors], 6)
-
 
 class Things(Shape):
     """A batch's or a page's records, with what went wrong in it."""
@@ -274,13 +270,13 @@ class Flows(Shape):
     paging: Paging | None = None
 
 
-def _texts(value: Any, depth: int) -> Iterator[str]:
+def texts_in(value: Any, depth: int = 6) -> Iterator[str]:
+    """Yield every text in a part of an answer, at any depth that HubSpot uses."""
     if isinstance(value, str):
         yield value
     elif depth and isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield str(key)
-            yield from _texts(inner, depth - 1)
+        for inner in value.values():
+            yield from texts_in(inner, depth - 1)
     elif depth and isinstance(value, list):
         for inner in value[:100]:
-            yield from _texts(inner, depth - 1)
+            yield from texts_in(inner, depth - 1)
