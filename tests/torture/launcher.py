@@ -6,6 +6,7 @@ process loads everything once and forks a server for each order, because a fork 
 costs a second; under a tracer, or for one run, `once` does without the fork.
 """
 
+import faulthandler
 import importlib
 import json
 import os
@@ -22,10 +23,11 @@ LOADED = (
     "sidecar.app", "sidecar.cli", "sidecar.cli.serve", "sidecar.web", "adapters.channels.webhook",
     "adapters.crms.local", "adapters.engines.embedded", "adapters.llms.scripted", "alembic.command", "uvloop",
     "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg", "tests.torture.seeds",
-    "tests.torture.points",
+    "tests.torture.points", "tests.torture.far_crm", "apscheduler.schedulers.background",
 )  # fmt: skip
 LOG, PID = "serve.log", "serve.pid"
 WAIT_S = 120.0
+STOP_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ class Server:
         """Ask it to end, and wait until it has."""
         self._end(signal.SIGTERM)
 
+    def tell(self) -> None:
+        """Let it write down in its log what each of its threads is doing."""
+        os.kill(self.pid, signal.SIGUSR1)
+        time.sleep(0.5)
+
     def died(self, within_s: float) -> bool:
         """Wait for its death; false when it outlives that."""
         deadline = time.monotonic() + within_s
@@ -100,7 +107,10 @@ class Server:
             os.kill(self.pid, by)
         except ProcessLookupError:
             return
-        assert self.died(WAIT_S), f"the server outlived {by.name}"
+        if not self.died(STOP_S):
+            self.tell()
+            os.kill(self.pid, signal.SIGKILL)
+            raise AssertionError(f"the server outlived {by.name}; {LOG} says where it was")
 
 
 def once(order: Order, env: Mapping[str, str], *before: str) -> subprocess.Popen[bytes]:
@@ -131,6 +141,7 @@ def _serve(order: Order) -> None:
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     (folder / PID).write_text(str(os.getpid()))
     points.haste(order.haste)
     for name in order.seeds:

@@ -20,14 +20,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from sidecar.errors import SidecarError
 from sidecar.journal import Journal
 from sidecar.model import Delivery, WorkKind
 from tests.torture.disk import Disk
 from tests.torture.launcher import PID, Order, once
-from tests.torture.senders import SECRET, Crowd, message
+from tests.torture.senders import SECRET, Crowd, Event, message
 from tests.torture.trace import TRACER, Answered, Step, read
 
 BOOK = "journal.db"
@@ -202,10 +201,10 @@ def _traced(folder: Path, seeds: Sequence[str], ending: signal.Signals) -> Itera
             server.stderr.close()
 
 
-def _events(half: int, many: int, seed: int) -> list[Any]:
+def _events(half: int, many: int, seed: int) -> list[list[Event]]:
     random, now = Random(seed + half), datetime.now(UTC)
     texts = [f"Hello {n} " + "word " * (random.choice(BODY_CHARS) // 5) for n in range(many)]
-    return [message(f"m{half}-{n}", f"visitor{n % 7}", text, now) for n, text in enumerate(texts)]
+    return [[message(f"m{half}-{n}", f"visitor{n % 7}", text, now)] for n, text in enumerate(texts)]
 
 
 def free_port() -> int:

@@ -19,7 +19,7 @@ from typing import Any
 import standardwebhooks
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode()
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 TIMEOUT_S = 10.0
 AGAIN_S = 0.02
 REPEATED = 0.05
@@ -44,39 +44,39 @@ def message(key: str, who: str, text: str, at: datetime) -> Event:
 
 @dataclass
 class Sender:
-    """One connection's owner, who sends his events in order, each until it is acknowledged.
+    """One connection's owner, who sends conversations, each event until it is acknowledged, in order.
 
     `answered` lists, for each connection by its own port, what was acknowledged on it, in order.
     """
 
     port: int
-    events: Sequence[Event]
+    conversations: Sequence[Sequence[Event]]
     seed: int
     pace_s: float = 0.0
     acked: list[str] = field(default_factory=list)
     answered: dict[int, list[str]] = field(default_factory=dict)
     heard: Counter[str] = field(default_factory=Counter)
-    stopped: threading.Event = field(default_factory=threading.Event)
+    finishing: threading.Event = field(default_factory=threading.Event)
     _connection: http.client.HTTPConnection | None = None
 
     def run(self) -> None:
-        """Send everything; a duplicate now and then."""
+        """Send everything, a duplicate now and then; when asked to finish, no further conversation is begun."""
         random = Random(self.seed)
-        for event in self.events:
-            self._until_acked(event)
-            if random.random() < REPEATED:
-                self._until_acked(event)
-            if self.stopped.wait(random.uniform(0, 2 * self.pace_s)):
+        for conversation in self.conversations:
+            if self.finishing.is_set():
                 break
+            for event in conversation:
+                self._until_acked(event)
+                if random.random() < REPEATED:
+                    self._until_acked(event)
+                self.finishing.wait(random.uniform(0, 2 * self.pace_s))
         self._hang_up()
 
     def _until_acked(self, event: Event) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while not self.stopped.is_set():
-            if self._post(event):
-                return
+        while not self._post(event):
             assert time.monotonic() < deadline, f"{event.key} was not acknowledged in {PATIENCE_S:.0f} s: {self.heard}"
-            self.stopped.wait(AGAIN_S)
+            time.sleep(AGAIN_S)
 
     def _post(self, event: Event) -> bool:
         try:
@@ -110,8 +110,10 @@ class Sender:
 class Crowd:
     """Several senders at once."""
 
-    def __init__(self, port: int, events: Sequence[Event], senders: int, *, pace_s: float = 0.0, seed: int = 1) -> None:
-        self.senders = [Sender(port, events[n::senders], seed + n, pace_s) for n in range(senders)]
+    def __init__(
+        self, port: int, said: Sequence[Sequence[Event]], senders: int, *, pace_s: float = 0.0, seed: int = 1
+    ) -> None:
+        self.senders = [Sender(port, said[n::senders], seed + n, pace_s) for n in range(senders)]
         self._errors: list[BaseException] = []
         self._threads = [threading.Thread(target=self._run, args=(sender,), daemon=True) for sender in self.senders]
 
@@ -122,22 +124,17 @@ class Crowd:
         return self
 
     def join(self) -> None:
-        """Wait until everything was acknowledged."""
+        """Wait until everything that was begun is acknowledged."""
         for thread in self._threads:
             thread.join(PATIENCE_S)
+            assert not thread.is_alive(), f"a sender is still waiting: {self.heard}"
         if self._errors:
             raise self._errors[0]
 
-    def stop(self) -> None:
-        """Send nothing more."""
+    def finish(self) -> None:
+        """Begin no further conversation."""
         for sender in self.senders:
-            sender.stopped.set()
-        self.join()
-
-    @property
-    def is_sending(self) -> bool:
-        """Say whether something is still to be acknowledged."""
-        return any(thread.is_alive() for thread in self._threads)
+            sender.finishing.set()
 
     @property
     def acked(self) -> set[str]:
