@@ -155,7 +155,7 @@ class Alarms:
 
     def _run(self, stop: threading.Event) -> None:
         is_told = False
-        while not stop.wait(LOOK_S):
+        while not stop.is_set():
             try:
                 self.tick()
                 is_told = False
@@ -163,6 +163,7 @@ class Alarms:
                 if not is_told:
                     _log.error("alarms_failed", error=type(error).__name__)
                 is_told = True
+            stop.wait(LOOK_S)
 
     def _look(self) -> None:
         journal, now = self._app.journal, self._app.journal.now()

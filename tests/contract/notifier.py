@@ -84,7 +84,7 @@ class NotifierContract:
 
     @pytest.mark.parametrize("how", ["busy", "silent", "gone", "refused", "login"])
     def test_n5_no_error_tells_a_secret(self, desk: Desk, how: str) -> None:
-        """N5: errors stand in logs: no secret, nothing that a server said; seen to fail with its text."""
+        """N5: errors stand in logs: no secret, nothing that a server said; seen to fail with either."""
         desk.fails(how)
         with pytest.raises(SidecarError) as caught:
             desk.notifier.tell(NOTICE)

@@ -74,7 +74,8 @@ class MailDesk:
 
     def _known(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         is_right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"sidecar", SECRET.encode())
-        return AuthResult(success=is_right and self.code != "535", handled=False)
+        refused = "535 canary-of-the-server"
+        return AuthResult(success=is_right and self.code != "535", handled=False, message=refused)
 
     async def handle_RCPT(  # noqa: N802  the library's name
         self, server: SMTP, session: Session, envelope: Envelope, to: str, options: Any
@@ -124,8 +125,9 @@ def test_a_mail_names_what_is_wrong_in_its_subject(desk: MailDesk) -> None:
 def test_a_mail_that_the_server_will_not_have_is_no_outage(desk: MailDesk) -> None:
     """What is refused for good isn't sent for ever; seen to fail with every code temporary."""
     desk.code = "554"
-    with pytest.raises(PermanentError, match="554"):
+    with pytest.raises(PermanentError, match="554") as caught:
         desk.notifier.tell(NOTICE)
+    assert "canary" not in str(caught.value)
 
 
 def test_a_look_finds_a_wrong_password(desk: MailDesk) -> None:

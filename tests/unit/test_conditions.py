@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.app import App
 from sidecar.app.conditions import Condition
 from sidecar.journal import Entry, Touch
 from sidecar.model import WorkKey, WorkKind
@@ -14,7 +15,7 @@ from sidecar.prompts import folder
 from sidecar.worker import BY_ERROR
 from tests.support.books import run_sql
 from tests.support.facts import NOON, an_inference, say
-from tests.support.houses import House, buys
+from tests.support.houses import SECRET, House, buys
 
 ONLINE = {"SIDECAR_LLM__TYPE": "anthropic", "ANTHROPIC_API_KEY": "sk-test"}
 NOBODY_DOES_IT = WorkKey(WorkKind.SYNC, "party-x")
@@ -79,6 +80,16 @@ def test_work_that_nobody_does_is_stuck_unless_a_brake_holds_it(tmp_path: Path) 
         house.journal.pause("ledger", "by hand")
         assert found(house) == [("paused", "ledger")]
         assert house.app.problems() == []
+
+
+def test_a_dry_run_leaves_its_syncs_due(tmp_path: Path) -> None:
+    """What a dry server must not write is not stuck; seen to fail with brakes alone looked at."""
+    with house_in(tmp_path) as house:
+        house.journal.commit(Entry(touches=[Touch(NOBODY_DOES_IT)]))
+        house.clock.move(1_000)
+        with App.from_file(tmp_path / "config.toml", {"WEB_SECRET": SECRET}, dry_run=True, clock=house.clock) as dry:
+            assert dry.conditions.now() == []
+        assert found(house) == [("stuck", "work")]
 
 
 def test_polls_of_a_paused_channel_are_not_stuck(tmp_path: Path) -> None:
