@@ -154,9 +154,10 @@ def names_in(problem: Problem, names: Collection[str]) -> list[str]:
 
 
 def scopes_in(problem: Problem) -> list[str]:
-    """Return the scopes that an error says are missing."""
+    """Return the scopes that an error says are missing, from nowhere but where it lists them: a domain looks alike."""
     contexts = [problem.context, *(e.get("context") for e in problem.errors or () if isinstance(e, Mapping))]
-    return sorted({scope for context in contexts for word in texts_in(context) for scope in _SCOPE.findall(word)})[:20]
+    listed = [v for context in contexts if isinstance(context, Mapping) for k, v in context.items() if "cope" in str(k)]
+    return sorted({scope for value in listed for word in texts_in(value) for scope in _SCOPE.findall(word)})[:20]
 
 
 def _too_many(headers: Mapping[str, str], problem: Problem, asked: Asked) -> TemporaryError:

@@ -10,7 +10,7 @@ All of it is bounded: pages per poll, and how much is remembered.
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,21 +25,27 @@ from adapters.crms.hubspot.vendor import LIST_PAGE, MERGED_IDS, OBJECTS, SEARCH_
 from sidecar.ports import ChangedPage, Clock
 
 OVERLAP = timedelta(minutes=10)
-PAGES = 5
-BIN_PAGES = 5
+PAGES = 25
+BIN_PAGES = 25
 MAX_REMEMBERED = 50_000
 MAX_ECHOES = 50_000
+
+_NUMBERS = ("since", "top", "floor", "began", "bin_since", "bin_began")
 
 Seen = dict[tuple[str, str], str]
 
 
 @dataclass(slots=True)
 class _Sweep:
-    """Where the reading of one kind stands, in milliseconds: `since` it reads, `top` it saw, `floor` it began at."""
+    """Where the reading of one kind stands, in milliseconds.
+
+    `since` it reads, `top` it saw, `floor` the feed began at, and `began` is when this sweep did.
+    """
 
     since: int
     top: int
     floor: int
+    began: int
     after: str = ""
     bin_after: str = ""
     bin_since: int = 0
@@ -79,7 +85,7 @@ class Feed:
         if cursor is None:
             with self._lock:  # what we made before the beginning is not news after it
                 self._echoes |= self._made
-            start = {"since": now, "top": now, "floor": now, "bin_since": now, "bin_began": now}
+            start = dict.fromkeys(_NUMBERS, now)
             return ChangedPage((), {"kinds": {kind: dict(start) for kind in OBJECTS}, "mark": self._mark()})
         mark = str(cursor.get("mark", ""))
         before = self._remembered(mark)
@@ -90,13 +96,13 @@ class Feed:
         for kind in OBJECTS:
             given = held.get(kind) if isinstance(held, Mapping) else None
             sweep = _opened(given if isinstance(given, Mapping) else {}, now, seen)
-            self._sweep(kind, sweep)
+            self._sweep(kind, sweep, now)
             self._look_into_bin(kind, sweep, now)
             refs += [(kind, ref) for ref in dict.fromkeys(sweep.named)]
             kinds[kind] = _closed(sweep)
         return ChangedPage(tuple(refs), {"kinds": kinds, "mark": self._keep(mark, before, seen, kinds)})
 
-    def _sweep(self, kind: str, sweep: _Sweep) -> None:
+    def _sweep(self, kind: str, sweep: _Sweep, now: int) -> None:
         """Read pages in order of time; each begins where the last one ended, so that what moves is not skipped."""
         modified = "lastmodifieddate" if kind == "contact" else "hs_lastmodifieddate"
         for _ in range(PAGES):
@@ -106,8 +112,7 @@ class Feed:
                 sweep.top = max(sweep.top, at)
                 self._name_changed(kind, thing, sweep)
             if not page.after:
-                overlap = OVERLAP // timedelta(milliseconds=1)
-                sweep.since, sweep.after = max(sweep.floor, sweep.top - overlap), ""
+                sweep.since, sweep.after, sweep.began = _next_start(sweep), "", now
                 return
             self._turn(page, sweep)
 
@@ -164,7 +169,9 @@ class Feed:
 
     def _keep(self, used: str, before: Seen, seen: Seen, kinds: Mapping[str, Mapping[str, Any]]) -> str:
         """Keep what was named, as far as the next sweeps will meet it again, under the mark of the next cursor."""
-        starts = {kind: stamp_of(state["since"]) for kind, state in kinds.items()}
+        starts = {
+            kind: stamp_of(min(state["since"], _next_start(_opened(state, 0, {})))) for kind, state in kinds.items()
+        }
         kept = {
             key: version for key, version in seen.items() if version.startswith("gone") or version >= starts[key[0]]
         }
@@ -180,9 +187,13 @@ class Feed:
             return f"{self._name}-{self._count}"
 
 
+def _next_start(sweep: _Sweep) -> int:
+    """Return where the sweep after this one begins: before all that search may not have shown to this one."""
+    return max(sweep.floor, min(sweep.top, sweep.began) - OVERLAP // timedelta(milliseconds=1))
+
+
 def _body(modified: str, sweep: _Sweep) -> dict[str, Any]:
-    is_floor = sweep.since == sweep.floor and not sweep.after
-    given = {"propertyName": modified, "operator": "GT" if is_floor else "GTE", "value": str(sweep.since)}
+    given = {"propertyName": modified, "operator": "GTE", "value": str(sweep.since)}
     body: dict[str, Any] = {
         "filterGroups": [{"filters": [given]}],
         "sorts": [{"propertyName": modified, "direction": "ASCENDING"}],
@@ -194,7 +205,7 @@ def _body(modified: str, sweep: _Sweep) -> dict[str, Any]:
 
 def _opened(given: Mapping[str, Any], now: int, seen: Seen) -> _Sweep:
     """Read where a kind stands; a cursor that can't be read starts now."""
-    numbers = {name: given.get(name) for name in ("since", "top", "floor", "bin_since", "bin_began")}
+    numbers = {name: given.get(name) for name in _NUMBERS}
     if not all(isinstance(number, int) for number in numbers.values()):
         numbers = dict.fromkeys(numbers, now)
     places = {name: str(given.get(name) or "") for name in ("after", "bin_after")}
@@ -202,8 +213,7 @@ def _opened(given: Mapping[str, Any], now: int, seen: Seen) -> _Sweep:
 
 
 def _closed(sweep: _Sweep) -> dict[str, Any]:
-    names: Sequence[str] = ("since", "top", "floor", "after", "bin_after", "bin_since", "bin_began")
-    return {name: getattr(sweep, name) for name in names}
+    return {name: getattr(sweep, name) for name in (*_NUMBERS, "after", "bin_after")}
 
 
 def stamp_of(ms: int) -> str:

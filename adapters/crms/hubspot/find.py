@@ -22,7 +22,10 @@ IDENTIFYING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 _LISTS = frozenset(("hs_additional_emails", "hs_additional_domains"))
 _CALCULATED = ("hs_searchable_calculated_phone_number", "hs_searchable_calculated_mobile_number")
-"""HubSpot's own reading of a number: its digits without the country's code. Source: search guide, read 2026-11."""
+"""HubSpot's own reading of a number: its digits without the country's code, as far as it can tell that.
+
+Source: search guide, read 2026-11.
+"""
 
 
 class Finder:
@@ -121,6 +124,7 @@ class Finder:
         except phonenumbers.NumberParseException:
             return
         yield phonenumbers.national_significant_number(number)
+        yield re.sub(r"\D", "", phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
 
 
 def _plain(text: str) -> str:
