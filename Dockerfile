@@ -11,7 +11,8 @@ FROM ${PYTHON} AS build
 # What is installed goes into a virtual environment without pip; what builds and installs it stays behind, in /opt/tools.
 # Only wheels, and only those whose hashes are locked: no package runs code of its own while it is installed.
 COPY requirements.lock requirements-build.lock /src/
-RUN --mount=type=cache,target=/root/.cache/pip \
+ENV PIP_CACHE_DIR=/var/cache/pip
+RUN --mount=type=cache,target=/var/cache/pip \
     python -m venv /opt/tools \
     && python -m venv --without-pip /opt/sidecar \
     && /opt/tools/bin/pip install --quiet --only-binary :all: --require-hashes -r /src/requirements-build.lock \

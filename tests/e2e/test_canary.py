@@ -20,7 +20,7 @@ import httpx2
 import pytest
 
 from tests.support.canaries import PEOPLE, SECRETS, leaked
-from tests.support.parrots import NOTHING, MailParrot, ModelParrot
+from tests.support.parrots import NOTHING, MailParrot, ModelParrot, PostParrot
 from tests.support.saboteur import AT_START, KINDS
 from tests.support.served import Sidecar, sidecar, until
 
@@ -69,12 +69,26 @@ max_retries = 0
 quiet_s = 0.1
 [policy]
 mode = "auto"
+[ops.webhook]
+url_env = "OPS_URL"
+secret_env = "OPS_SECRET"
+[ops.smtp]
+host = "127.0.0.1"
+port = {smtp_port}
+tls = false
+username = "sidecar"
+password_env = "SMTP_PASSWORD"
+from = "{colleague}"
+to = ["{colleague}"]
 """
 ENV = {
     "WEB_SECRET": SECRETS["webhook secret"],
     "MAIL_PASSWORD": SECRETS["mailbox password"],
     "POST_PASSWORD": SECRETS["second mailbox password"],
     "ANTHROPIC_API_KEY": SECRETS["model key"],
+    "OPS_URL": SECRETS["alert address"],
+    "OPS_SECRET": SECRETS["alert secret"],
+    "SMTP_PASSWORD": SECRETS["SMTP password"],
     "PYTHONPATH": str(ROOT),
 }
 MOODS: tuple[int | str, ...] = (400, 500, 529, 413, "refuses", "rambles", "quotes")
@@ -120,8 +134,9 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     """The whole day, lived once."""
     folder = tmp_path_factory.mktemp("canary")
     (folder / "drop").mkdir()
-    with ModelParrot() as model, MailParrot() as mail:
-        config = CONFIG.format(imap_port=mail.port, llm_url=model.url, colleague=PEOPLE["colleague"])
+    with ModelParrot() as model, MailParrot() as mail, PostParrot() as post:
+        ports = {"imap_port": mail.port, "smtp_port": post.port}
+        config = CONFIG.format(llm_url=model.url, colleague=PEOPLE["colleague"], **ports)
         box = sidecar(folder, config, ENV)
         box.module = "tests.support.saboteur"
         lived = Day(box, model, mail)
@@ -132,6 +147,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
             lived.processes = _seen_by_others(box)
         for words in IMPERSONAL:
             lived.tell(*words)
+        assert post.refused, "the alerts must have tried to log in"
         yield lived
 
 
@@ -256,7 +272,8 @@ def test_no_log_line_holds_a_canary(day: Day) -> None:
 
 def test_the_private_listener_shows_no_canary(day: Day) -> None:
     """Health, readiness and metrics tell of the installation, never of customers, and of no secret."""
-    assert {path: status for path, status, _ in day.answers}["/healthz"] == 200
+    statuses = {path: status for path, status, _ in day.answers}
+    assert (statuses["/healthz"], statuses["/metrics"]) == (200, 200)
     assert not [(path, leaks) for path, _, text in day.answers if (leaks := leaked(text))]
 
 

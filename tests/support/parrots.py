@@ -123,3 +123,45 @@ class _MailHandler(socketserver.StreamRequestHandler):
 
     def _say(self, *lines: str) -> None:
         self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
+
+
+class PostParrot(socketserver.ThreadingTCPServer):
+    """An SMTP server that offers a login and refuses it, in the words that it was told."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _PostHandler)
+        self.port = int(self.server_address[1])
+        self.refused = 0
+
+    def __enter__(self) -> "PostParrot":
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _PostHandler(socketserver.StreamRequestHandler):
+    timeout = 20
+
+    def handle(self) -> None:
+        self._say("220 ready")
+        heard: list[str] = []
+        while line := self.rfile.readline(10_000).decode("utf-8", "replace").strip():
+            heard.append(line)
+            if line.upper().startswith("EHLO"):
+                self._say("250-here", "250 AUTH PLAIN LOGIN")
+            elif line.upper() == "QUIT":
+                self._say("221 bye")
+                return
+            else:
+                assert isinstance(self.server, PostParrot)
+                self.server.refused += 1
+                self._say(f"535 I was told: {' | '.join(heard)}")
+
+    def _say(self, *lines: str) -> None:
+        self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())

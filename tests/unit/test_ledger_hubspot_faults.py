@@ -151,6 +151,13 @@ def test_nonsense_is_no_problem(body: str) -> None:
     assert isinstance(_error(502, body), Again)
 
 
+def test_what_looks_like_a_scope_is_none_elsewhere() -> None:
+    """A customer's domain in an error's context is not shown as a scope; seen to fail with the whole context read."""
+    context = {"requiredGranularScopes": ["crm.objects.deals.write", "automation"], "value": ["ann@customer.test"]}
+    body = json.dumps({"category": "MISSING_SCOPES", "context": context, "errors": [{"context": {"ids": "x.test"}}]})
+    assert scopes_in(problem_in(body)) == ["automation", "crm.objects.deals.write"]
+
+
 class _Time:
     """A monotonic clock that moves only while somebody naps."""
 
