@@ -232,13 +232,18 @@ def _journal_fault(error: Exception) -> Condition:
 
 
 def _paused(scope: str, pause: Pause) -> Condition:
-    summary = f"{scope} is paused: {_first_line(pause.reason)} (since {pause.since:%Y-%m-%d %H:%M} UTC)"
+    """Say why; who paused it stands in the remedy, because a summary is logged, and no log names anybody."""
+    by_itself = pause.reason.startswith((BY_ERROR, BY_BREAKER))
+    who, parted, why = pause.reason.partition(": ")
+    if by_itself or not parted:
+        who, why = "", pause.reason
+    summary = f"{scope} is paused: {_first_line(why)} (since {pause.since:%Y-%m-%d %H:%M} UTC)"
     if pause.reason.startswith(BY_ERROR):
         remedy = "Mend what it names; it is tried again every few minutes, and at a restart."
     elif pause.reason.startswith(BY_BREAKER):
         remedy = f"See `sidecar activities` and the CRM for what was written; `sidecar resume {scope}` goes on."
     else:
-        remedy = f"`sidecar resume {scope}` goes on."
+        remedy = f"`sidecar resume {scope}` goes on." + (f" Paused by {who}." if who else "")
     rule = "breaker" if pause.reason.startswith(BY_BREAKER) else "paused"
     return Condition(rule, scope, summary, remedy)
 

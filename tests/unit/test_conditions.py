@@ -122,14 +122,16 @@ def test_a_lease_that_nobody_renews_is_stuck(tmp_path: Path) -> None:
     ],
 )
 def test_a_pause_is_said_with_its_reason_and_its_way_out(tmp_path: Path, reason: str, rule: str, remedy: str) -> None:
-    """A brake is worth knowing, and the door goes on taking; seen to fail with a pause as a fault."""
+    """A brake is worth knowing, and the door goes on taking; seen to fail as a fault, and with a name to log."""
     with house_in(tmp_path) as house:
         house.journal.pause("ledger", reason)
         assert only(house).rule == rule
         (note,) = house.app.notes()
         assert house.app.problems() == []
-        assert reason in note
+        assert reason.removeprefix("rita: ") in note
         assert remedy in note
+        assert "rita" not in only(house).summary
+        assert ("Paused by rita." in note) == reason.startswith("rita")
 
 
 def test_a_spent_budget_is_said_until_the_next_day(tmp_path: Path) -> None:
