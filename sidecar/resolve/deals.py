@@ -85,9 +85,8 @@ def choose_deal(
     end a deal, beside those to which a route maps a terminal stage.
     """
     elsewhere = {r.ref for r in _held(standing, "deal") if r.engagement != standing.engagement.number}
-    open_deals = [
-        d for d in deals if d.kind == "deal" and d.ref not in elsewhere and is_open(d, policy, closed_stages, names)
-    ]
+    its = [d for d in deals if d.kind == "deal" and d.ref not in elsewhere]
+    open_deals = [d for d in its if is_open(d, policy, closed_stages, names)]
     if not open_deals:
         return DealChoice(None, (), False, "no open deal")
     newest = sorted(activities, key=lambda a: (a.at, a.id))[-MAX_ACTIVITIES:]
