@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hubspot.crm.objects.exceptions import ApiException
 from pydantic import ValidationError
 
 from adapters.crms.hubspot.options import HubSpotOptions
 from adapters.crms.hubspot.shapes import Account, Things
+from adapters.crms.hubspot.transport import CutOffError, NotSentError, _failure
 from adapters.crms.hubspot.wire import Wire
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnknownOutcome
 from sidecar.model import Own
@@ -234,3 +236,15 @@ def test_the_token_is_sent_over_https_or_to_this_machine(url: str) -> None:
 def test_a_good_address_is_taken(url: str) -> None:
     """Tests and gateways on this machine work without TLS; seen to fail with https alone."""
     assert HubSpotOptions(base_url=url).base_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [("SSLError\n[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", NotSentError),
+     ("SSLError\n[SSL: UNEXPECTED_EOF_WHILE_READING] EOF", CutOffError)],
+    ids=["untrusted", "broken"],
+)  # fmt: skip
+def test_an_untrusted_certificate_got_nothing_sent(reason: str, expected: type[Exception]) -> None:
+    """Only TLS that broke later leaves an outcome unknown; seen to fail with one error for both."""
+    with pytest.raises(expected):
+        _failure(ApiException(status=0, reason=reason))

@@ -63,7 +63,7 @@ def test_no_write_follows_one_of_unknown_outcome(hub: HubSpotHarness) -> None:
     errors = [_error(result) for result in results]
     assert {type(error) for error in errors[:100]} == {UnknownOutcome}
     assert {type(error) for error in errors[100:]} == {TemporaryError}
-    assert hub.ledger.wire.calls["batch_create"] == 1
+    assert hub.ledger.calls["batch_create"] == 1
 
 
 def test_an_update_that_can_t_be_read_back_is_unknown(hub: HubSpotHarness) -> None:
@@ -118,7 +118,7 @@ def test_the_halving_of_a_batch_ends(hub: HubSpotHarness) -> None:
     hub.twin.fault(refusal, path="batch/create", times=None)
     results = hub.ledger.write([_create(f"contact-{n:032x}") for n in range(100)])
     assert {type(_error(result)) for result in results} == {PermanentError}
-    assert hub.ledger.wire.calls["batch_create"] <= 40
+    assert hub.ledger.calls["batch_create"] <= 40
 
 
 def test_a_taken_address_names_its_holder(hub: HubSpotHarness) -> None:
@@ -137,7 +137,7 @@ def test_one_record_twice_in_a_batch_is_written_in_turn(hub: HubSpotHarness) -> 
     results = hub.ledger.write([Update("contact", made.ref, {"ai_score": n}) for n in (1, 2)])
     assert [type(result) for result in results] == [Written, Written]
     assert hub.twin.value("contact", made.ref, "ai_score") == "2"
-    assert hub.ledger.wire.calls["batch_update"] == 2
+    assert hub.ledger.calls["batch_update"] == 2
 
 
 def test_a_write_into_a_merged_record_is_no_confirmation(tmp_path: Path) -> None:

@@ -42,8 +42,9 @@ class HubSpotLedger:
 
     def __init__(self, name: str, options: HubSpotOptions, context: Context) -> None:
         self.name = name
-        self.wire = Wire(options, context)
-        self._portal = Portal(self.wire, options, context.clock)
+        wire = Wire(options, context)
+        self.calls = wire.calls
+        self._portal = Portal(wire, options, context.clock)
         search = Search(self._portal)
         self._records = Records(self._portal, search, options, context.clock)
         self._finder = Finder(self._portal, self._records, search, context.own.default_region)

@@ -183,8 +183,10 @@ def _read(response: urllib3.BaseHTTPResponse, ends_at: float) -> bytes:
 
 
 def _failure(error: ApiException) -> Reply:
-    if not error.status:  # how the SDK passes on that TLS could not be agreed
-        raise CutOffError("TLS could not be agreed, or broke")
+    if not error.status:  # how the SDK passes on what went wrong with TLS
+        if "CERTIFICATE_VERIFY_FAILED" in str(error.reason):
+            raise NotSentError("its certificate is not trusted; is a proxy between, or the clock wrong?")
+        raise CutOffError("TLS broke, or could not be agreed")
     body = error.body
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
     return Reply(int(error.status), _lower(error.headers or {}), None, text)
