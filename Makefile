@@ -20,7 +20,7 @@ help:
 	@echo "make demo    install what runs, then show the whole walk on sample conversations"
 	@echo "make test    run every test            (one file: make test ARGS=tests/unit/test_decide.py)"
 	@echo "make check   lint, formatting, types, import contracts"
-	@echo "make bench   run every benchmark; each prints one JSON line"
+	@echo "make bench   run every benchmark; each prints JSON lines, see docs/benchmarks.md"
 	@echo "make torture  kill it, cut its power, and account for everything; one JSON line a part (docs/torture.md)"
 	@echo "make lock    pin the packages anew     (newest versions: make lock UPGRADE=1)"
 	@echo "make clean   remove .venv and the tools' caches"
@@ -38,7 +38,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.ready-dev
-	@set -e; for file in bench/[a-z]*.py; do $(BIN)/python "$$file"; done
+	@set -e; for file in bench/[a-z]*.py; do $(BIN)/python -m "bench.$$(basename "$$file" .py)"; done
 
 torture: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.torture $(ARGS)

@@ -2,19 +2,16 @@
 
 Not a benchmark itself. It also counts what SQLite does: statements, and the steps of its virtual machine, which grow
 with the rows that a query visits and not with how busy the machine is. Both of the walk's databases are counted, the
-journal and the local CRM. How much of the machine others took, and how often the disk flushed, are for the reader of a
-figure in milliseconds.
+journal and the local CRM.
 """
 
 import base64
 import json
 import logging
-import os
 import sqlite3
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,8 +21,6 @@ from typing import Any
 
 import standardwebhooks
 import structlog
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sidecar.app import App
 from sidecar.ports import HookRequest
@@ -50,9 +45,9 @@ contact = "auto"
 deal = "qualified"
 [policy]
 mode = "auto"
-[llm]
-type = "baseline"
 """
+BASELINE = '[llm]\ntype = "baseline"\n'
+SCRIPTED = '[llm]\ntype = "scripted"\npath = "answers.json"\n'
 
 
 @dataclass(slots=True)
@@ -80,13 +75,15 @@ class Office:
     """One sidecar in one folder, and the people who write to it."""
 
     folder: Path
+    script: Sequence[Mapping[str, Any]] = ()
     at: datetime = BEGINNING
     app: App = field(init=False)
     last: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        (self.folder / "config.toml").write_text(CONFIG)
+        (self.folder / "answers.json").write_text(json.dumps(self.script))
+        (self.folder / "config.toml").write_text(CONFIG + (SCRIPTED if self.script else BASELINE))
         self.app = App.from_file(
             self.folder / "config.toml", {"BENCH_SECRET": SECRET}, wait=False, clock=lambda: self.at
         )
@@ -136,14 +133,14 @@ class Office:
 
 
 @contextmanager
-def office() -> Iterator[Office]:
-    """Open a new sidecar in a folder of its own."""
+def office(script: Sequence[Mapping[str, Any]] = ()) -> Iterator[Office]:
+    """Open a new sidecar in a folder of its own, whose model follows a script, or else is the embedded baseline."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     with tempfile.TemporaryDirectory() as folder:
-        opened = Office(Path(folder))
+        opened = Office(Path(folder), script)
         with opened.app:
             opened.app.ready()
             yield opened
@@ -165,35 +162,3 @@ def watched() -> Iterator[Tally]:
         yield tally
     finally:
         sqlite3.connect = sqlite3.dbapi2.connect = connect  # type: ignore[assignment]
-
-
-def flushes_per_s(folder: Path, seconds: float = 0.3) -> int:
-    """Measure how often this disk flushes a small write."""
-    flushed, end = 0, time.perf_counter() + seconds
-    with (folder / "flush").open("wb", buffering=0) as file:
-        while time.perf_counter() < end:
-            file.write(b"x" * 4_096)
-            os.fdatasync(file.fileno())
-            flushed += 1
-    return round(flushed / seconds)
-
-
-@contextmanager
-def timed() -> Iterator[dict[str, float]]:
-    """Fill in the seconds that a block took, those that this process computed, and what share others took."""
-    found: dict[str, float] = {}
-    busy_s, own_s, begun = busy_cpu_s(), time.process_time(), time.perf_counter()
-    yield found
-    found["took_s"] = time.perf_counter() - begun
-    found["cpu_s"] = time.process_time() - own_s
-    others_s = max(0.0, busy_cpu_s() - busy_s - found["cpu_s"])
-    found["others"] = round(others_s / (found["took_s"] * (os.cpu_count() or 1)), 2)
-
-
-def busy_cpu_s() -> float:
-    """Return the seconds that all processors have worked since the machine started; 0 where that can't be known."""
-    try:
-        user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
-    except OSError:
-        return 0.0
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")

@@ -12,7 +12,7 @@ messages of a thread's second half, the re-reading of a doubled history included
 Conversations: `chat` (short messages), `mail` (long ones), and `unruly`, a chat in which one message in ten arrives
 late, one in twenty is edited afterwards, and a person edits the CRM after one in twenty.
 
-Usage: python bench/inference_cost.py [--messages 200]
+Usage: python -m bench.inference_cost [--messages 200]
 """
 
 import argparse
@@ -23,11 +23,10 @@ from random import Random
 from statistics import mean
 from typing import Any
 
-from _office import Office, office
-
 from adapters.crms.local import LocalLedger
 from adapters.llms.anthropic import CHARS_PER_TOKEN, AnthropicOptions
 from adapters.llms.anthropic.prices import Prices
+from bench._office import Office, office
 from sidecar.infer.question import ask
 from sidecar.model import Activity
 from sidecar.ports import LLM, Answer, Question

@@ -5,13 +5,11 @@ as the door does before it answers 2xx; five in a hundred are sent twice. Afterw
 a figure without that check is worthless, and none is printed when it fails. The first tenth of each run is warm-up.
 The machine's own flushes per second are measured in the same minute, because every figure hangs on them.
 
-Usage: python bench/ingest.py [--seconds 2] [--url postgresql://...]     (default: a fresh SQLite file)
+Usage: python -m bench.ingest [--seconds 2] [--url postgresql://...]     (default: a fresh SQLite file)
 """
 
 import argparse
 import json
-import os
-import sys
 import tempfile
 import threading
 import time
@@ -20,8 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench._machine import CORES, flushes_per_s, percentile_ms
 from sidecar.journal import Entry, Journal, Touch
 from sidecar.model import Delivery, WorkKey, WorkKind
 
@@ -42,8 +39,8 @@ def main() -> None:
             "bench": "ingest",
             "database": "postgresql" if options.url else "sqlite",
             "body_bytes": BODY_BYTES,
-            "cpus": os.cpu_count(),
-            "flushes_per_s": flushes_per_s(Path(folder) / "flush"),
+            "cores": CORES,
+            "flushes_per_s": flushes_per_s(Path(folder)),
             "runs": runs,
         }
         with Journal.open(options.url or "sqlite:///ingest.db", base=Path(folder)) as journal:
@@ -74,10 +71,10 @@ def run(journal: Journal, threads: int, seconds: float) -> dict[str, object]:
         "threads": threads,
         "acked": len(every),
         "acked_per_s": round(len(took) / (ended - warm)),
-        "p50_ms": milliseconds(took, 0.5),
-        "p99_ms": milliseconds(took, 0.99),
-        "p999_ms": milliseconds(took, 0.999),
-        "max_ms": milliseconds(took, 1.0),
+        "p50_ms": percentile_ms(took, 50),
+        "p99_ms": percentile_ms(took, 99),
+        "p999_ms": percentile_ms(took, 99.9),
+        "max_ms": percentile_ms(took, 100),
         "stored_equals_acked": True,
     }
 
@@ -111,24 +108,6 @@ def check(journal: Journal, acked: set[str], stored: int) -> None:
     missing = acked - journal.get_many(acked).keys()
     assert not missing, f"{len(missing)} acknowledged deliveries are not in the book"
     assert stored == len(acked), f"{stored} stored, {len(acked)} acknowledged"
-
-
-def flushes_per_s(path: Path, seconds: float = 0.5) -> int:
-    """How often this disk flushes a small write."""
-    flushed = 0
-    with path.open("wb") as file:
-        until = time.perf_counter() + seconds
-        while time.perf_counter() < until:
-            file.write(b"x" * 4096)
-            file.flush()
-            os.fdatasync(file.fileno())
-            flushed += 1
-    return round(flushed / seconds)
-
-
-def milliseconds(sorted_s: list[float], share: float) -> float:
-    """A percentile of sorted durations."""
-    return round(sorted_s[min(len(sorted_s) - 1, int(len(sorted_s) * share))] * 1000, 2) if sorted_s else 0.0
 
 
 if __name__ == "__main__":

@@ -1,47 +1,51 @@
-"""How fast webhooks are made durable, and whether each one that was acknowledged is in the book; prints one JSON line.
+"""How fast webhooks are made durable, beside the smallest server that could; prints one JSON line for each figure.
 
-A server process of its own, on a fresh port and a fresh journal, takes signed events over the loopback: the real edge,
-the real channel, SQLite flushed in full. The sender shares its cores. At fixed rates the sender never waits for an
-answer before it sends the next event, and latency counts from the moment at which an event was meant to leave, so that
-a server that stalls can't hide it; `closed` says how many 64 patient connections get through. One event in twenty is
-sent twice, one in a hundred is signed wrongly. `working` is the same rate while the process also parses, matches and
+`closed`: so many patient connections, each of which sends its next event when its last one is answered, against three
+servers in turn: the sidecar's door (edge, signature, journal; no workers), and the bare ones of `_bare`, which commit
+in groups or each request by itself. `beside` holds the medians against each other. `open`: 1,000 events a second,
+whatever is answered, one in twenty sent twice and one in a hundred forged. `slow`: 500 events a second, with and
+without 500 connections that never end their heads. `working`: 200 a second while the whole sidecar parses, matches and
 infers what comes in, by the embedded baseline.
 
-A figure counts only if the books agree: every acknowledged event is stored once, and nothing else is. How much of the
-machine others took, and how often its disk flushed a moment before, stand beside each figure; where `others` is not
-near zero, only `server_cpu_ms`, the processor time per answer, says much about the code.
+Each trial has a server process of its own on a fresh port and a fresh book, on the cores that the sender uses too. A
+figure counts only if the books agree: every acknowledged event is stored once, and nothing else is; else the program
+ends with an error and prints none.
 
-Usage: python bench/webhook.py [--seconds 3]     (of each load; p99.9 needs 30)
+Usage: python -m bench.webhook [--seconds 2] [--repeats 3]     (p99.9 needs 30 seconds)
 """
 
 import argparse
-import asyncio
-import base64
-import hmac
 import json
 import logging
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections import Counter, deque
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-SECRET = b"bench-secret-of-thirty-two-bytes"
-CONNECTIONS = 64
-RATES = (500, 1_000, 2_000)
-WORKING_RATE = 200
-DRAIN_S = 15.0
-TEXT = "Can I come on Thursday at ten, and what would it cost? " * 16
+from bench._load import ENV, Hanging, Load
+from bench._machine import CORES, Spent, Trial, alone, flushes_per_s, percentile_ms, repeated
+
+ROOT = Path(__file__).parents[1]
+CONNECTIONS = (1, 16, 64, 256)
+SERVERS = ("sidecar", "bare, group commit", "bare, a commit each")
+OPEN_RATE, SLOW_RATE, WORKING_RATE = 1_000, 500, 200
+HANGING = 500
+WARM_S = 0.5
+LEVELS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 CONFIG = """
+[web]
+host = "127.0.0.1"
+port = 0
+admin_port = 0
 [journal]
 url = "sqlite:///journal.db"
 [channels.web]
@@ -55,218 +59,156 @@ type = "baseline"
 """
 
 
+@dataclass
+class Server:
+    """A server in a process of its own; what it held when it ended is known after the block."""
+
+    name: str
+    port: int
+    pid: int
+    flushes_per_s: int
+    synchronous: str = ""
+
+    def check(self, said: dict[str, Any], acked: set[str]) -> None:
+        """End the benchmark unless all that was acknowledged is in the book, once, and nothing else is."""
+        stored = said["stored"]
+        if len(stored) != len(set(stored)) or set(stored) != acked:
+            missing, more = len(acked - set(stored)), len(set(stored) - acked)
+            raise SystemExit(f"{self.name}: {missing} acknowledged events are missing, {more} more are stored: refused")
+        self.synchronous = LEVELS[said["synchronous"]]
+
+
 def main() -> None:
-    """Measure each load on a server of its own."""
+    """Print a line for each figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of each load")
-    seconds = parser.parse_args().seconds
-    result: dict[str, Any] = {
-        "bench": "webhook",
-        "journal": "sqlite, synchronous=FULL, group commit",
-        "cores": os.cpu_count(),
-        "connections": CONNECTIONS,
-        "seconds": seconds,
-    }
-    result["open"] = [measure(rate, seconds) for rate in RATES]
-    result["closed"] = measure(None, seconds)
-    result["working"] = measure(WORKING_RATE, seconds, working=True)
-    print(json.dumps(result))
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each trial")
+    parser.add_argument("--repeats", type=int, default=3, help="trials of each figure")
+    options = parser.parse_args()
+    seconds, repeats = options.seconds, options.repeats
+    medians: dict[tuple[str, int], float | None] = {}
+    for server in SERVERS:
+        for connections in CONNECTIONS:
+            trial = partial(closed, server, connections, seconds)
+            found = tell("closed", server, trial, repeats, connections=connections, seconds=seconds)
+            medians[server, connections] = found["acks_per_s"]["median"]
+    for connections in CONNECTIONS:
+        ours, *others = (medians[server, connections] for server in SERVERS)
+        shares = {name: round(ours / its, 2) if ours and its else None
+                  for name, its in zip(SERVERS[1:], others, strict=True)}  # fmt: skip
+        say({"figure": "beside", "connections": connections, "sidecar_acks_per_s": ours, "as_a_share_of": shares})
+    more = {"connections": 64, "seconds": 2 * seconds}
+    tell("open", "sidecar", lambda: at_rate("sidecar", OPEN_RATE, 2 * seconds), repeats, rate=OPEN_RATE, **more)
+    tell("slow", "sidecar", lambda: beside_slow(2 * seconds), repeats, rate=SLOW_RATE, hanging=HANGING, **more)
+    tell("working", "sidecar, working", lambda: at_rate("sidecar, working", WORKING_RATE, 2 * seconds), repeats,
+         rate=WORKING_RATE, **more)  # fmt: skip
 
 
-def measure(rate: int | None, seconds: float, *, working: bool = False) -> dict[str, Any]:
-    """Run one load against a new server and hold its answers against the book."""
+def tell(figure: str, server: str, trial: Callable[[], Trial], repeats: int, **conditions: float) -> dict[str, Any]:
+    """Repeat a trial and print its line."""
+    found = repeated(trial, repeats)
+    book = {"book": "sqlite, WAL", "synchronous": "FULL", "acked_equals_stored": True}  # each trial has checked both
+    say({"figure": figure, "server": server, **conditions, **book, **found})
+    return found
+
+
+def say(line: dict[str, Any]) -> None:
+    """Print one line."""
+    print(json.dumps({"bench": "webhook", "cores": CORES, **line}), flush=True)
+
+
+def closed(name: str, connections: int, seconds: float) -> Trial:
+    """Return what so many connections get through."""
+    with running(name) as (server, load):
+        load.connections = connections
+        uvloop.run(load.closed(WARM_S))
+        load.forget_times()
+        with alone(server.pid) as spent:
+            answered = uvloop.run(load.closed(seconds))
+        figures = load.figures()
+    return {"acks_per_s": round(answered), **figures, **_beside(server, spent, answered * seconds)}
+
+
+def at_rate(name: str, rate: int, seconds: float) -> Trial:
+    """Return how late the answers to events at a rate are."""
+    with running(name) as (server, load):
+        uvloop.run(load.open(rate, WARM_S))
+        load.forget_times()
+        load.repeats_and_forgeries = True
+        with alone(server.pid) as spent:
+            answered = uvloop.run(load.open(rate, seconds))
+        figures = load.figures()
+    return {"answers_per_s": round(answered), **figures, **_beside(server, spent, answered * seconds)}
+
+
+def beside_slow(seconds: float) -> Trial:
+    """Return how late the answers are without and with connections that hang."""
+
+    async def hang(load: Load) -> int:
+        hanging = Hanging(load.port, HANGING)
+        await hanging.begin(seconds)
+        load.forget_times()
+        await load.open(SLOW_RATE, seconds)
+        return hanging.opened
+
+    with running("sidecar") as (server, load):
+        uvloop.run(load.open(SLOW_RATE, WARM_S))
+        load.forget_times()
+        with alone(server.pid) as spent:
+            uvloop.run(load.open(SLOW_RATE, seconds))
+            idle = sorted(load.latencies_s)
+            opened = uvloop.run(hang(load))
+            slow = sorted(load.latencies_s)
+    if opened < HANGING:
+        raise SystemExit(f"only {opened} connections hung: refused")
+    idle_ms, slow_ms = percentile_ms(idle, 99), percentile_ms(slow, 99)
+    times = {"idle_p99_ms": idle_ms, "slow_p99_ms": slow_ms, "slow_over_idle": round(slow_ms / idle_ms, 2)}
+    return {**times, **_beside(server, spent, len(idle) + len(slow))}
+
+
+@contextmanager
+def running(name: str) -> Iterator[tuple[Server, Load]]:
+    """Run a server, and at the end hold what it has stored against what the load was told."""
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         (base / "config.toml").write_text(CONFIG)
         flushes = flushes_per_s(base)
-        secret = base64.b64encode(SECRET).decode()
-        command = [sys.executable, __file__, "serve", folder, "working" if working else "door"]
+        bare = {"bare, group commit": "group", "bare, a commit each": "each"}.get(name)
+        how = "working" if name == "sidecar, working" else "door"
+        arguments = ["bench._bare", bare] if bare else ["bench.webhook", "serve", how]
         with subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "BENCH_SECRET": secret},
-        ) as server:
-            assert server.stdin and server.stdout
-            port = int(server.stdout.readline())
-            load = Load(port, rate)
-            uvloop.run(load.run(200, seconds / 10))  # the first ones warm up both sides and are not counted
-            load.latencies_s.clear()
-            busy_s, own_s, begun = busy_cpu_s(), time.process_time(), time.perf_counter()
-            answered = uvloop.run(load.run(rate, seconds))
-            busy_s, own_s, took_s = busy_cpu_s() - busy_s, time.process_time() - own_s, time.perf_counter() - begun
-            server.stdin.close()
-            said = json.loads(server.stdout.read().splitlines()[-1])
-        stored, server_s = said["stored"], said["cpu_s"]
-        assert set(stored) == load.acked, f"{len(stored)} stored, {len(load.acked)} acknowledged"
-        assert len(stored) == len(set(stored))
-        others = max(0.0, busy_s - own_s - server_s) / (took_s * (os.cpu_count() or 1))
-        return {
-            "rate": rate,
-            **load.figures(answered),
-            "server_cpu_ms": round(server_s / load.statuses.total() * 1_000, 3),
-            "stored": len(stored),
-            "flushes_per_s": flushes,
-            "others": round(others, 2) if busy_s else None,
-        }
+            [sys.executable, "-m", *arguments, folder],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **ENV},
+        ) as process:  # fmt: skip
+            assert process.stdin and process.stdout
+            server = Server(name, int(process.stdout.readline()), process.pid, flushes)
+            load = Load(server.port, 64)
+            yield server, load
+            process.stdin.close()
+            said = json.loads(process.stdout.read().splitlines()[-1])
+        server.check(said, load.acked)
+        if server.synchronous != "FULL":
+            raise SystemExit(f"{name} flushes as {server.synchronous}: refused")
 
 
-@dataclass
-class Load:
-    """A sender with its connections, and what it was told."""
-
-    port: int
-    rate: int | None
-    acked: set[str] = field(default_factory=set)
-    statuses: Counter[str] = field(default_factory=Counter)
-    latencies_s: list[float] = field(default_factory=list)
-    sent: int = 0
-    dice: random.Random = field(default_factory=lambda: random.Random(7))
-    waiting: deque[tuple[float, str, bytes]] = field(default_factory=deque)
-    idle: list["Sender"] = field(default_factory=list)
-    busy: int = 0
-    until: float = 0.0
-    all_heard: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def run(self, rate: int | None, seconds: float) -> float:
-        """Send at a rate, or as fast as answers come; returns answers per second."""
-        loop = asyncio.get_running_loop()
-        senders = [
-            (await loop.create_connection(lambda: Sender(self), "127.0.0.1", self.port))[1] for _ in range(CONNECTIONS)
-        ]
-        self.idle, self.busy, before = list(senders), 0, len(self.latencies_s)
-        begun = time.perf_counter()
-        self.until = begun + seconds if rate is None else 0.0
-        if rate is None:
-            while self.idle:
-                self.send_one(time.perf_counter())
-            await asyncio.sleep(seconds)
-        else:
-            await self._at_rate(rate, begun, seconds)
-        self.all_heard = asyncio.Event()
-        if self.waiting or self.busy:
-            await asyncio.wait_for(self.all_heard.wait(), DRAIN_S)
-        took_s = max(time.perf_counter() - begun, seconds)
-        for sender in senders:
-            sender.transport.close()
-        return (len(self.latencies_s) - before) / took_s
-
-    async def _at_rate(self, rate: int, begun: float, seconds: float) -> None:
-        for number in range(int(rate * seconds)):
-            due = begun + number / rate
-            wait_s = due - time.perf_counter()
-            if wait_s > 0.001 or number % 10 == 0:  # answers are read meanwhile, also when we are behind
-                await asyncio.sleep(max(wait_s, 0))
-            self.send_one(due)
-
-    def send_one(self, meant_at: float) -> None:
-        """Send the next event, and one in twenty again, as soon as a connection is free."""
-        self.sent += 1
-        name = f"msg_{self.sent}"
-        is_forged = self.sent % 100 == 0
-        data = event(self.sent, name, b"another secret of 32 bytes......" if is_forged else SECRET)
-        copies = 2 if self.rate is not None and self.sent % 20 == 1 else 1
-        self.waiting.extend([(meant_at, "" if is_forged else name, data)] * copies)
-        self.pump()
-
-    def pump(self) -> None:
-        """Put what waits on free connections."""
-        while self.waiting and self.idle:
-            self.busy += 1
-            self.idle.pop().send(*self.waiting.popleft())
-
-    def figures(self, answered: float) -> dict[str, Any]:
-        """Return what the run says, times in milliseconds."""
-        times = sorted(self.latencies_s)
-        at = {f"p{share:g}": times[min(int(len(times) * share / 100), len(times) - 1)] for share in (50, 99, 99.9)}
-        shown = {name: round(value * 1_000, 1) for name, value in (at | {"max": times[-1]}).items()}
-        return {"answers_per_s": round(answered), "ms": shown, "statuses": dict(self.statuses)}
+def _beside(server: Server, spent: Spent, answers: float) -> Trial:
+    cpu = {"server_cpu_ms_per_answer": round(spent.cpu_s / max(answers, 1) * 1_000, 3)}
+    return {**cpu, "flushes_per_s": server.flushes_per_s, "others": spent.others}
 
 
-class Sender(asyncio.Protocol):
-    """One connection that posts and waits for the answer."""
-
-    def __init__(self, load: Load) -> None:
-        self.load = load
-        self.meant_at, self.name, self.heard = 0.0, "", b""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def send(self, meant_at: float, name: str, data: bytes) -> None:
-        """Post one event."""
-        self.meant_at, self.name, self.heard = meant_at, name, b""
-        self.transport.write(data)
-
-    def data_received(self, data: bytes) -> None:
-        self.heard += data
-        if not self.heard.endswith(b"}"):
-            return
-        load, status = self.load, self.heard[9:12].decode()
-        load.statuses[status] += 1
-        load.latencies_s.append(time.perf_counter() - self.meant_at)
-        assert (status == "401") == (self.name == ""), f"{self.name or 'a forged event'}: {status}"
-        if status == "202":
-            load.acked.add(self.name)
-        load.busy -= 1
-        load.idle.append(self)
-        load.pump()
-        if not load.busy:
-            load.all_heard.set()
-        if time.perf_counter() < load.until:
-            load.send_one(time.perf_counter())
-
-
-def event(number: int, name: str, secret: bytes) -> bytes:
-    """Write a signed event of about 1.2 kB, one of a thousand visitors'."""
-    at = datetime.now(UTC)
-    data = {
-        "message_id": name,
-        "conversation_id": f"chat-{number % 1_000}",
-        "direction": "inbound",
-        "sender": {"external_id": f"visitor-{number % 1_000}", "name": "Ann Lee", "role": "customer"},
-        "text": TEXT,
-        "sent_at": at.isoformat(),
-    }
-    body = json.dumps({"type": "message.created", "timestamp": at.isoformat(), "data": data}).encode()
-    timestamp = str(int(at.timestamp()))
-    digest = hmac.digest(secret, f"{name}.{timestamp}.".encode() + body, "sha256")
-    head = (
-        f"POST /hooks/web HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        f"webhook-id: {name}\r\nwebhook-timestamp: {timestamp}\r\n"
-        f"webhook-signature: v1,{base64.b64encode(digest).decode()}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def flushes_per_s(folder: Path) -> int:
-    """Measure how often this disk flushes a small write, for a latency means nothing without it."""
-    count, end = 0, time.perf_counter() + 0.3
-    with (folder / "flush").open("wb", buffering=0) as file:
-        while time.perf_counter() < end:
-            file.write(b"x" * 4_096)
-            os.fdatasync(file.fileno())
-            count += 1
-    return round(count / 0.3)
-
-
-def busy_cpu_s() -> float:
-    """Return the seconds that all processors have worked since the machine started; 0 where that can't be known."""
-    try:
-        user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
-    except OSError:
-        return 0.0
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
-
-
-def serve(folder: Path, *, working: bool) -> None:
-    """Serve until standard input ends, then print the ids of what the book holds."""
+def serve(how: str, folder: Path) -> None:
+    """Serve as the command does until standard input ends, then print the ids of what the book holds."""
     import structlog
 
     from sidecar.app import App
+    from sidecar.cli.serve import serve as serve_app
     from sidecar.model import Delivery
-    from sidecar.web import serve_http
+
+    class Door(App):
+        """A sidecar that takes webhooks and does no work."""
+
+        def serve(self, stop: threading.Event) -> None:
+            """Do nothing until told to stop."""
+            stop.wait()
 
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
@@ -274,18 +216,13 @@ def serve(folder: Path, *, working: bool) -> None:
     )
     stop = threading.Event()
     threading.Thread(target=_stop_at_the_end_of_input, args=(stop,), daemon=True).start()
-    with App.from_file(folder / "config.toml", os.environ) as app:
+    with (App if how == "working" else Door).from_file(folder / "config.toml", os.environ) as app:
         app.ready()
-        worker = threading.Thread(target=app.serve, args=(stop,))
-        if working:
-            worker.start()
-        begun_s = time.process_time()
-        serve_http(app, "127.0.0.1", 0, "127.0.0.1", 0, stop, listening=lambda port, _: print(port, flush=True))
-        if working:
-            worker.join()
-        cpu_s = time.process_time() - begun_s
+        serve_app(app, stop, lambda port, _: print(port, flush=True))
         stored = [fact.key for fact in app.journal.facts(["delivery"]) if isinstance(fact, Delivery)]
-        print(json.dumps({"cpu_s": cpu_s, "stored": stored}))
+        with app.journal._database.writing.connect() as connection:
+            synchronous = int(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+        print(json.dumps({"stored": stored, "synchronous": synchronous}))
 
 
 def _stop_at_the_end_of_input(stop: threading.Event) -> None:
@@ -295,6 +232,6 @@ def _stop_at_the_end_of_input(stop: threading.Event) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
-        serve(Path(sys.argv[2]), working=sys.argv[3] == "working")
+        serve(sys.argv[2], Path(sys.argv[3]))
     else:
         main()
