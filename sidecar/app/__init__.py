@@ -274,15 +274,16 @@ class App:
         worker = threading.Thread(target=self.worker.serve, args=(self.engine,), name="engine")
         worker.start()
         schedule = Schedule(self)
-        self.conditions.begin()
-        self.alarms.start(stop)
         try:
+            self.conditions.begin()
+            self.alarms.start(stop)
             schedule.start()
             while not stop.wait(1.0):
                 if self.journal.failed:
-                    self.alarms.last_words(self.conditions.now())
                     raise TemporaryError("the journal can't be trusted any more; the process must end and be restarted")
         finally:
+            if self.journal.failed:
+                self.alarms.last_words(self.conditions.now())
             schedule.stop()
             self.engine.stop(self.settings.limits.stop_grace_s)
             worker.join(self.settings.limits.stop_grace_s)

@@ -3,6 +3,8 @@
 import email
 import email.policy
 import socket
+import ssl
+import subprocess
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiri
 class MailDesk:
     """A server that takes mails from one user, and the notifier that sends them there."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.heard: list[Heard] = []
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
@@ -38,8 +40,10 @@ class MailDesk:
             hostname="127.0.0.1",
             port=self.port,
             authenticator=self._known,
-            auth_require_tls=False,
+            auth_require_tls=tls is not None,
             auth_required=True,
+            tls_context=tls,
+            require_starttls=tls is not None,
         )
         self._controller.start()
         self._silence: socket.socket | None = None
@@ -141,6 +145,26 @@ def test_a_server_without_tls_gets_no_password(desk: MailDesk) -> None:
     """Who asks for STARTTLS never goes on without; seen to fail with the answer overlooked."""
     with pytest.raises(ConfigError, match="tls"):
         desk.made(tls="starttls").tell(NOTICE)
+
+
+def test_only_a_trusted_server_gets_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that nobody vouches for is the operator's error; once trusted, the mail goes over STARTTLS."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    desk = MailDesk(context)
+    try:
+        with pytest.raises(ConfigError, match="SSLCertVerificationError"):
+            desk.made(tls="starttls").tell(NOTICE)
+        assert desk.mails == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        desk.made(tls="starttls").tell(NOTICE)
+        assert len(desk.mails) == 1
+    finally:
+        desk.close()
 
 
 def test_a_server_that_speaks_no_tls_is_an_outage(desk: MailDesk) -> None:

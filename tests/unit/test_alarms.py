@@ -14,6 +14,8 @@ from standardwebhooks.webhooks import Webhook
 from sidecar.app import App
 from sidecar.app.alarms import GONE_S, KEPT, KEY, Open, advance
 from sidecar.app.conditions import Condition, Conditions
+from sidecar.errors import SidecarError
+from sidecar.journal import JournalFailed
 from tests.support.facts import NOON, SetClock
 from tests.support.houses import SECRET, House, buys
 from tests.support.receivers import Receiver, receiving
@@ -226,6 +228,26 @@ def test_a_journal_that_failed_is_told_past_the_journal_once_a_day(house: House,
     house.clock.move(DAY_S)
     house.app.alarms.last_words(words)
     assert len(heard(desk)) == 2
+
+
+def test_a_process_whose_journal_fails_tells_before_it_ends(house: House, desk: Receiver) -> None:
+    """The operators hear of it from the process itself, which then ends; seen to fail with the words left out."""
+    ended: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            house.app.serve(threading.Event())
+        except SidecarError as error:
+            ended.append(error)
+
+    assert house.app.pipeline is not None
+    serving = threading.Thread(target=serve)
+    serving.start()
+    house.journal._writer._fail(JournalFailed("the journal's file can't be trusted: SQLITE_IOERR"))
+    serving.join(60)
+    assert not serving.is_alive()
+    assert len(ended) == 1
+    assert heard(desk) == [("journal", "journal", "begun")]
 
 
 def test_notices_name_nobody(house: House, desk: Receiver) -> None:
