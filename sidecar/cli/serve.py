@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import typer
 
+from sidecar.cli.secluded import seclude
 from sidecar.cli.session import example, session
 from sidecar.errors import SidecarError
 
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def _serve(ctx: typer.Context) -> None:
     """Serve webhooks, poll channels and keep the CRM up to date, until SIGTERM or Ctrl-C; logs JSON."""
+    seclude()
     stop = threading.Event()
     _stop_on_signal(stop)
     with session(ctx).open(secrets=True) as app:

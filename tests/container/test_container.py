@@ -182,12 +182,21 @@ class Served:
 
     process: subprocess.Popen[bytes]
 
-    def signal(self, number: int) -> None:
-        """Send a signal to the program."""
+    @property
+    def pid(self) -> int:
+        """The program's own number, not that of who watches it."""
         pid = self.process.pid
         while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             pid = int(children[0])
-        os.kill(pid, number)
+        return pid
+
+    def environment_owner(self) -> int:
+        """Say whom the kernel lets read the program's environment, where its secrets may be."""
+        return Path(f"/proc/{self.pid}/environ").stat().st_uid
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the program."""
+        os.kill(self.pid, number)
 
     def stop(self) -> int:
         """Ask it to stop as an engine does, and return how it ended."""
@@ -224,6 +233,7 @@ def test_it_works_for_any_user_and_writes_to_its_volume_alone(container: Contain
         assert container.door.post("web", _message("ann"), "m1") == 202
         _drop(container, "bea.eml", MAIL)
         until(lambda: {"ann@customer.test", "bea@customer.test"} <= _contacts(container), "the CRM to know both", 60)
+        assert served.environment_owner() == 0, "its neighbours can't read its environment, not even as its own user"
         healthy = container.run(*container.image.health)
         assert healthy.returncode == 0, healthy.stderr
         assert served.stop() == 0, container.log.read_text()[-2_000:]

@@ -6,6 +6,7 @@ token, the customer and what was written about him. The sidecar is the real comm
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -109,9 +110,9 @@ def _is_refused(day: Day, twin: HubSpotTwin) -> None:
         who = f"{number}" if number else ""
         message = _message(PEOPLE["words"], f"m{number}", who)
         assert day.box.post("web", message, f"m{number}", secret=ENV["WEB_SECRET"]) == 202
-        until(lambda rule=rule: rule.struck, f"the CRM to refuse with {status}")
+        until(partial(getattr, rule, "struck"), f"the CRM to refuse with {status}")
         if status in (401, 403):
-            until(lambda number=status: _pauses(day, number), "the ledger to be paused")
+            until(partial(_pauses, day, status), "the ledger to be paused")
         twin.heal()
         if status in (401, 403):
             day.tell("resume", "ledger")

@@ -249,11 +249,32 @@ def test_a_missing_secret_refuses_to_start(tmp_path: Path) -> None:
     assert lines[2].startswith("crm.token_env: the environment variable CRM_TOKEN is not set")
 
 
+@pytest.mark.parametrize(
+    "text", ["whsec_...", "<token>", "${TOKEN}", "changeme", "your-api-key-here", "xxxx", "Password"]
+)
+def test_an_example_is_no_secret(text: str, tmp_path: Path) -> None:
+    """What everybody could guess refuses to start, wherever it stands; seen to fail without the look at it."""
+    (tmp_path / "token").write_text(text)
+    (tmp_path / "token").chmod(0o600)
+    with pytest.raises(ConfigError, match="TOKEN_X holds an example or a placeholder") as caught:
+        _load(tmp_path, '[crm]\ntoken_env = "TOKEN_X"', {"TOKEN_X": f" {text} "})
+    assert text not in str(caught.value)
+    with pytest.raises(ConfigError, match="the secret's file holds an example or a placeholder"):
+        _load(tmp_path, '[crm]\ntoken_file = "token"')
+
+
+@pytest.mark.parametrize("text", ["$ecret1", "the cat sat", "my dog ate it", "a.b..c", "x1", "hunter2"])
+def test_an_odd_secret_is_one(text: str, tmp_path: Path) -> None:
+    """No password that somebody may really have is taken for an example."""
+    assert _load(tmp_path, '[crm]\ntoken_env = "TOKEN_X"', {"TOKEN_X": text}).secret("TOKEN_X", None) == text
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
     [
-        (SECRET.encode(), 0o644, "can be read by everybody"),
+        (SECRET.encode(), 0o604, "by everybody"),
+        (SECRET.encode(), 0o602, "by everybody"),
         (b"\n", 0o600, "is empty"),
         (b"\xff", 0o600, "is not UTF-8"),
         (b"x" * 70_000, 0o600, "is larger than"),
