@@ -24,7 +24,6 @@ OTHER_SECRET = b"another secret of 32 bytes......"
 DRAIN_S = 30.0
 VISITORS = 1_000
 TEXT = "Can I come on Thursday at ten, and what would it cost? " * 16
-SIGNED = "bench-{number}"
 
 
 @dataclass
@@ -33,6 +32,7 @@ class Load:
 
     port: int
     connections: int
+    prefix: str = "bench-"
     repeats_and_forgeries: bool = False
     acked: set[str] = field(default_factory=set)
     statuses: Counter[str] = field(default_factory=Counter)
@@ -88,7 +88,7 @@ class Load:
     def send_one(self, meant_at: float) -> None:
         """Send the next event, as soon as a connection is free; if asked to, one in 20 twice and one in 100 forged."""
         self.sent += 1
-        name = SIGNED.format(number=self.sent)
+        name = f"{self.prefix}{self.sent}"
         is_forged = self.repeats_and_forgeries and self.sent % 100 == 0
         copies = 2 if self.repeats_and_forgeries and self.sent % 20 == 1 else 1
         data = event(self.sent, name, OTHER_SECRET if is_forged else SECRET)

@@ -58,13 +58,14 @@ class Spent:
 def alone(*pids: int) -> Iterator[Spent]:
     """Measure a block, and what these processes, or else this one, computed meanwhile."""
     spent = Spent()
-    busy_s, own_s, begun = busy_cpu_s(), time.process_time(), time.perf_counter()
+    busy_s, family_s, own_s, begun = busy_cpu_s(), sum(os.times()[:4]), time.process_time(), time.perf_counter()
     before_s = sum(map(cpu_s_of, pids))
     yield spent
     took_s, own_s = time.perf_counter() - begun, time.process_time() - own_s
     theirs_s = sum(map(cpu_s_of, pids)) - before_s
     spent.took_s, spent.cpu_s = took_s, theirs_s if pids else own_s
-    others_s = max(0.0, busy_cpu_s() - busy_s - own_s - theirs_s)
+    family_s = sum(os.times()[:4]) - family_s  # and of children that have ended
+    others_s = max(0.0, busy_cpu_s() - busy_s - family_s - theirs_s)
     spent.others = round(others_s / (took_s * CORES), 2) if busy_s else None
 
 
