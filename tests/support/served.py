@@ -18,6 +18,7 @@ import httpx2
 from standardwebhooks import Webhook
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode()
+SECRET_NAMES, SECRET_CHARS = ("KEY", "PASSWORD", "SECRET", "TOKEN"), 8
 WAIT_S = 45.0
 
 
@@ -44,6 +45,7 @@ class Sidecar:
     module: str = "sidecar"
     admin_port: int = 0
     process: subprocess.Popen[str] | None = None
+    secrets: frozenset[str] = frozenset()
 
     def run(self, *arguments: str, expect: int = 0) -> str:
         """Run a command to its end and return what it printed."""
@@ -52,6 +54,7 @@ class Sidecar:
             command, env=dict(self.env), cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == expect, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert not any(secret in done.stdout + done.stderr for secret in self.secrets), f"{arguments} lets a secret out"
         return done.stdout
 
     def json(self, *arguments: str) -> Any:
@@ -92,6 +95,8 @@ class Sidecar:
             if process.stderr:
                 process.stderr.close()
         assert code == 0, self.log[-5:]
+        log = json.dumps(self.log, ensure_ascii=False)
+        assert not any(secret in log for secret in self.secrets), "a secret stands in the log"
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
@@ -109,7 +114,8 @@ def sidecar(folder: Path, config: str, secrets: Mapping[str, str]) -> Sidecar:
     """Write a config and return the sidecar that runs by it."""
     (folder / "config.toml").write_text(config)
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "HOME") or k.startswith(("PYTHON", "SSL_"))}
-    return Sidecar(folder, {**kept, **secrets})
+    given = {value for name, value in secrets.items() if name.endswith(SECRET_NAMES) and len(value) >= SECRET_CHARS}
+    return Sidecar(folder, {**kept, **secrets}, secrets=frozenset(given))
 
 
 def fields(records: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
