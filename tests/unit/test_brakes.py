@@ -141,6 +141,7 @@ def test_too_many_corrections_pause_the_ledger(journal: Journal, clock: SetClock
         corrections(journal, said.match.id, 0, 2)
         assert lets(breaker)
         assert lets(Breaker(journal, BreakerLimits(correction_rate=0.3, correction_min=3)))
+        assert lets(Breaker(journal, BreakerLimits(correction_rate=0.5, correction_min=2)))
         assert not lets(Breaker(journal, BreakerLimits(correction_rate=0.3, correction_min=2)))
         resume(journal, "ledger")
         clock.move(86_401)
@@ -261,9 +262,19 @@ def test_a_paused_route_writes_nothing_new_and_nothing_else(tmp_path: Path) -> N
         house.poll()
         emails = {record.fields.get("email") for record in house.records("contact")}
         assert emails == {"ann@x.test", "cid@x.test"}
+        _, made = house.app.pipeline.ledger.look(house.standing("ben"))
+        assert ("contact", "", f"paused: {PAUSED_BY}") in {(r.kind, r.field, r.reason) for r in made.refused}
         resume(house.journal, "route:rest")
         house.work()
         assert len(house.records("contact")) == 3
+
+
+def test_an_error_takes_no_brake_over(tmp_path: Path) -> None:
+    """What a person paused while a call was failing stays so after a success; seen to fail with it replaced."""
+    with House(tmp_path, "sqlite:///j.db", {"match": ".", "error": "config"}).start() as house:
+        house.llm.meanwhile = lambda _: house.journal.pause("llm", PAUSED_BY)
+        house.hear("I buy")
+        assert house.journal.paused()["llm"].reason == PAUSED_BY
 
 
 def test_reasons_are_by_field_and_a_route_holds_everything() -> None:
