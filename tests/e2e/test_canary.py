@@ -316,3 +316,25 @@ def test_a_defect_that_ends_a_command_quotes_nobody(day: Day, words: tuple[str, 
     day.tell(*words, env={AT_START: f"{PEOPLE['words']} {SECRETS['model key']}"})
     assert not leaked(day.told[" ".join(words)])
     assert "a defect of ours: ValueError at" in day.told[" ".join(words)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://sidecar:{password}@127.0.0.1:1/book?connect_timeout=2", "postgresql://sidecar:{password}@[127/book",
+        "mysql://sidecar:{password}@127.0.0.1/book", "{password}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("words", [("serve",), ("backup", "copy.db")])
+def test_a_database_that_cant_be_opened_keeps_its_password(url: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    """Whatever is wrong with the journal's URL, no command repeats it; seen to fail with the URL in the error."""
+    secret = SECRETS["database password"]
+    config = '[journal]\nurl_env = "JOURNAL_URL"\n[web]\nport = 0\nadmin_port = 1\n'
+    box = sidecar(tmp_path, config, {"JOURNAL_URL": url.format(password=secret)})
+    command = [sys.executable, "-m", "sidecar", "--config", str(tmp_path / "config.toml"), *words]
+    done = subprocess.run(
+        command, env=dict(box.env), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0 and done.stdout + done.stderr
+    assert not leaked(done.stdout + done.stderr)
+    assert "Traceback" not in done.stderr
