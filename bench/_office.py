@@ -37,15 +37,13 @@ url = "sqlite:///journal.db"
 [channels.web]
 type = "webhook"
 secret_env = "BENCH_SECRET"
-[crm]
-type = "local"
-path = "crm.db"
 [crm.create]
 contact = "auto"
 deal = "qualified"
 [policy]
 mode = "auto"
 """
+LOCAL = '[crm]\ntype = "local"\npath = "crm.db"\n'
 BASELINE = '[llm]\ntype = "baseline"\n'
 SCRIPTED = '[llm]\ntype = "scripted"\npath = "answers.json"\n'
 
@@ -76,6 +74,8 @@ class Office:
 
     folder: Path
     script: Sequence[Mapping[str, Any]] = ()
+    crm: str = LOCAL
+    secrets: Mapping[str, str] = field(default_factory=dict)
     at: datetime = BEGINNING
     app: App = field(init=False)
     last: str = ""
@@ -83,10 +83,9 @@ class Office:
 
     def __post_init__(self) -> None:
         (self.folder / "answers.json").write_text(json.dumps(self.script))
-        (self.folder / "config.toml").write_text(CONFIG + (SCRIPTED if self.script else BASELINE))
-        self.app = App.from_file(
-            self.folder / "config.toml", {"BENCH_SECRET": SECRET}, wait=False, clock=lambda: self.at
-        )
+        (self.folder / "config.toml").write_text(CONFIG + self.crm + (SCRIPTED if self.script else BASELINE))
+        env = {"BENCH_SECRET": SECRET, **self.secrets}
+        self.app = App.from_file(self.folder / "config.toml", env, wait=False, clock=lambda: self.at)
 
     def say(self, text: str, who: str, *, ours: bool = False, minutes: float = 1.0, late_minutes: float = 0.0) -> None:
         """Somebody writes in a customer's conversation, some time after the last word; returns when it is durable.
@@ -133,14 +132,14 @@ class Office:
 
 
 @contextmanager
-def office(script: Sequence[Mapping[str, Any]] = ()) -> Iterator[Office]:
+def office(script: Sequence[Mapping[str, Any]] = (), **more: Any) -> Iterator[Office]:
     """Open a new sidecar in a folder of its own, whose model follows a script, or else is the embedded baseline."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     with tempfile.TemporaryDirectory() as folder:
-        opened = Office(Path(folder), script)
+        opened = Office(Path(folder), script, **more)
         with opened.app:
             opened.app.ready()
             yield opened
