@@ -151,6 +151,13 @@ def test_nonsense_is_no_problem(body: str) -> None:
     assert isinstance(_error(502, body), Again)
 
 
+def test_scopes_are_read_from_a_context_that_is_a_text() -> None:
+    """The dated versions' documents show one that is no object; seen to fail with objects alone."""
+    context = "{missingScopes=[crm.objects.deals.read, crm.objects.deals.write], of=x.test}"
+    problem = problem_in(json.dumps({"category": "MISSING_SCOPES", "errors": [{"context": context}]}))
+    assert scopes_in(problem) == ["crm.objects.deals.read", "crm.objects.deals.write"]
+
+
 def test_what_looks_like_a_scope_is_none_elsewhere() -> None:
     """A customer's domain in an error's context is not shown as a scope; seen to fail with the whole context read."""
     context = {"requiredGranularScopes": ["crm.objects.deals.write", "automation"], "value": ["ann@customer.test"]}
@@ -213,12 +220,13 @@ def test_hubspot_s_count_slows_us() -> None:
 def test_searches_keep_their_limits() -> None:
     """Five groups, 18 filters and 3,000 characters a search, and nothing left out; seen to fail with one big search."""
     phones = tuple(f"+4420794{n:05d}" for n in range(700))
-    groups = [[Filter("phone", "IN", phones)], *([Filter("hs_additional_emails", "CONTAINS_TOKEN", (f"a{n}@x.test",))]
-              for n in range(23))]  # fmt: skip
+    short = tuple(str(n) for n in range(150))
+    addresses = [[Filter("hs_additional_emails", "CONTAINS_TOKEN", (f"a{n}@x.test",))] for n in range(23)]
+    groups = [[Filter("phone", "IN", phones)], [Filter("zip", "IN", short)], *addresses]
     searches = list(_packed([part for group in groups for part in _split(group)]))
     asked = [f for search in searches for group in search for f in group]
     assert all(len(f.values) <= 100 for f in asked)
-    assert {v for f in asked for v in f.values} == {*phones, *(f"a{n}@x.test" for n in range(23))}
+    assert {v for f in asked for v in f.values} == {*phones, *short, *(f"a{n}@x.test" for n in range(23))}
     for search in searches:
         body = {"filterGroups": [{"filters": [f.body() for f in group]} for group in search],
                 "properties": ["hs_object_id"], "limit": 200, "after": "9800"}  # fmt: skip

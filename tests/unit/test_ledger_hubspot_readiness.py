@@ -104,10 +104,12 @@ def test_checking_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_bad_token_is_one_line(tmp_path: Path) -> None:
-    """A token that isn't taken is told once, with where to change it; seen to fail with a line a call."""
+    """A token that isn't taken is tried once, and told with where to change it; seen to fail with every right tried."""
     with portal(tmp_path) as hub:
         hub.twin.switches.tokens = {"another"}
+        before = hub.ledger.calls.total()
         (line,) = hub.ledger.check()
+        assert hub.ledger.calls.total() - before == 1
         assert "crm.token_env" in line
 
 

@@ -13,7 +13,7 @@ from hubspot.crm.objects.exceptions import ApiException
 from pydantic import ValidationError
 
 from adapters.crms.hubspot.options import HubSpotOptions
-from adapters.crms.hubspot.shapes import Account, Things
+from adapters.crms.hubspot.shapes import Account, Definitions, Things
 from adapters.crms.hubspot.transport import CutOffError, NotSentError, _failure
 from adapters.crms.hubspot.wire import Wire
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnknownOutcome
@@ -157,12 +157,16 @@ def test_a_day_that_is_used_up_is_told_at_once() -> None:
         assert line.wire.calls["account"] == 1
 
 
-def test_a_slow_answer_ends() -> None:
-    """An answer that trickles on and on has an end, which no time-out of the socket gives; seen to fail without it."""
+@pytest.mark.parametrize("bytes_per_s", [40, 4000], ids=["headers", "body"])
+def test_a_slow_answer_ends(bytes_per_s: float) -> None:
+    """An answer that trickles has an end, which no time-out of the socket gives.
+
+    Seen to fail without the bound of bodies, and to take twenty times as long without that of headers.
+    """
     with _line(max_wait_s=0.0) as line:
-        line.twin.fault(Slow(40), times=None)
+        line.twin.fault(Slow(bytes_per_s), times=None)
         with pytest.raises(TemporaryError):
-            line.read()
+            line.wire.get(Definitions, "properties", "/crm/properties/2026-09/contacts")
 
 
 def test_one_connection_serves_many_calls() -> None:
@@ -173,11 +177,12 @@ def test_one_connection_serves_many_calls() -> None:
         transport = line.wire._transport
         assert transport is not None
         pools = transport._client.rest_client.pool_manager.pools
-        assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118 no mapping
+        served = [(pools[key].num_connections, pools[key].num_requests) for key in pools.keys()]  # noqa: SIM118 no mapping
+        assert served == [(1, 5)]
 
 
 def test_a_redirect_is_not_followed() -> None:
-    """The token goes to one host; seen to fail with redirects followed."""
+    """The token goes to one host; seen to fail with redirects and retries on."""
     with _line() as line:
         line.twin.fault(Status(302, "", {"Location": f"{line.twin.url}/elsewhere"}))
         with pytest.raises(ConfigError, match=r"crm\.base_url"):
@@ -214,9 +219,10 @@ def test_no_secret_and_no_value_is_told(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_a_missing_token_is_the_operators() -> None:
-    """Nothing is sent without a token; seen to fail with an empty bearer."""
+    """Nothing is sent without a token; seen to fail with an empty one sent."""
     with _line(token="") as line, pytest.raises(ConfigError, match=r"crm\.token_env"):
         line.read()
+    assert line.twin.requests == []
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ _QUOTED_CODE = re.compile(r'"(?:error|code|errorCode)"\s*:\s*"([A-Z][A-Z0-9_]{1,
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,99}")
 _QUOTED_NAME = re.compile(r"""["'`]name["'`]\s*:\s*["'`]([a-z][a-z0-9_]{1,99})["'`]""")
 _SCOPE = re.compile(r"\b[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)+\b|\bautomation\b")
+_LISTED_SCOPES = re.compile(r"[sS]copes?=\[([^\]]{0,2000})\]")  # how one version writes a context, as a text
 _EXISTING = re.compile(
     r"(?:Existing ID|existing object(?: with)? id|existing record id)\W{0,3}(\d{1,20})", re.IGNORECASE
 )
@@ -157,6 +158,7 @@ def scopes_in(problem: Problem) -> list[str]:
     """Return the scopes that an error says are missing, from nowhere but where it lists them: a domain looks alike."""
     contexts = [problem.context, *(e.get("context") for e in problem.errors or () if isinstance(e, Mapping))]
     listed = [v for context in contexts if isinstance(context, Mapping) for k, v in context.items() if "cope" in str(k)]
+    listed += [found for context in contexts if isinstance(context, str) for found in _LISTED_SCOPES.findall(context)]
     return sorted({scope for value in listed for word in texts_in(value) for scope in _SCOPE.findall(word)})[:20]
 
 
