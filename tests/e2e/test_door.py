@@ -5,6 +5,7 @@ brought, and a good sender who writes all the while is always told 202. The gene
 run; HYPOTHESIS_PROFILE=search looks further, for as long as you like.
 """
 
+import asyncio
 import base64
 import gzip
 import hmac
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 from sidecar.journal import Journal
 from sidecar.model import Delivery
 from tests.support.served import Sidecar, sidecar, until
-from tests.unit.web_wire import Heard, Wire, chunked
+from tests.unit.web_wire import PATIENCE_S, Heard, Wire, chunked
 
 MAX_BODY_BYTES = 2_048
 CONNECTIONS = 60
@@ -157,7 +158,7 @@ class Street:
             found = [fact for fact in journal.facts(["delivery"]) if isinstance(fact, Delivery)]
             others = [fact for fact in found if not fact.key.startswith("honest-")]
             raw = {fact.key: journal.raw(fact.id) for fact in others}
-        assert len(raw) == len(others)
+        assert len(raw) == len(others), "a delivery stands in the book twice"
         assert acked <= {fact.key for fact in found}
         return raw
 
@@ -308,9 +309,31 @@ def test_what_is_signed_is_taken_however_it_is_dressed(street: Street) -> None:
     street.check()
 
 
-values = (
-    st.binary(max_size=80) | st.text(max_size=40).map(str.encode) | st.sampled_from([b"", b"v1,", b".", b"1" * 300])
-)
+def test_a_request_that_is_replayed_a_thousand_times_is_one_delivery(street: Street) -> None:
+    """Within its five minutes a replay is harmless, however many come; seen to fail with ids made at the door."""
+    key, body = street.key(), event(8)
+    data = request(fields(key, body), body)
+
+    async def replay() -> list[bytes]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", street.box.port)
+        writer.write(data * 20)
+        heard = [await asyncio.wait_for(reader.readuntil(b"}"), PATIENCE_S) for _ in range(20)]
+        writer.close()
+        await writer.wait_closed()
+        return heard
+
+    async def replay_at_once() -> list[list[bytes]]:
+        return await asyncio.gather(*(replay() for _ in range(50)))
+
+    heard = [answer for answers in asyncio.run(replay_at_once()) for answer in answers]
+    assert {answer[9:12] for answer in heard} == {b"202"}
+    assert len(heard) == 1_000
+    street.acked[key.decode()] = body
+    street.check()
+
+
+TELLING = [b"", b"v1,", b".", b"1" * 300]
+values = st.binary(max_size=80) | st.text(max_size=40).map(str.encode) | st.sampled_from(TELLING)
 
 
 @given(key=values, stamp=values | st.just(None), signature=values | st.just(None), body=st.binary(max_size=300))
@@ -410,6 +433,9 @@ def test_bodies_that_are_never_read_are_refused_by_their_status(street: Street) 
     assert heard.status == 413
 
 
+ODD_PIECES = [b"\r\n", b"\0", b"0\r\n\r\n", b"%", b":", b"\xff", b" ", b"/", b"x"]
+
+
 @st.composite
 def mangled(draw: st.DrawFn) -> bytes:
     """Return a forged request with some of its bytes gone, doubled, moved or replaced."""
@@ -421,7 +447,7 @@ def mangled(draw: st.DrawFn) -> bytes:
         begin = draw(st.integers(0, min(30, len(data) - 1)) | st.integers(0, len(data) - 1))  # the first line as often
         end = draw(st.integers(begin, min(begin + 40, len(data))))
         piece = data[begin:end]
-        odd = st.binary(max_size=20) | st.sampled_from([b"\r\n", b"\0", b"0\r\n\r\n", b"%", b":", b"\xff", b" ", b"/", b"x"])
+        odd = st.binary(max_size=20) | st.sampled_from(ODD_PIECES)
         data = data[:begin] + draw(odd | st.just(piece * 2) | st.just(piece[::-1])) + data[end:] or b"x"
     return data
 
