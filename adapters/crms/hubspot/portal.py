@@ -207,7 +207,8 @@ class Portal:
         if options and options[0].startswith("@"):
             options = self._options_of(options[0], listed)
         max_chars = TEXT_CHARS if native.type in ("text", "long_text") else None
-        spec = FieldSpec(name, native.type, native.label, options, max_chars, native.writable)
+        type_ = native.type if options or native.type != "enum" or "@theirs" not in native.options else "text"
+        spec = FieldSpec(name, type_, native.label, options, max_chars, native.writable)
         return Property(kind, spec, native.vendor, CODECS[native.codec])
 
     def _options_of(self, which: str, listed: Definition) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Records:
     def read(self, kind: str, refs: Sequence[str]) -> dict[str, Record | Gone]:
         """Return a record or `Gone` for each ref."""
         asked = list(dict.fromkeys(refs))
-        things = self._one(kind, asked[0]) if len(asked) == 1 and kind in LINKED else self.fetch(kind, asked)
+        things = self._whole(kind, asked)
         found: dict[str, Record | Gone] = dict(self.records(kind, [t for ref, t in things.items() if t.id == ref]))
         moved = {ref: thing.id for ref, thing in things.items() if thing.id != ref}
         found |= {ref: Gone(kind, ref, to) for ref, to in moved.items()}
@@ -108,7 +108,7 @@ class Records:
                 known = {**{ref: [] for ref in there}, **self._ends(other, kind, there)}
             ends |= {Link(other, ref): known[ref] for ref in refs if ref in known}
         wanted = list(dict.fromkeys(ref for refs in ends.values() for ref in refs))
-        records = self.records(kind, [t for ref, t in self.fetch(kind, wanted).items() if t.id == ref])
+        records = self.records(kind, [t for ref, t in self._whole(kind, wanted).items() if t.id == ref])
         return {link: [records[ref] for ref in refs if ref in records] for link, refs in ends.items()}
 
     def records(self, kind: str, things: Sequence[Thing], *, linked: bool = True) -> dict[str, Record]:
@@ -152,6 +152,10 @@ class Records:
                 if not is_missing(refusal.problem):  # how some versions say that none of them is there
                     raise
         return found
+
+    def _whole(self, kind: str, refs: Sequence[str]) -> dict[str, Thing]:
+        """Read records in the way that costs least when their associations matter as well."""
+        return self._one(kind, refs[0]) if len(refs) == 1 and kind in LINKED else self.fetch(kind, refs)
 
     def _one(self, kind: str, ref: str) -> dict[str, Thing]:
         """Read one record with its associations, which a batch doesn't give: one call in place of three."""
