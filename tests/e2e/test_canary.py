@@ -93,11 +93,9 @@ ENV = {
 }
 MOODS: tuple[int | str, ...] = (400, 500, 529, 413, "refuses", "rambles", "quotes")
 IMPERSONAL = (
-    ("--help",), ("--version",), ("check",), ("check", "--json"), ("work",), ("work", "--json"),
-    ("work", "--state", "parked"), ("verify",), ("provision",), ("prompts", "list"), ("pause", "ledger"),
-    ("resume", "ledger"), ("run", "--until-idle"), ("--dry-run", "run", "--until-idle"), ("backup", "copy.db"),
-    ("backfill", "mail", "--since", "2026-01-01"), ("work", "--retry-all"), ("work", "--retry", "parse", "delivery-0"),
-    ("mode",), ("alerts", "test"), ("healthcheck",),
+    ("--help",), ("check",), ("work",), ("work", "--json"), ("verify",), ("provision",), ("prompts", "list"),
+    ("run", "--until-idle"), ("backup", "copy.db"), ("backfill", "mail", "--since", "2026-01-01"), ("pause", "ledger"),
+    ("work", "--retry", "parse", "delivery-0"), ("mode",), ("alerts", "test"), ("healthcheck",),
 )  # fmt: skip
 """Commands that tell of the machinery, and not of people; how they end doesn't matter here."""
 
