@@ -58,8 +58,10 @@ class Finder:
         definitions = self._portal.catalogue(kind).definitions
         phones = [i.value for i in identifiers if i.kind == "phone"]
         if phones:
-            spellings = tuple(dict.fromkeys(s for phone in phones for s in self._spellings(phone)))
             national = tuple(dict.fromkeys(s for phone in phones for s in self._national(phone)))
+            is_read = bool(national) and any(name in definitions for name in _CALCULATED)
+            written = self._dialled if is_read else self._spellings  # a body holds few numbers in all their spellings
+            spellings = tuple(dict.fromkeys(s for phone in phones for s in written(phone)))
             for name in IDENTIFYING[kind]["phone"]:
                 if name in definitions:
                     yield [Filter(name, "IN", spellings)]
@@ -70,8 +72,10 @@ class Finder:
         if kind == "company" and names:
             yield [Filter("domain", "IN", tuple(names))]
         second = "hs_additional_emails" if kind == "contact" else "hs_additional_domains"
-        for name in names if second in definitions else ():
-            yield [Filter(second, "CONTAINS_TOKEN", (name,))]
+        if names and second in definitions and definitions[second].type == "enumeration":
+            yield [Filter(second, "IN", tuple(names))]
+        elif second in definitions:
+            yield from ([Filter(second, "CONTAINS_TOKEN", (name,))] for name in names)
 
     def _bears(self, kind: str, identifier: Identifier, thing: Thing) -> bool:
         wanted = self._number(identifier.value) if identifier.kind == "phone" else _plain(identifier.value)
@@ -98,6 +102,10 @@ class Finder:
         except phonenumbers.NumberParseException:
             return typed.casefold()
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+    def _dialled(self, phone: str) -> Iterator[str]:
+        """Yield what HubSpot's own reading of a number may not see through: its digits with the country's code."""
+        yield from dict.fromkeys((self._number(phone), self._number(phone).lstrip("+")))
 
     def _spellings(self, phone: str) -> Iterator[str]:
         """Yield the ways in which a number is likely to stand in the CRM."""
