@@ -12,7 +12,8 @@ from typing import Any
 
 from sidecar.app import App
 from sidecar.journal import Journal
-from sidecar.model import Delivery, Match, Outcome, WorkKind
+from sidecar.model import Delivery, Match, Outcome, WorkKey, WorkKind
+from sidecar.pipeline import LEDGER
 from sidecar.verify import verify
 from tests.torture.senders import SECRET
 
@@ -111,3 +112,9 @@ def is_idle(journal: Journal) -> bool:
     """Say whether nothing is due, running, or waiting for a moment."""
     waiting = [row for row in journal.work("due", "running", "waiting") if row.work.kind is not WorkKind.POLL]
     return not waiting and journal.counts()["pending"] == 0
+
+
+def polls(journal: Journal) -> tuple[int, int]:
+    """How often the CRM was to be asked for people's edits so far, and up to which of these it has been."""
+    rows = [row for row in journal.work(limit=1_000_000) if row.work == WorkKey(WorkKind.POLL, LEDGER)]
+    return (rows[0].touched, rows[0].done) if rows else (0, 0)

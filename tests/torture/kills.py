@@ -6,6 +6,7 @@ proof: work that is still due in the end is a failure like any other.
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from sidecar.app import App
 from sidecar.journal import Journal
 from sidecar.model import Link
 from tests.torture import points
-from tests.torture.accounts import Account, Effects, forgive, is_idle, reckon
+from tests.torture.accounts import Account, Effects, forgive, is_idle, polls, reckon
 from tests.torture.far_crm import FarCrm, until
 from tests.torture.launcher import Mother, Order, Server
 from tests.torture.power_cut import free_port
@@ -30,6 +31,8 @@ HASTE = {"first_backoff_s": 0.03, "max_backoff_s": 0.5, "min_retry_s": 0.02}
 IDLE_S = 60.0
 POINT_S = 15.0
 """How long a server may take until it comes to the point at which it is to die; some come only now and then."""
+AGAIN_S = 0.5
+"""How long a supervisor waits until it starts a server anew that has ended by itself."""
 ONCE = ("before commit", "after commit")
 """Where a book is bound to its CRM, at its very first start."""
 ENV = {"WEB_SECRET": SECRET}
@@ -46,7 +49,6 @@ admin_port = 0
 type = "webhook"
 secret_env = "WEB_SECRET"
 [crm]
-every_s = 1
 {crm}
 [crm.create]
 contact = "auto"
@@ -58,6 +60,8 @@ type = "scripted"
 path = "script.json"
 [inference]
 quiet_s = 0.05
+[brakes]
+changes_per_hour = 0
 [notes]
 settle_s = 0.05
 new_per_day = 100
@@ -76,19 +80,25 @@ ALL_AT_ONCE = ("I want to buy, we are ready, please call me",)
 
 @dataclass
 class Crm:
-    """What an office needs of a CRM: its section in the config, what it holds by customer, and its calming down."""
+    """What an office needs of a CRM: its section in the config, what it holds by customer, and its calming down.
+
+    `echo_s` is how long after a write its poll may still tell of it, and so make work.
+    """
 
     section: str
     route: str
     effects: Callable[[], Effects]
     calm: Callable[[], None] = lambda: None
+    env: Mapping[str, str] = field(default_factory=dict)
+    furnish: Callable[[Path], None] = lambda folder: None
+    echo_s: float = 0.0
 
 
 def far(crm: FarCrm) -> Crm:
     """The reference CRM elsewhere."""
     stages = "\n".join(f'{stage} = "{stage}"' for stage in STAGES)
     route = f'[[route]]\nname = "default"\npipeline = "sales"\n[route.stages]\n{stages}'
-    return Crm(f'type = "far"\nport = {crm.port}', route, lambda: _effects(crm), lambda: _calm(crm))
+    return Crm(f'type = "far"\nevery_s = 3600\nport = {crm.port}', route, lambda: _effects(crm), lambda: _calm(crm))
 
 
 @dataclass
@@ -111,10 +121,11 @@ class Office:
             CONFIG.format(url=self.url, port=self.port, crm=self.crm.section) + self.crm.route
         )
         (self.folder / "script.json").write_text(json.dumps(SCRIPT))
+        self.crm.furnish(self.folder)
 
     def serve(self, dies_at: str = "", nth: int = 1) -> Server:
         """Start a server."""
-        return self.mother.bear(Order(str(self.folder), self.seeds, dies_at, nth, HASTE))
+        return self.mother.bear(Order(str(self.folder), self.seeds, dies_at, nth, HASTE, self.crm.env))
 
     def customers(self, many: int, lines: Sequence[str] = LINES) -> list[list[Event]]:
         """Return the conversations of so many new customers."""
@@ -133,16 +144,35 @@ class Office:
 
     def work(self) -> None:
         """Let a server do all that there is to do, then stop it."""
-        server = self.serve()
+        with _book(self.folder) as journal:
+            before, _ = polls(journal)
+        with self.supervised() as server:
+            try:
+                for crowd in self.crowds:
+                    crowd.join()
+                self._until_idle(before)
+            except AssertionError:
+                server().tell()
+                raise
+
+    @contextmanager
+    def supervised(self) -> Iterator[Callable[[], Server]]:
+        """Start a server, and again when it ends by itself, as a supervisor does: a CRM may refuse it for a while."""
+        living, over = [self.serve()], threading.Event()
+
+        def supervise() -> None:
+            while not over.wait(AGAIN_S):
+                if not living[-1].lives:
+                    living.append(self.serve())
+
+        supervisor = threading.Thread(target=supervise, daemon=True)
+        supervisor.start()
         try:
-            for crowd in self.crowds:
-                crowd.join()
-            self._until_idle()
-        except AssertionError:
-            server.tell()
-            raise
+            yield lambda: living[-1]
         finally:
-            server.stop()
+            over.set()
+            supervisor.join()
+            living[-1].stop()
 
     def settle(self) -> Account:
         """Let a last server do what is left, in peace, and account for everything."""
@@ -157,9 +187,19 @@ class Office:
         whole = [who for who, events in self.conversations if {event.key for event in events} <= acked]
         return reckon(self.folder, acked, whole, self.crm.effects())
 
-    def _until_idle(self) -> None:
+    def _until_idle(self, polled: int) -> None:
+        """Wait until the CRM has been polled again, and nothing has been left to do for as long as its echo takes."""
+        since = time.monotonic()
+
+        def is_quiet() -> bool:
+            nonlocal since
+            if polls(journal)[1] <= polled or not is_idle(journal):
+                since = time.monotonic()
+                return False
+            return time.monotonic() - since >= self.crm.echo_s
+
         with _book(self.folder) as journal:
-            until(lambda: is_idle(journal), "the work to be done", IDLE_S)
+            until(is_quiet, "the work to be done", IDLE_S)
 
 
 def kill_at_random(office: Office, kills: int, *, lives_s: tuple[float, float], seed: int = 1) -> None:
@@ -174,15 +214,21 @@ def kill_at_random(office: Office, kills: int, *, lives_s: tuple[float, float], 
 
 def kill_at_points(office: Office, wanted: Sequence[str]) -> list[str]:
     """Let one server after another die at each named point; returns those that none came by."""
-    unreached = []
-    for point in wanted:
+    return [point for point in wanted if not _died_at(office, point)]
+
+
+def _died_at(office: Office, point: str) -> bool:
+    """Start servers until one has died at a point; one that ended otherwise didn't count."""
+    deadline, before = time.monotonic() + POINT_S, points.deaths(office.folder)
+    while time.monotonic() < deadline:
         server = office.serve(dies_at=point)
-        if server.died(POINT_S):
-            office.kills += 1
-        else:
+        if not server.died(deadline - time.monotonic()):
             server.kill()
-            unreached.append(point)
-    return unreached
+        if points.deaths(office.folder) > before:
+            office.kills += 1
+            return True
+        time.sleep(AGAIN_S)
+    return False
 
 
 def passed(office: Office) -> Sequence[str]:

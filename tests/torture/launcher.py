@@ -24,6 +24,7 @@ LOADED = (
     "adapters.crms.local", "adapters.engines.embedded", "adapters.llms.scripted", "alembic.command", "uvloop",
     "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg", "tests.torture.seeds",
     "tests.torture.points", "tests.torture.far_crm", "apscheduler.schedulers.background",
+    "adapters.crms.hubspot",
 )  # fmt: skip
 LOG, PID = "serve.log", "serve.pid"
 WAIT_S = 120.0
@@ -39,6 +40,7 @@ class Order:
     dies_at: str = ""
     nth: int = 1
     haste: Mapping[str, float] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 class Mother:
@@ -143,6 +145,7 @@ def _serve(order: Order) -> None:
     os.dup2(log, 2)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     (folder / PID).write_text(str(os.getpid()))
+    os.environ.update(order.env)
     points.haste(order.haste)
     for name in order.seeds:
         seeds.SEEDS[name]()

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-PASSED = "points.log"
+PASSED, DEATHS = "points.log", "deaths.log"
 LEDGER_CALLS = ("find", "find_by_key", "linked", "read", "history", "write", "changed")
 WAITS = {
     "first_backoff_s": ("sidecar.worker", "FIRST_BACKOFF_S"),
@@ -34,7 +34,7 @@ def haste(waits: Mapping[str, float]) -> None:
 
 def watch(folder: Path, dies_at: str, nth: int) -> None:
     """Name every point that is passed, and die at one."""
-    passed = _Passed(folder / PASSED, dies_at, nth)
+    passed = _Passed(folder, dies_at, nth)
     _watch_journal(passed)
     _watch_ledger(passed)
 
@@ -45,11 +45,19 @@ def passed(folder: Path) -> Sequence[str]:
     return list(dict.fromkeys(path.read_text().splitlines())) if path.exists() else []
 
 
+def deaths(folder: Path) -> int:
+    """Return how many servers in a folder have died at the point that they were to die at."""
+    path = folder / DEATHS
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
 class _Passed:
     """Counts how often each point is passed, from all threads."""
 
-    def __init__(self, path: Path, dies_at: str, nth: int) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def __init__(self, folder: Path, dies_at: str, nth: int) -> None:
+        self._file, self._deaths = (
+            os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for name in (PASSED, DEATHS)
+        )
         self._counts: Counter[str] = Counter()
         self._dies_at, self._nth = dies_at, nth
         self._lock = threading.Lock()
@@ -60,6 +68,7 @@ class _Passed:
             if self._counts[point] == 1:
                 os.write(self._file, f"{point}\n".encode())
             if point == self._dies_at and self._counts[point] == self._nth:
+                os.write(self._deaths, f"{point}\n".encode())
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -112,11 +121,11 @@ def _watched(cls: type[Any], passed: _Passed) -> type[Any]:
 
 
 def _commit(entry: Any) -> str:
-    facts = _joined(sorted({fact.KIND for fact in entry.facts}))
-    parts = ["commit", facts, *(["due"] if entry.touches and not entry.facts else ())]
-    if entry.finish is not None:
-        parts.append(f"end {entry.finish.lease.work.kind.value} {entry.finish.outcome}")
-    return " ".join(part for part in parts if part)
+    ended = entry.finish.lease.work.kind.value if entry.finish else ""
+    parts = ["commit", *sorted({fact.KIND for fact in entry.facts})]
+    if entry.touches and not entry.facts and ended != "poll":  # what a poll finds is a matter of chance
+        parts.append("due")
+    return _joined([*parts, *(("end", ended, entry.finish.outcome) if ended else ())])
 
 
 def _write(writes: Sequence[Any]) -> str:

@@ -39,6 +39,14 @@ def _pragma(name: str, value: object) -> None:
     database._PRAGMAS = (*kept, f"PRAGMA {name} = {value}")
 
 
+def synchronous_commit_off() -> None:
+    """Let PostgreSQL say that a commit is done before it is flushed."""
+    database: Any = import_module("sidecar.journal.database")
+    settings = tuple(s.replace("synchronous_commit = on", "synchronous_commit = off") for s in database._SETTINGS)
+    assert settings != database._SETTINGS, "the product sets no synchronous_commit any more"
+    database._SETTINGS = settings
+
+
 def ack_before_commit() -> None:
     """Say 2xx when the bytes are verified, and write them down a moment later."""
     intake: Any = import_module("sidecar.pipeline.intake").Intake
@@ -127,7 +135,7 @@ def _ledger_as(other: Callable[[type[Any]], type[Any]]) -> None:
 SEEDS: Mapping[str, Callable[[], None]] = {
     seed.__name__: seed
     for seed in (
-        often_checkpointed, synchronous_normal, synchronous_off, ack_before_commit, done_before_send,
-        create_without_key, two_transactions, no_settle_time,
+        often_checkpointed, synchronous_normal, synchronous_off, synchronous_commit_off, ack_before_commit,
+        done_before_send, create_without_key, two_transactions, no_settle_time,
     )
 }  # fmt: skip

@@ -58,6 +58,7 @@ class Sender:
     heard: Counter[str] = field(default_factory=Counter)
     finishing: threading.Event = field(default_factory=threading.Event)
     _connection: http.client.HTTPConnection | None = None
+    _own_port: int = 0
 
     def run(self) -> None:
         """Send everything, a duplicate now and then; when asked to finish, no further conversation is begun."""
@@ -92,13 +93,14 @@ class Sender:
         if response.status != 202:
             return False
         self.acked.append(event.key)
-        self.answered.setdefault(connection.sock.getsockname()[1], []).append(event.key)
+        self.answered.setdefault(self._own_port, []).append(event.key)
         return True
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
             self._connection.connect()
+            self._own_port = self._connection.sock.getsockname()[1]
         return self._connection
 
     def _hang_up(self) -> None:
