@@ -178,7 +178,8 @@ class Hung(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         transport.write(b"POST /hooks/web HTTP/1.1\r\nhost: bench\r\nx: ")
-        self.trickle()
+        pause_s = self.hanging.opened % 100 / 100  # not all in the same moment, which no crowd manages
+        asyncio.get_running_loop().call_later(pause_s, self.trickle)
 
     def trickle(self) -> None:
         """Say the next byte."""
