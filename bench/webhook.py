@@ -15,6 +15,7 @@ Usage: python -m bench.webhook [--seconds 2] [--repeats 3]     (p99.9 needs 30 s
 """
 
 import argparse
+import asyncio
 import gc
 import json
 import logging
@@ -147,7 +148,8 @@ def beside_slow(seconds: float) -> Trial:
 
     async def hang(load: Load) -> int:
         hanging = Hanging(load.port, HANGING)
-        await hanging.begin(seconds)
+        await hanging.begin(WARM_S + seconds)
+        await asyncio.sleep(WARM_S)
         load.forget_times()
         await load.open(SLOW_RATE, seconds)
         return hanging.opened
