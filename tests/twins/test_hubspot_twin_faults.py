@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.asking import Asker
 from tests.support.facts import NOON, SetClock
+from tests.twins.common.faults import Action
 from tests.twins.hubspot import (
     BlackHole,
     Drop,
@@ -24,7 +25,6 @@ from tests.twins.hubspot import (
     migrating,
     too_many,
 )
-from tests.twins.hubspot.faults import Action
 
 DATED = "/crm/objects/2026-09"
 CREATE = f"{DATED}/contacts/batch/create"

@@ -6,69 +6,20 @@ models don't fit is a defect of the twin: it is answered as 500 and remembered, 
 
 import json
 import re
-from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.twins.common.faults import html
+from tests.twins.common.wire import Log, Logged, Reply, Request
 from tests.twins.hubspot import routes, schema
 from tests.twins.hubspot.calls import Answer, Call
 from tests.twins.hubspot.errors import ApiError, invalid, invalid_body, missing_scopes
-from tests.twins.hubspot.faults import html, too_many
+from tests.twins.hubspot.faults import too_many
 from tests.twins.hubspot.portal import Portal
 
 TOKEN = re.compile(r"Bearer [A-Za-z0-9._~+/-]+=*")
-BODY_LIMIT, TARGET_CHARS, KEPT = 10_000_000, 15_000, 200_000
-
-
-@dataclass(frozen=True)
-class Request:
-    """What came over the socket."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What goes over the socket."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Logged:
-    """One request as it was dealt with; `answered` is false where the work was done and nobody told."""
-
-    method: str
-    path: str
-    operation: str
-    inputs: int
-    status: int | None
-    size_in_bytes: int
-    size_out_bytes: int
-    body: bytes
-    answered: bool
-    fault: str = ""
-
-
-@dataclass
-class Log:
-    """The requests so far, the newest last and the oldest forgotten, and how many of each operation."""
-
-    entries: deque[Logged] = field(default_factory=lambda: deque(maxlen=KEPT))
-    counts: Counter[str] = field(default_factory=Counter)
-    keeps_bodies: bool = True
-
-    def add(self, entry: Logged) -> None:
-        """Keep an entry."""
-        self.entries.append(entry)
-        self.counts[entry.operation] += 1
+TARGET_CHARS = 15_000
 
 
 class Gateway:
@@ -104,6 +55,10 @@ class Gateway:
         text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
         raw = b"" if status == 204 or body is None else text.encode()
         return Reply(status, raw, {"Content-Type": kind, **(headers or {})})
+
+    def dressed(self, body: Any) -> Any:
+        """Return a refusal with the id by which support would find it."""
+        return {**body, "correlationId": self.portal.correlation_id()} if isinstance(body, dict) else body
 
     def _reply(self, request: Request) -> tuple[str, Reply]:
         token = request.headers.get("authorization", "")

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from tests.twins.hubspot.faults import Action, Before, Faults, Rule
-from tests.twins.hubspot.gateway import Gateway, Log, Logged
+from tests.twins.common.faults import Action, Before, Faults, Rule
+from tests.twins.common.server import Server
+from tests.twins.common.wire import Log, Logged
+from tests.twins.hubspot.gateway import Gateway
 from tests.twins.hubspot.hands import Hands
 from tests.twins.hubspot.limits import Limits
 from tests.twins.hubspot.portal import Portal, Switches
-from tests.twins.hubspot.server import Server
 
 
 def real_time() -> datetime:
@@ -31,6 +32,7 @@ class HubSpotTwin(Hands):
         clock: Callable[[], datetime] = real_time,
         *,
         seed: int = 0,
+        port: int = 0,
         ticks: Callable[[], float] = time.monotonic,
         **switches: Any,
     ) -> None:
@@ -40,7 +42,7 @@ class HubSpotTwin(Hands):
         self.log = Log()
         self.faults = Faults(random.Random(seed))
         self._gateway = Gateway(self.portal, self.log)
-        self._server = Server(self._gateway, self.faults)
+        self._server = Server(self._gateway, self.faults, port)
 
     def __enter__(self) -> "HubSpotTwin":
         return self.start()

@@ -13,18 +13,18 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.twins.hubspot.faults import BlackHole, Drop, Faults, Late, Reset, Slow, Status, Truncated
-from tests.twins.hubspot.gateway import BODY_LIMIT, Gateway, Reply, Request
+from tests.twins.common.faults import BlackHole, Drop, Faults, Late, Reset, Slow, Status, Truncated
+from tests.twins.common.wire import BODY_LIMIT, Gateway, Reply, Request
 
 JOIN_S, POLL_S, IDLE_S, TRICKLE_S = 5.0, 0.02, 60.0, 0.05
 TOLD_NOTHING = b""
 
 
 class Server:
-    """Listens on a free port of loopback while it is up, and keeps that port for good."""
+    """Listens on a port of loopback, any free one unless it is named, while it is up, and keeps that port for good."""
 
-    def __init__(self, gateway: Gateway, faults: Faults) -> None:
-        self.gateway, self.faults, self.port = gateway, faults, 0
+    def __init__(self, gateway: Gateway, faults: Faults, port: int = 0) -> None:
+        self.gateway, self.faults, self.port = gateway, faults, port
         self.stopping = threading.Event()
         self.timers: list[threading.Timer] = []
         self._listener: _Listener | None = None
@@ -161,10 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _status(self, request: Request, action: Status) -> None:
         gateway = self.server.owner.gateway
-        body = action.body
-        if isinstance(body, dict):
-            body = {**body, "correlationId": gateway.portal.correlation_id()}
-        reply = gateway.reply(action.status, body, action.headers)
+        reply = gateway.reply(action.status, gateway.dressed(action.body), action.headers)
         if action.after_work:
             gateway.answer(request, answered=False, fault="Status")
         else:
