@@ -30,6 +30,7 @@ from sidecar.model import (
     Standing,
     Turn,
     Value,
+    Walked,
     WorkKey,
 )
 
@@ -102,10 +103,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class PollBatch:
-    """Some captured deliveries, and the cursor that is true once they are durable; both are committed together.
-
-    `committed` is called after that commit (to move a dropped file aside, say).
-    """
+    """Some captured deliveries and the cursor behind them, committed together; then `committed` is called."""
 
     captured: tuple[Captured, ...]
     cursor: Mapping[str, Any]
@@ -227,9 +225,8 @@ class LLM(Protocol):
 class LedgerCapabilities:
     """What a CRM can do, and the figures that the contract suite holds it to.
 
-    `settle_s`: how long after an unknown outcome a look is conclusive. `search_lag_s`: how long until a created record
-    is found by search. `batch_size`: records per read or write call. `vendor`: somebody else's CRM, so its safe
-    defaults hold.
+    `settle_s`: how long after an unknown outcome a look is conclusive. `search_lag_s`: how long until search finds a
+    created record. `batch_size`: records per call. `vendor`: somebody else's CRM, so its safe defaults hold.
     """
 
     kinds: frozenset[str]
@@ -240,6 +237,7 @@ class LedgerCapabilities:
     merges: bool = False
     owners: bool = False
     automations: bool = False
+    walk: bool = False
     vendor: bool = True
     search_lag_s: float = 0.0
     settle_s: float = 0.0
@@ -343,6 +341,9 @@ class Ledger(Protocol):
 
     def history(self, kind: str, refs: Sequence[str], fields: Sequence[str]) -> Mapping[str, Sequence[Edit]]:
         """Return the edits of these fields, oldest first, each with its author."""
+
+    def walk(self, kind: str, cursor: str | None, fields: Sequence[str]) -> Walked:
+        """Return some live records of a kind, with who wrote these fields; all of them by cursors from None to None."""
 
     def write(self, writes: Sequence[Create | Update]) -> Sequence[Written | Failed]:
         """Write a batch, row by row: one result per write, in order. Raises only when nothing was sent."""

@@ -140,6 +140,43 @@ class Edit:
     author: Author
 
 
+class Source(StrEnum):
+    """Where a CRM's value came from: finer than who stands behind it, for counting, never for whose word stands.
+
+    A form is filled in by the customer; an integration is another program, an automation the CRM's own.
+    """
+
+    PERSON = "person"
+    FORM = "form"
+    IMPORT = "import"
+    INTEGRATION = "integration"
+    AUTOMATION = "automation"
+    US = "us"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """One record as its own history tells it: its owner, the fields that hold something now, each edit with its source.
+
+    A field that is held without any edit was filled before the CRM's history begins.
+    """
+
+    ref: str
+    owner: str = ""
+    held: frozenset[str] = frozenset()
+    edits: tuple[tuple[Edit, Source], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """Some records of a kind, and the cursor behind them: None at the end. `total` is a first page's count, if told."""
+
+    trails: tuple[Trail, ...]
+    cursor: str | None
+    total: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """An association from one CRM record to another."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sidecar.errors import PermanentError
-from sidecar.model import Edit, Gone, Identifier, Link, Record
+from sidecar.model import Edit, Gone, Identifier, Link, Record, Walked
 from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, Ledger, Pipeline, Update, Written
 
 PATIENCE_S = 0.5
@@ -158,6 +158,10 @@ class Member:
     def changed(self, cursor: Mapping[str, Any] | None) -> ChangedPage:
         """Return what changed since a cursor."""
         return self._ledger.changed(cursor)
+
+    def walk(self, kind: str, cursor: str | None, fields: Sequence[str]) -> Walked:
+        """Return some records of a kind, with who wrote what."""
+        return self._ledger.walk(kind, cursor, fields)
 
     def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
         """Create the missing properties."""

@@ -17,9 +17,9 @@ from adapters.crms.hubspot.portal import Portal, Property
 from adapters.crms.hubspot.records import Records
 from adapters.crms.hubspot.search import Filter, Search
 from adapters.crms.hubspot.shapes import Thing, Things, Written
-from adapters.crms.hubspot.vendor import AUTHORS, HISTORY_BATCH, INTEGRATION, chunks
+from adapters.crms.hubspot.vendor import AUTHORS, HISTORY_BATCH, INTEGRATION, SOURCES, chunks
 from sidecar.errors import SidecarError
-from sidecar.model import Author, AuthorKind, Edit, Value
+from sidecar.model import Author, AuthorKind, Edit, Source, Value
 
 US = "Sidecar"
 MAX_TRIES = 5
@@ -51,7 +51,24 @@ class Histories:
         things = self._read(kind, list(dict.fromkeys(refs)), vendor)
         if not self._us:
             self._look_for_us()
-        return {ref: self._edits(thing, held) for ref, thing in things.items()}
+        return {ref: [edit for edit, _ in self._edits(thing, held)] for ref, thing in things.items()}
+
+    def told(self, kind: str, refs: Sequence[str], held: Sequence[Property]) -> dict[str, Thing]:
+        """Return records with the values and the histories of these properties."""
+        names = list(dict.fromkeys(v for one in held for v in one.vendor))
+        return self._read(kind, refs, names, values=True)
+
+    def sourced(self, thing: Thing, held: Sequence[Property]) -> list[tuple[Edit, Source]]:
+        """Return the edits of a record that was read so, each with its source."""
+        return [
+            (edit, Source.US if edit.author.kind is AuthorKind.US else SOURCES.get(entry.source_type, Source.UNKNOWN))
+            for edit, entry in self._edits(thing, held)
+        ]
+
+    def look_everywhere(self) -> None:
+        """Look once among all that we may have made for what tells our hand: who counts reads what nobody else does."""
+        if not self._us:
+            self._look_for_us(("contact", "deal", "note", "task"))
 
     def learn(self, kind: str, ref: str, wrote: Mapping[str, str]) -> None:
         """Read one write of ours back, to know our own hand from other apps'; once per process."""
@@ -68,14 +85,15 @@ class Histories:
                 self._is_ours(hand)
                 return
 
-    def _read(self, kind: str, refs: Sequence[str], vendor: Sequence[str]) -> dict[str, Thing]:
+    def _read(self, kind: str, refs: Sequence[str], vendor: Sequence[str], *, values: bool = False) -> dict[str, Thing]:
         key = self._portal.catalogue(kind).key
         asked = [*vendor, *((key.name,) if key and not self._us and key.name not in vendor else ())]
         path = self._portal.paths.objects(kind, "batch", "read")
         found: dict[str, Thing] = {}
         for part in chunks([ref for ref in refs if ref.isdigit()], HISTORY_BATCH):
             inputs = [{"id": ref} for ref in part]
-            body = {"inputs": inputs, "properties": ["hs_object_id"], "propertiesWithHistory": asked}
+            told = list(vendor) if values else ["hs_object_id"]
+            body = {"inputs": inputs, "properties": told, "propertiesWithHistory": asked}
             page = self._portal.wire.ask(Things, "history", path, body)
             found |= {thing.id: thing for thing in page.results if thing.id in part}
         for thing in found.values():
@@ -89,13 +107,13 @@ class Histories:
             if _KEY.fullmatch(entry.value or "") and (hand := _hand(entry)):
                 self._is_ours(hand)
 
-    def _look_for_us(self) -> None:
+    def _look_for_us(self, kinds: Sequence[str] = ("contact", "deal")) -> None:
         """Look once for any record that we made, when nothing else tells who we are."""
         with self._lock:
             if self._looked:
                 return
             self._looked = True
-        for kind in ("contact", "deal"):
+        for kind in kinds:
             key = self._portal.catalogue(kind).key
             if key is None or self._us:
                 continue
@@ -111,24 +129,25 @@ class Histories:
             self._us.add(hand)
             self._learnt.add(hand)
 
-    def _edits(self, thing: Thing, held: Sequence[Property]) -> list[Edit]:
+    def _edits(self, thing: Thing, held: Sequence[Property]) -> list[tuple[Edit, Written]]:
         edits = [edit for one in held for edit in self._of(thing, one)]
-        return sorted(edits, key=lambda edit: edit.at)
+        return sorted(edits, key=lambda edit: edit[0].at)
 
-    def _of(self, thing: Thing, held: Property) -> list[Edit]:
-        """Tell the history of one property, which may be two of HubSpot's that were written together."""
+    def _of(self, thing: Thing, held: Property) -> list[tuple[Edit, Written]]:
+        """Tell the edits, each with its entry, of a property that may be two of HubSpot's, written together."""
         zone = self._portal.zone()
         entries = [(e, name) for name in held.vendor for e in reversed((thing.history or {}).get(name, ()))]
         now: dict[str, str | None] = {}
         last: Value = None
-        edits: list[Edit] = []
+        edits: list[tuple[Edit, Written]] = []
         for at, group in groupby(sorted(entries, key=lambda e: e[0].at), key=lambda e: e[0].at):
             for writes in _in_turn(list(group)):
                 changed = [entry for entry, name in writes if now.get(name) != entry.value]
                 now |= {name: entry.value for entry, name in writes}
                 value = held.from_vendor(now, zone)
                 if value != last:
-                    edits.append(Edit(held.spec.name, value, at, self._author((changed or [writes[0][0]])[-1])))
+                    entry = (changed or [writes[0][0]])[-1]
+                    edits.append((Edit(held.spec.name, value, at, self._author(entry)), entry))
                 last = value
         return edits
 

@@ -18,10 +18,11 @@ from adapters.crms.hubspot.readiness import Readiness
 from adapters.crms.hubspot.records import Records
 from adapters.crms.hubspot.search import Search
 from adapters.crms.hubspot.vendor import BATCH, OBJECTS
+from adapters.crms.hubspot.walk import Walk
 from adapters.crms.hubspot.wire import Wire
 from adapters.crms.hubspot.writer import Writer
 from sidecar.errors import UnsupportedFeature
-from sidecar.model import Edit, Gone, Identifier, Link, Record
+from sidecar.model import Edit, Gone, Identifier, Link, Record, Walked
 from sidecar.ports import (
     ChangedPage,
     Context,
@@ -49,6 +50,7 @@ class HubSpotLedger:
         self._records = Records(self._portal, search, options, context.clock)
         self._finder = Finder(self._portal, self._records, search, context.own.default_region)
         self._histories = Histories(self._portal, self._records, search, options)
+        self._walk = Walk(self._portal, self._histories, search)
         self._feed = Feed(self._portal, search, options, context.clock)
         self._writer = Writer(self._portal, self._records, self._histories, self._feed, context.clock)
         self._provision = Provision(self._portal, options)
@@ -62,6 +64,7 @@ class HubSpotLedger:
             merges=True,
             owners=True,
             automations=options.automations,
+            walk=True,
             vendor=True,
             search_lag_s=options.search_lag_s,
             settle_s=options.settle_s,
@@ -113,6 +116,11 @@ class HubSpotLedger:
         """Return the edits of these fields of each live record, oldest first."""
         self._known(kind)
         return self._histories.edits(kind, refs, fields)
+
+    def walk(self, kind: str, cursor: str | None, fields: Sequence[str]) -> Walked:
+        """Return up to a hundred live records, in the order of their ids, with who wrote these fields."""
+        self._known(kind)
+        return self._walk.page(kind, cursor, fields)
 
     def write(self, writes: Sequence[Create | Update]) -> Sequence[Written | Failed]:
         """Write rows, one result each; raises before anything is sent for what no row can cure."""

@@ -107,6 +107,7 @@ class Things(Shape):
     results: list[Thing] = []
     errors: list[Problem] | None = None
     paging: Paging | None = None
+    total: int | None = None
 
     @property
     def after(self) -> str:

@@ -22,7 +22,7 @@ from adapters.crms.local.fields import IDENTIFYING, KINDS, canonical, check_pipe
 from adapters.crms.local.rows import Hand
 from adapters.crms.local.store import Store
 from sidecar.errors import ConfigError, PermanentError, SidecarError, StaleVersion, TemporaryError, UnsupportedFeature
-from sidecar.model import Author, AuthorKind, Edit, Gone, Identifier, Link, Record, Value
+from sidecar.model import Author, AuthorKind, Edit, Gone, Identifier, Link, Record, Value, Walked
 from sidecar.ports import (
     ChangedPage,
     Context,
@@ -106,6 +106,7 @@ class LocalLedger:
             merges=True,
             owners=True,
             automations=True,
+            walk=True,
             vendor=options.vendor,
             search_lag_s=options.search_lag_s,
             settle_s=options.settle_s,
@@ -183,6 +184,17 @@ class LocalLedger:
             for ref, edit in rows.edits(db, live, fields):
                 found[ref].append(edit)
             return found
+
+    def walk(self, kind: str, cursor: str | None, fields: Sequence[str]) -> Walked:
+        """Return up to 100 live records, oldest first; the cursor is the last one's ref."""
+        self._known(kind)
+        with self._store.reading() as db:
+            schema = self._schema(db, kind)
+            for name in fields:
+                _spec(kind, schema, name)
+            page = rows.after(db, kind, cursor or "", BATCH)
+            end = page[-1].ref if len(page) == BATCH else None
+            return Walked(rows.trails(db, page, fields), end, rows.count(db, kind) if cursor is None else None)
 
     def write(self, writes: Sequence[Create | Update]) -> Sequence[Written | Failed]:
         """Write each row in a transaction of its own; raises before the first one for what no row can cure."""

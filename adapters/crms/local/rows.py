@@ -16,9 +16,10 @@ from datetime import datetime
 
 from adapters.crms.local.fields import IDENTIFYING, dump, search_value
 from sidecar.errors import PermanentError, RecordGone
-from sidecar.model import Author, AuthorKind, Edit, Gone, Link, Record, Value
+from sidecar.model import Author, AuthorKind, Edit, Gone, Link, Record, Source, Trail, Value
 from sidecar.ports import FieldSpec
 
+_FINER = frozenset((Source.FORM, Source.IMPORT, Source.INTEGRATION))
 COLUMNS = "ref, kind, fields, version, seq, created_at, updated_at, state, moved_to"
 
 
@@ -72,6 +73,42 @@ def live(db: sqlite3.Connection, kind: str | None, ref: str | None, limit: int) 
     sql = f"""SELECT {COLUMNS} FROM record WHERE state = 'live' AND (?1 IS NULL OR kind = ?1)
         AND (?2 IS NULL OR ref = ?2) ORDER BY rowid LIMIT ?3"""  # noqa: S608 constant
     return [_row(values) for values in db.execute(sql, (kind, ref, limit))]
+
+
+def after(db: sqlite3.Connection, kind: str, ref: str, limit: int) -> list[Row]:
+    """Return live rows of a kind that were made after a record, dead or alive; oldest first. No ref: from the first."""
+    sql = f"""SELECT {COLUMNS} FROM record WHERE state = 'live' AND kind = ?1
+        AND rowid > coalesce((SELECT rowid FROM record WHERE ref = ?2), 0) ORDER BY rowid LIMIT ?3"""  # noqa: S608 constant
+    return [_row(values) for values in db.execute(sql, (kind, ref, limit))]
+
+
+def count(db: sqlite3.Connection, kind: str) -> int:
+    """Return how many live records of a kind there are."""
+    (found,) = db.execute("SELECT count(*) FROM record WHERE state = 'live' AND kind = ?", (kind,)).fetchone()
+    return int(found)
+
+
+def trails(db: sqlite3.Connection, rows: Sequence[Row], names: Sequence[str]) -> tuple[Trail, ...]:
+    """Return whose records these are, which of the fields they hold, and who wrote them."""
+    written: dict[str, list[tuple[Edit, Source]]] = {row.ref: [] for row in rows}
+    for ref, edit in edits(db, written, names):
+        written[ref].append((edit, _source(edit.author)))
+    return tuple(
+        Trail(
+            row.ref,
+            str(row.fields.get("owner") or ""),
+            frozenset(name for name in names if name in row.fields),
+            tuple(written[row.ref]),
+        )
+        for row in rows
+    )
+
+
+def _source(author: Author) -> Source:
+    """Tell a source by the author's ref, where it begins with one (`import:contacts.csv`), else by his kind."""
+    told = author.ref.partition(":")[0]
+    is_finer = author.kind in (AuthorKind.AUTOMATION, AuthorKind.UNKNOWN) and told in _FINER
+    return Source(told) if is_finer else Source(author.kind.value)
 
 
 def linked_to(db: sqlite3.Connection, kind: str, to: Link) -> list[Row]:

@@ -12,12 +12,13 @@ import pytest
 
 from tests.contract.ledger.crm import PROPERTIES, Crm, LedgerHarness
 from tests.contract.ledger.reading import ReadingContract
+from tests.contract.ledger.walking import WalkingContract
 from tests.contract.ledger.writing import WritingContract
 
 __all__ = ["LedgerContract", "LedgerHarness"]
 
 
-class LedgerContract(WritingContract, ReadingContract):
+class LedgerContract(WritingContract, ReadingContract, WalkingContract):
     """Inherit, and give the fixture `harness`."""
 
     @pytest.fixture
