@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.crms.hubspot.natives import CODECS, NATIVE, with_mark, word_in
-from adapters.crms.hubspot.rich_text import from_html, mark_of, marked, to_html, token, unmarked
 from adapters.crms.hubspot.values import from_vendor, moment, to_vendor
 from adapters.crms.hubspot.vendor import Paths, association
+from adapters.formats.rich_text import from_html, mark_of, marked, to_html, token, unmarked
 from sidecar.errors import PermanentError
 from sidecar.model import Value
 from sidecar.ports import FieldSpec

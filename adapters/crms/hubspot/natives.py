@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, tzinfo
 
 from adapters.crms.hubspot import values
-from adapters.crms.hubspot.rich_text import from_html, mark_of, marked, to_html, unmarked
+from adapters.formats.rich_text import from_html, mark_of, marked, to_html, unmarked
 from sidecar.errors import PermanentError
 from sidecar.model import Value
 from sidecar.ports import FieldSpec

@@ -15,7 +15,6 @@ from adapters.crms.hubspot.faults import Refusal, is_missing
 from adapters.crms.hubspot.natives import word_in
 from adapters.crms.hubspot.options import HubSpotOptions
 from adapters.crms.hubspot.portal import Portal
-from adapters.crms.hubspot.rich_text import token
 from adapters.crms.hubspot.search import Filter, Search
 from adapters.crms.hubspot.shapes import Associations, Ends, Thing, Things
 from adapters.crms.hubspot.values import stamp
@@ -30,6 +29,7 @@ from adapters.crms.hubspot.vendor import (
     OBJECTS,
     chunks,
 )
+from adapters.formats.rich_text import token
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.model import Gone, Link, Record
 from sidecar.ports import Clock

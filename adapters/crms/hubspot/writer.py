@@ -18,11 +18,11 @@ from adapters.crms.hubspot.history import Histories
 from adapters.crms.hubspot.natives import MOMENT, TIMED, with_mark, word_in
 from adapters.crms.hubspot.portal import Portal
 from adapters.crms.hubspot.records import Records, version_of
-from adapters.crms.hubspot.rich_text import token
 from adapters.crms.hubspot.rows import Outcome, Row, Rows
 from adapters.crms.hubspot.shapes import Problem, Thing
 from adapters.crms.hubspot.values import stamp
 from adapters.crms.hubspot.vendor import BODIES, association
+from adapters.formats.rich_text import token
 from sidecar.errors import PermanentError, RecordGone, SidecarError, TemporaryError, UnknownOutcome
 from sidecar.model import Link, Value
 from sidecar.ports import Clock, Create, Failed, Update, Written

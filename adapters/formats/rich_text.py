@@ -1,8 +1,8 @@
-"""Plain text in HubSpot's rich-text bodies and back: nothing of what a customer wrote may become markup. Pure.
+"""Plain text in the rich-text bodies of a CRM and back: nothing of what a customer wrote may become markup. Pure.
 
-HubSpot shows the bodies of notes, tasks and meetings as HTML. So each character that HTML would read is escaped, and
+CRMs show the bodies of notes, tasks and meetings as HTML. So each character that HTML would read is escaped, and
 lines are parted by `<br>`; reading is the exact inverse for what we wrote, and for what a person formatted it gives the
-text that they see. Where a portal lets no property be made for a kind, the body also carries our key in its last line.
+text that they see. Where a CRM lets no property be made for a kind, the body also carries our key in its last line.
 """
 
 import re
