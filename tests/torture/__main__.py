@@ -30,7 +30,7 @@ SPOILT: tuple[tuple[str, ...], ...] = (("synchronous_normal",), ("often_checkpoi
 SHARE, LATE_S, SETTLE_S = 0.05, 0.5, 2.0
 SLOW_SETTLE_S = 5.0
 """Without keys nothing but the settle time keeps a late create from being one too many: a busy machine needs room."""
-PACE_S = 0.3
+PACE_S, IDLE_S = 0.3, 600.0
 PLANTED = {
     "ack_before_commit": ("lost", "before commit delivery"),
     "done_before_send": ("missing", "before write create contact"),
@@ -141,7 +141,7 @@ def _points(crm: str, much: float, database: Postgres | None = None) -> bool:
     with _office(crm, Moods(SHARE, SHARE, SHARE, LATE_S), database=database) as office:
         office.crowd(8, 2)
         office.work()
-        office.crowd(20_000, 2, pace_s=2 * PACE_S)
+        office.crowd(20_000, 2, pace_s=3 * PACE_S)
         tried: set[str] = set()
         unreached: list[str] = []
         for _ in range(2):
@@ -157,7 +157,7 @@ def _points(crm: str, much: float, database: Postgres | None = None) -> bool:
 def _office(crm: str, moods: Moods, *seeds: str, database: Postgres | None = None) -> Iterator[Office]:
     with tempfile.TemporaryDirectory() as name, Mother(ENV) as mother, _crm(crm, Path(name), moods) as held:
         url = database.new_database(f"book_{time.monotonic_ns()}") if database else "sqlite:///journal.db"
-        yield Office(Path(name), mother, held, seeds, url)
+        yield Office(Path(name), mother, held, seeds, url, idle_s=IDLE_S)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def _deliveries(journal: Journal, acked: set[str], account: Account) -> None:
 
 
 def _work(journal: Journal, account: Account) -> None:
-    for row in journal.work("due", "running", limit=1_000_000):
+    for row in journal.work("due", "running", "waiting", limit=1_000_000):
         if row.work.kind is not WorkKind.POLL and row.work.key != "sweep":
             account.unfinished += 1
             account.tales.append(f"{row.work.kind} {row.work.key} is {row.state}")
@@ -109,7 +109,7 @@ def forgive(folder: Path) -> int:
 
 
 def is_idle(journal: Journal) -> bool:
-    """Say whether nothing is due, running, or waiting for a moment."""
+    """Say whether nothing is due, running, or waiting for a moment, and every activity has been read."""
     waiting = [row for row in journal.work("due", "running", "waiting") if row.work.kind is not WorkKind.POLL]
     return not waiting and journal.counts()["pending"] == 0
 
