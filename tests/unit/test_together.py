@@ -197,8 +197,9 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield opened.start()
 
 
-def test_a_hundred_parties_cost_the_calls_of_one(house: House) -> None:
+def test_a_hundred_parties_cost_the_calls_of_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """New customers are written in one call a kind, however many; seen to fail with a call a party."""
+    monkeypatch.setattr(module, "PATIENCE_S", 60.0)  # a slow machine is no straggler
     people = [f"p{number}" for number in range(60)]
     for who in people:
         house.say("I want to buy. We are ready", who)
