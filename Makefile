@@ -28,8 +28,9 @@ help:
 demo: $(VENV)/.ready-run
 	@$(BIN)/sidecar demo $(ARGS)
 
+# Most tests wait for sockets and timers: three at once keep two cores busy. A file of tests stays in one process.
 test: $(VENV)/.ready-dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadfile)
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
