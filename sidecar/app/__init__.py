@@ -23,6 +23,7 @@ from sidecar.app.metrics import Metrics
 from sidecar.app.observed import observed_ledger, observed_llm
 from sidecar.app.readiness import unmapped, unprompted, wanted_properties, with_owners
 from sidecar.app.schedule import Schedule
+from sidecar.app.slips import Slips
 from sidecar.app.tally import OTHER, Tally
 from sidecar.config import Settings, load, validate_options
 from sidecar.config.sections import BrakesSection
@@ -266,6 +267,7 @@ class App:
         if self.ledger.capabilities.change_feed:
             self.worker.poll_all([])
             done += self.worker.run_until_idle(wait=self.wait, timeout_s=timeout_s)
+        self.slips.look()
         return done
 
     def serve(self, stop: threading.Event) -> None:
@@ -297,6 +299,11 @@ class App:
     def conditions(self) -> Conditions:
         """What is wrong with this installation right now."""
         return Conditions(self)
+
+    @cached_property
+    def slips(self) -> Slips:
+        """What moves a field down that people put right too often."""
+        return Slips(self)
 
     @cached_property
     def alarms(self) -> Alarms:

@@ -128,7 +128,8 @@ class Alarms:
             self._thread.join(timeout_s)
 
     def tick(self) -> None:
-        """Look once, take down what is news, and deliver what is due."""
+        """Look once, take down what is news, and deliver what is due; a field that slips goes down before that."""
+        self._app.slips.look()
         self._look()
         self._deliver()
 

@@ -66,6 +66,7 @@ class Conditions:
             return found
         looks: tuple[Callable[[], Iterator[Condition]], ...] = (
             self._disk, self._stuck, self._pauses, self._budget, self._parked, self._silent, self._prompt,
+            self._slipped,
         )  # fmt: skip
         try:
             return [condition for look in looks for condition in look()]
@@ -176,6 +177,10 @@ class Conditions:
                 f"{number} pieces of work wait for a person, more than ops.parked_above = {most}",
                 "`sidecar work --state parked` names them with their reasons; `sidecar work --retry-all` tries again.",
             )
+
+    def _slipped(self) -> Iterator[Condition]:
+        for name, summary, remedy in self._app.slips.told():
+            yield Condition("quality", f"field:{name}", summary, remedy)
 
     def _silent(self) -> Iterator[Condition]:
         settings, journal = self._app.settings, self._app.journal

@@ -28,6 +28,7 @@ FAMILIES = (
     "work",
     "brakes",
     "alarms",
+    "quality",
     "ledger",
     "book",
     "prompts",

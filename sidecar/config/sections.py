@@ -296,6 +296,13 @@ class BrakesSection(Section):
     correction_min: int = Field(default=20, ge=1, le=1_000)
 
 
+class QualitySection(Section):
+    """When a field that people put right too often goes down to suggest by itself; `max_rate` 0 is never."""
+
+    max_rate: Share = 0.2
+    last_n: int = Field(default=50, ge=5, le=500)
+
+
 class OpsSection(Section):
     """What those who operate it are told of, and how; `webhook` and `smtp` are for the adapters to judge."""
 

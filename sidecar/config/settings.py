@@ -29,6 +29,7 @@ from sidecar.config.sections import (
     OwnSection,
     PartySection,
     PolicySection,
+    QualitySection,
     RelevanceSection,
     RouteSection,
     StageSection,
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     watch: WatchSection = WatchSection()
     notes: NotesSection = NotesSection()
     brakes: BrakesSection = BrakesSection()
+    quality: QualitySection = QualitySection()
     ops: OpsSection = OpsSection()
     limits: LimitsSection = LimitsSection()
 
