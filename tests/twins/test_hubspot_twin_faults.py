@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.asking import Asker
 from tests.support.facts import NOON, SetClock
-from tests.twins.common.faults import Action
 from tests.twins.hubspot import (
     BlackHole,
     Drop,
@@ -25,6 +24,7 @@ from tests.twins.hubspot import (
     migrating,
     too_many,
 )
+from tests.twins.wire.faults import Action
 
 DATED = "/crm/objects/2026-09"
 CREATE = f"{DATED}/contacts/batch/create"

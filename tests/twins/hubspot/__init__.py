@@ -15,12 +15,12 @@ the harder reading is the default and `Switches` has the other. Leaving the `wit
 that the SDK can't read.
 """
 
-from tests.twins.common.faults import Before, BlackHole, Drop, Late, Reset, Slow, Status, Truncated, html
 from tests.twins.hubspot.faults import locked, migrating, too_many
 from tests.twins.hubspot.hands import FORM, IMPORT, WORKFLOW, person
 from tests.twins.hubspot.portal import ALL_SCOPES, Source, Switches
 from tests.twins.hubspot.rules import Pattern, Required, RequiredIf
 from tests.twins.hubspot.twin import HubSpotTwin
+from tests.twins.wire.faults import Before, BlackHole, Drop, Late, Reset, Slow, Status, Truncated, html
 
 __all__ = [
     "ALL_SCOPES", "FORM", "IMPORT", "WORKFLOW", "Before", "BlackHole", "Drop", "HubSpotTwin", "Late", "Pattern",

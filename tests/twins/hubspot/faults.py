@@ -1,6 +1,6 @@
 """HubSpot's own ways to say no on the way, beside what can go wrong with any API."""
 
-from tests.twins.common.faults import Status
+from tests.twins.wire.faults import Status
 
 
 def too_many(policy: str = "TEN_SECONDLY_ROLLING", retry_after_s: float | None = None) -> Status:

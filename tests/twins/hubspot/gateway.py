@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.twins.common.faults import html
-from tests.twins.common.wire import Log, Logged, Reply, Request
 from tests.twins.hubspot import routes, schema
 from tests.twins.hubspot.calls import Answer, Call
 from tests.twins.hubspot.errors import ApiError, invalid, invalid_body, missing_scopes
 from tests.twins.hubspot.faults import too_many
 from tests.twins.hubspot.portal import Portal
+from tests.twins.wire.faults import html
+from tests.twins.wire.passing import Log, Logged, Reply, Request
 
 TOKEN = re.compile(r"Bearer [A-Za-z0-9._~+/-]+=*")
 TARGET_CHARS = 15_000

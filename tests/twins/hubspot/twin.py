@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from tests.twins.common.faults import Action, Before, Faults, Rule
-from tests.twins.common.server import Server
-from tests.twins.common.wire import Log, Logged
 from tests.twins.hubspot.gateway import Gateway
 from tests.twins.hubspot.hands import Hands
 from tests.twins.hubspot.limits import Limits
 from tests.twins.hubspot.portal import Portal, Switches
+from tests.twins.wire.faults import Action, Before, Faults, Rule
+from tests.twins.wire.passing import Log, Logged
+from tests.twins.wire.server import Server
 
 
 def real_time() -> datetime:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.twins.common.faults import BlackHole, Drop, Faults, Late, Reset, Slow, Status, Truncated
-from tests.twins.common.wire import BODY_LIMIT, Gateway, Reply, Request
+from tests.twins.wire.faults import BlackHole, Drop, Faults, Late, Reset, Slow, Status, Truncated
+from tests.twins.wire.passing import BODY_LIMIT, Gateway, Reply, Request
 
 JOIN_S, POLL_S, IDLE_S, TRICKLE_S = 5.0, 0.02, 60.0, 0.05
 TOLD_NOTHING = b""
