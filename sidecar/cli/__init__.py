@@ -21,6 +21,7 @@ FAMILIES = (
     "run",
     "check",
     "mode",
+    "audit",
     "provision",
     "inbox",
     "history",

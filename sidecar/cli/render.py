@@ -114,8 +114,13 @@ def _print(stream: Any, things: Iterable[RenderableType]) -> None:
 
 def emit(value: object, indent: int | None = 2) -> None:
     """Print JSON to standard output, exact, with what a terminal might obey escaped."""
+    sys.stdout.write(as_text(value, indent) + "\n")
+
+
+def as_text(value: object, indent: int | None = 2) -> str:
+    """Return JSON, exact, with what a terminal might obey escaped."""
     text = json.dumps(value, default=_data, ensure_ascii=False, indent=indent)
-    sys.stdout.write(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _data(value: object) -> object:
