@@ -28,9 +28,10 @@ help:
 demo: $(VENV)/.ready-run
 	@$(BIN)/sidecar demo $(ARGS)
 
-# Most tests wait for sockets and timers: three at once keep two cores busy. A file of tests stays in one process.
+# Most tests wait for sockets and timers: three at once keep two cores busy. A file of tests stays in one process, and files
+# come in their order, since the long ones have few tests and would be left for the end.
 test: $(VENV)/.ready-dev
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadfile)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadfile --no-loadscope-reorder)
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
