@@ -174,7 +174,7 @@ def test_what_can_be_written_for_people_is_ranked_first(crm: Crm) -> None:
 
 
 def test_a_run_that_was_cut_off_goes_on(crm: Crm, tmp_path: Path) -> None:
-    """Piece by piece it counts what it counts in one go; seen to fail with the cursor saved before the counts."""
+    """Piece by piece it counts what it counts in one go; seen to fail with the counts left out of the file."""
     _mixed(crm, 260)
     whole = crm.audit(anew=True)
     (tmp_path / "audit.state.json").unlink()

@@ -118,7 +118,7 @@ def test_an_audit_leaves_no_fact(desk: Desk) -> None:
 
 
 def test_an_audit_in_pieces_is_the_same_audit(desk: Desk) -> None:
-    """So many pages a run, each by a process of its own, come to the same; seen to fail with totals kept twice."""
+    """So many pages a run, each by a process of its own, come to the same; seen to fail with the cursor left out of the file."""
     _furnish(desk.hub, 130)
     begun = desk.run("--since", "2026-01-01", "--pages", "1", "--kind", "contact", "--kind", "deal")
     assert "Not finished" in begun.output
@@ -145,6 +145,6 @@ def test_json_is_the_report(desk: Desk) -> None:
 
 @pytest.mark.parametrize("given", [("--kind", "spaceship"), ("--team", "north"), ("--team", "=a@x.test")])
 def test_what_cant_be_meant_is_refused_by_name(desk: Desk, given: tuple[str, str]) -> None:
-    """Before the portal is asked for anything; seen to fail with such kinds passed over."""
+    """Before the portal is asked for anything; seen to fail with such words passed over."""
     desk.run(*given, expect=1)
     assert not desk.hub.twin.requests
