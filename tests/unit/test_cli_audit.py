@@ -118,7 +118,7 @@ def test_an_audit_leaves_no_fact(desk: Desk) -> None:
 
 
 def test_an_audit_in_pieces_is_the_same_audit(desk: Desk) -> None:
-    """So many pages a run, each by a process of its own, come to the same; seen to fail with the cursor left out of the file."""
+    """Several runs of some pages come to the same; seen to fail with the cursor left out of the file."""
     _furnish(desk.hub, 130)
     begun = desk.run("--since", "2026-01-01", "--pages", "1", "--kind", "contact", "--kind", "deal")
     assert "Not finished" in begun.output
