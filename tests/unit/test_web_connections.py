@@ -104,7 +104,7 @@ def _is_cut(deaf: socket.socket) -> bool:
     """Wait until nothing can be sent any more."""
     deaf.settimeout(0.1)
     pause = threading.Event()
-    for _ in range(50):
+    for _ in range(300):
         try:
             deaf.sendall(b"\r\n")
         except TimeoutError:
