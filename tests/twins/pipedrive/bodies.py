@@ -15,7 +15,7 @@ Date = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$")]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Custom = dict[str, Any]
-Flag = Literal[0, 1]
+Flag = Annotated[int, Field(ge=0, le=1)]
 
 
 class Strict(BaseModel):
