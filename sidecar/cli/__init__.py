@@ -30,6 +30,7 @@ FAMILIES = (
     "brakes",
     "alarms",
     "quality",
+    "rollback",
     "ledger",
     "book",
     "prompts",

@@ -358,7 +358,7 @@ class Release(Fact):
 
     `action` is pin, release, approve or reject (on `field`), create (a record of `kind`), tie (the CRM's record
     `value`, kept under the key `field`), assign (`activities` to `party`), merge (`other` into `party`), split
-    (`activities` of `other` out to `party`).
+    (`activities` of `other` out to `party`), rollback (the property `field` of the record `key`, to `value`).
     """
 
     KIND = "release"
@@ -369,6 +369,7 @@ class Release(Fact):
     by: str
     field: str = ""
     kind: str = ""
+    key: str = ""
     value: Value = None
     activities: tuple[str, ...] = ()
     other: str | None = None

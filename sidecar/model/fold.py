@@ -222,9 +222,7 @@ def _stepped(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
 
 
 def _read(standing: Standing, reading: Reading) -> Standing:
-    held = standing.records.get(reading.key) or RecordSync(
-        kind=reading.kind, key=reading.key, engagement=reading.engagement
-    )
+    held = standing.records.get(reading.key) or RecordSync(reading.kind, reading.key, engagement=reading.engagement)
     fields = dict(held.fields)
     for name, edit in reading.freed.items():
         fields[name] = replace(fields.get(name, FieldSync()), hold=None, freed_at=edit.at)
@@ -296,9 +294,7 @@ def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
 
 
 def _intended(standing: Standing, change: Change) -> Standing:
-    record = standing.records.get(change.key) or RecordSync(
-        kind=change.kind, key=change.key, ref=change.ref, engagement=change.engagement
-    )
+    record = standing.records.get(change.key) or RecordSync(change.kind, change.key, change.ref, change.engagement)
     field = record.fields.get(change.field, FieldSync())
     others = {held: value for held, value in field.pending.items() if value != change.new}
     field = replace(field, pending=dict([*others.items(), (change.id, change.new)][-KEPT_PENDING:]))
@@ -308,9 +304,7 @@ def _intended(standing: Standing, change: Change) -> Standing:
 
 
 def _posted(standing: Standing, posting: Posting) -> Standing:
-    record = standing.records.get(posting.key) or RecordSync(
-        kind=posting.kind, key=posting.key, engagement=posting.engagement
-    )
+    record = standing.records.get(posting.key) or RecordSync(posting.kind, posting.key, engagement=posting.engagement)
     field = record.fields.get(posting.field, FieldSync())
     if field.hold is not None and field.hold.value == posting.wrote:  # a person's value was put back: still theirs
         field = replace(field, pending={}, hold=replace(field.hold, overrun=False))
@@ -345,6 +339,11 @@ def _released(standing: Standing, release: Release) -> Standing:
     if release.action == "tie":
         record = RecordSync(release.kind, release.field, str(release.value), standing.engagement.number)
         return replace(standing, records={**standing.records, release.field: record})
+    if release.action == "rollback" and release.key in standing.records:
+        record = standing.records[release.key]
+        held = replace(record.fields.get(release.field, FieldSync()), withheld_at=release.at)
+        record = replace(record, fields={**record.fields, release.field: held})
+        return replace(standing, records={**standing.records, release.key: record})
     if release.action not in ("pin", "release"):
         return standing
     records = {}
@@ -360,10 +359,11 @@ def _released(standing: Standing, release: Release) -> Standing:
 
 def _given_back(held: FieldSync) -> FieldSync:
     """The value that stands in the CRM counts as ours from now on, so that we may write over it."""
+    held = replace(held, pinned=False, withheld_at=None)
     if held.hold is None:
-        return replace(held, pinned=False)
+        return held
     value, at = held.hold.value, held.hold.at
-    return replace(held, pinned=False, hold=None, posted=value, wrote=value, was_posted=True, freed_at=at)
+    return replace(held, hold=None, posted=value, wrote=value, was_posted=True, freed_at=at)
 
 
 def _without(standing: Standing, release: Release) -> Standing:

@@ -47,7 +47,8 @@ class FieldSync:
 
     `pending` are values of Changes that are unconfirmed. `wrote` is what we sent for `posted` (a CRM may reformat it),
     `posted_evidence_at` its evidence's time. `pinned` is a person's order to leave the property alone. `freed_at` is
-    the time of somebody's edit that was given back last.
+    the time of somebody's edit that was given back last, `withheld_at` that of a rollback: what we believed until then
+    is not written again.
     """
 
     posted: Value = None
@@ -59,6 +60,7 @@ class FieldSync:
     hold: Hold | None = None
     pinned: bool = False
     freed_at: datetime | None = None
+    withheld_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class LedgerSteps:
     def see(self, standing: Standing) -> tuple[Sight, frozenset[str]]:
         """Read the CRM, journaling nothing; returns what was seen, and the keys of the records that were looked for."""
         route = self.route(standing)
-        wanted = self._wanted(standing, route)
+        wanted = self.wanted(standing, route)
         sight = see(self._parts, self._ledger(), standing, wanted, route)
         return sight, frozenset(record.key for record in wanted)
 
@@ -104,7 +104,7 @@ class LedgerSteps:
         """Plan from what was seen: also what a dry run shows."""
         ledger, parts = self._ledger(), self._parts
         route = self.route(sight.standing)
-        wanted = self._wanted(sight.standing, route)
+        wanted = self.wanted(sight.standing, route)
         capabilities = ledger.capabilities
         made = plan(
             tuple(record for record in wanted if record.key in asked),
@@ -136,7 +136,8 @@ class LedgerSteps:
             raise PermanentError("no CRM is configured")
         return self._parts.ledger
 
-    def _wanted(self, standing: Standing, route: Route) -> tuple[DesiredRecord, ...]:
+    def wanted(self, standing: Standing, route: Route) -> tuple[DesiredRecord, ...]:
+        """Return the records that a party would like to have."""
         parts = self._parts
         if standing.party.startswith(DESK):
             return desk(parts, standing)

@@ -196,6 +196,8 @@ class _Planner:
             return "a person's value is being put back"
         if state.pinned:
             return "pinned by a person"
+        if state.withheld_at and (field.evidence_at is None or field.evidence_at <= state.withheld_at):
+            return "it was rolled back, and no newer evidence speaks for it"
         reason = self._out_of_mode(field, rung_for(wanted, name, is_new=False))
         if reason:
             return reason
