@@ -110,7 +110,8 @@ def pipelines() -> list[dict[str, Any]]:
     return [
         pipeline("default", "Sales Pipeline", [
             ("appointmentscheduled", "Appointment Scheduled", "0.2"), ("qualifiedtobuy", "Qualified To Buy", "0.4"),
-            ("presentationscheduled", "Presentation Scheduled", "0.6"), ("contractsent", "Contract Sent", "0.9"),
+            ("presentationscheduled", "Presentation Scheduled", "0.6"),
+            ("decisionmakerboughtin", "Decision Maker Bought-In", "0.8"), ("contractsent", "Contract Sent", "0.9"),
             ("closedwon", "Closed Won", "1.0"), ("closedlost", "Closed Lost", "0.0"),
         ]),
         pipeline("75001", "Repairs", [
