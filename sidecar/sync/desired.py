@@ -199,7 +199,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
     native = DesiredField(theirs, "stage", FieldClass.STATE, causes, stage.evidence_at, True, moves, stage.engine)
     fields = {
         "name": DesiredField(_title(standing, route), "", FieldClass.IDENTITY, causes, None, True, mode),
-        "stage": native,
+        **({"stage": native} if theirs else {}),  # a deal is always in some stage: to believe none empties nothing
         **_inferred(standing, policy, route, "deal"),
     }
     if route.pipeline:

@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.app import App
 from sidecar.app.ladder import FIELD, LEDGER, READ_S, ROUTE, Ladder, Move, moved, rung_of, ways_down, ways_up
+from sidecar.app.readiness import wanted_properties
 from sidecar.errors import PermanentError
 from sidecar.journal import Entry
 from sidecar.model import Mode, Rungs, WorkKind
@@ -163,6 +164,26 @@ def test_auto_moves_the_native_stage_by_the_routes_map(tmp_path: Path) -> None:
         climb(house, AUTO)
         house.work()
         assert (held(house, "deal")["stage"], held(house, "deal")["ai_stage"]) == ("keen", "qualified")
+
+
+def test_an_emptied_stage_of_ours_never_empties_the_crms_own(house: House) -> None:
+    """Taken away and made again, `ai_stage` is empty; the deal stays in its stage. Seen to fail with it cleared."""
+    deal(house, contact(house))
+    house.hear("I am ready")
+    climb(house, AUTO)
+    house.work()
+    assert held(house, "deal")["stage"] == "qualified"
+    step_down(house, SHADOW)
+    ledger = house.app.ledger
+    wanted = wanted_properties(house.app.policy, ledger.capabilities.kinds)
+    ledger.deprovision(wanted, dry_run=False)
+    house.poll()
+    house.work()
+    ledger.provision(wanted, dry_run=False)
+    climb(house, AUTO)
+    house.work()
+    assert house.fields().get("stage") is None
+    assert held(house, "deal")["stage"] == "qualified" and not house.parked()
 
 
 def test_what_waited_is_written_once_the_rung_is_up(house: House) -> None:
