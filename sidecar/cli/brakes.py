@@ -33,10 +33,16 @@ def _pause(
 
     It takes effect within seconds and lasts until it is resumed; what comes in is captured all the same.
     """
+    from sidecar.pipeline.brakes import pause
+
     with session(ctx, writes=True).open() as app:
         _check(app, scope)
-        app.journal.pause(scope, f"{whoami()}: {reason or 'no reason was given'}")
-    emit({"paused": scope}) if as_json else show(f"{scope} is paused; `sidecar resume {scope}` lets it go on")
+        before = pause(app.journal, scope, f"{whoami()}: {reason or 'no reason was given'}")
+    if as_json:
+        emit({"paused": scope, **({"already": before} if before else {})})
+    else:
+        since = f"was paused already, and stays so ({before})" if before else "is paused"
+        show(f"{scope} {since}; `sidecar resume {scope}` lets it go on")
 
 
 def _resume(ctx: typer.Context, scope: Scope, as_json: AsJson = False) -> None:

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
 def _provision(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Make the AI-owned properties that the CRM lacks; nothing is written into them by that."""
     with session(ctx).open() as app:
+        _refuse_another_account(app)
         lines = list(app.ledger.provision(wanted(app), dry_run=app.dry_run))
         dry_run = app.dry_run
     if as_json:
@@ -47,6 +48,7 @@ def _deprovision(
 ) -> None:
     """Take the AI-owned properties away from the CRM, with all that records hold in them; the journal keeps it."""
     with session(ctx).open() as app:
+        _refuse_another_account(app)
         lines = list(app.ledger.deprovision(wanted(app), dry_run=True))
         if lines and not app.dry_run:
             _stop_writer(app, force=force)
@@ -63,6 +65,17 @@ def _deprovision(
         emit({"dry_run": dry_run, "properties": lines})
     else:
         _tell(lines, dry_run, "The CRM has none of them.")
+
+
+def _refuse_another_account(app: "App") -> None:
+    """Refuse an account that isn't this journal's; one that belongs to none yet is not bound by this."""
+    from sidecar.app import ACCOUNT
+
+    account, held = app.ledger.account(), app.journal.meta(ACCOUNT)
+    if held not in (None, account):
+        raise PermanentError(
+            f"this journal belongs to the CRM account {held!r}, not {account!r}; use another journal.url"
+        )
 
 
 def _stop_writer(app: "App", *, force: bool) -> None:

@@ -58,6 +58,19 @@ def paused_here(pauses: Mapping[str, Pause], route: Route) -> dict[str, str]:
     return {**reasons, EVERYTHING: f"paused: {whole.reason}"} if whole else reasons
 
 
+def pause(journal: Journal, scope: str, reason: str) -> str:
+    """Put a brake on at a person's word; where a person's or the breaker's is on, that stays: its reason is returned.
+
+    What a resume makes due is counted from when the brake came on, and what the breaker counted stands in its reason:
+    a second pause would lose both.
+    """
+    held = journal.paused().get(scope)
+    if held is not None and not held.reason.startswith(BY_ITSELF):
+        return held.reason
+    journal.pause(scope, reason)
+    return ""
+
+
 def resume(journal: Journal, scope: str) -> bool:
     """Take a brake off at a person's word and make due what it kept from being written; false when there was none."""
     held = journal.paused().get(scope)

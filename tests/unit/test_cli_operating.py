@@ -173,3 +173,18 @@ def test_fields_and_routes_can_be_held_by_name(office: Office) -> None:
     office.told("resume", "field:summary")
     office.told("resume", "route:default")
     assert "not paused" in office.refused("resume", "route:default")
+
+
+def test_a_second_pause_takes_no_reason_away(office: Office) -> None:
+    """A breaker's figure and a person's words stay, and since when; seen to fail with the last one kept."""
+    office.told("pause", "ledger", "--reason", "we move house")
+    with office.journal() as journal:
+        before = journal.paused()["ledger"]
+    assert "was paused already, and stays so" in office.told("pause", "ledger")
+    assert office.data("pause", "ledger", "--reason", "else")["already"] == before.reason
+    with office.journal() as journal:
+        assert journal.paused()["ledger"] == before
+        journal.pause("ledger", "by itself: the key is refused")
+    office.told("pause", "ledger", "--reason", "a person's now")
+    with office.journal() as journal:
+        assert journal.paused()["ledger"].reason.endswith(": a person's now")

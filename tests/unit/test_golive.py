@@ -70,6 +70,24 @@ def stands(office: Office) -> tuple[str, str]:
     return ladder["ledger"]["climbed"], ladder["routes"][0]["in_force"]
 
 
+def test_another_accounts_properties_are_left_alone(office: Office) -> None:
+    """A token that leads elsewhere neither furnishes that account nor empties it; seen to fail with both done."""
+    office.told(*YES)
+    office.run()
+    office.config.write_text(
+        office.config.read_text().replace("crm.db", "b.db").replace("vendor = true", 'vendor = true\naccount = "b"')
+    )
+    for command in ("provision", "deprovision"):
+        assert "belongs to the CRM account 'local', not 'b'" in office.refused(command)
+
+
+def test_a_dry_run_can_be_read_at_eighty_columns(office: Office) -> None:
+    """Names of properties and references of records are never broken; seen to fail with a table of six columns."""
+    told = office.sidecar("--dry-run", "run", "--until-idle", "--no-wait", env={"COLUMNS": "80"}).stdout
+    assert "ai_trajectory" in told and "\nAnn Lee, contact:" in told
+    assert all(len(line.rstrip()) <= 80 for line in told.splitlines() if line.startswith("   "))
+
+
 # What a check names -------------------------------------------------------------------------------------------------
 
 
