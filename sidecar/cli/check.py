@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli.findings import WORK, Finding, check
+from sidecar.cli.findings import UNSEEN, WORK, Finding, check
 from sidecar.cli.golive import go_live
 from sidecar.cli.mode import OfField, OfRoute, scope_of
 from sidecar.cli.render import add, console, emit, show, table
@@ -56,7 +56,8 @@ def _tell(findings: list[Finding], problems: list[Finding], *, live: bool, as_js
         return
     made = table("part", "", "")
     for f in findings:
-        add(made, f.part, "wrong" if f.problem else "fine", f.problem or f.note)
+        state = "wrong" if f.problem else "unknown" if f.note == UNSEEN else "fine"
+        add(made, f.part, state, f.problem or f.note)
     show(made)
     if problems:
         show(f"{len(problems)} to mend." + (" Then again: sidecar check --go-live" if live else ""))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WORK = "work"
 """The part whose findings ask for a person's eye, and stop nobody from going live."""
+UNSEEN = "not looked at: its settings are wrong"
+"""The note of a part that was passed over, of which nobody knows whether it is fine."""
 _WRONG = ("paused", "breaker", "disk", "journal", "silent")
 """What of the conditions is for `check` to say: the others are looked at here, or come from nobody serving just now."""
 Look = Iterator[tuple[str, str]]
@@ -52,7 +54,7 @@ def check(run: Session) -> Iterator[Finding]:
     with App(settings, dry_run=run.dry_run) as app:
         for part, section, look in _looks(app, wrong):
             if _touches(section, wrong):
-                yield Finding(part, note="not looked at: its settings are wrong")
+                yield Finding(part, note=UNSEEN)
                 continue
             for finding in _tried(part, look):
                 if not finding.problem or finding.problem not in told:

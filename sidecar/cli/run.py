@@ -115,14 +115,22 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def print_would(found: "list[Would]") -> None:
-    """Print what would be written, then what would not, as a table of so many rows at most."""
-    made = table("who", "record", "field", "in the CRM", "would be", "why not")
-    ranked = sorted(found, key=lambda w: (bool(w.refused), not w.at))
-    for w in ranked[:MAX_ROWS]:
+    """Print what would be written, then what would not and why, record by record, so many values at most."""
+    ranked = sorted(found, key=lambda w: (bool(w.refused), not w.at))[:MAX_ROWS]
+    groups: dict[str, list[Would]] = {}
+    for w in ranked:
         record = f"{w.record}:{w.ref}" if w.ref else f"new {w.record}" if w.new_record else w.record
         why_not = f"{w.refused}: written at {w.at}" if w.at else w.refused
-        add(made, w.name, record, w.field, plain(w.old, 80), plain(w.new, 80), why_not)
-    if found:
+        title = f"{plain(w.name)}, {record}" + (f" - not written, {why_not}" if why_not else "")
+        groups.setdefault(title, []).append(w)
+    width = max((len(w.field) for w in ranked), default=0)
+    for title, rows in groups.items():
+        show(title)
+        made = table("", "field", "would be", whole=("field",))
+        made.show_header, made.columns[1].min_width = False, width
+        for w in rows:
+            new = plain(w.new, 80) or "(empty)"
+            add(made, "", w.field, new if w.old is None else f"{plain(w.old, 80)} -> {new}")
         show(made)
     if len(found) > MAX_ROWS:
         show(f"and {len(found) - MAX_ROWS} more rows: --json has them all")

@@ -65,8 +65,10 @@ def _body(
             because.append(step.decision)
     if not because:
         return "", ()
-    days = f"{conversation.first_at:%Y-%m-%d} to {conversation.last_at:%Y-%m-%d}"
-    head = f"{conversation.channel}, {days}, {conversation.count} activities, read by AI"
+    first, last = f"{conversation.first_at:%Y-%m-%d}", f"{conversation.last_at:%Y-%m-%d}"
+    days = first if first == last else f"{first} to {last}"
+    noun = "activity" if conversation.count == 1 else "activities"
+    head = f"{conversation.channel}, {days}, {conversation.count} {noun}, read by AI"
     summary = engagement.fields.get("summary")
     told = [str(summary.value)] if summary and summary.value else []
     return "\n".join([head, *told, *lines[:MAX_LINES], MARKER]), tuple(dict.fromkeys(because))
