@@ -6,8 +6,9 @@ member waits, then the calls that are alike become one. Those that come first in
 a member who has less to read is caught up with by the others before its records are written.
 
 Nobody waits for a straggler for long, and what one member asks for can't fail another: a shared call that was refused
-for what it asks is made again for each member alone (a write raises only when nothing was sent). Anything else fails
-them all: then the CRM is in trouble, or its adapter, and not one member's record.
+for what it asks, or for a record that is just changing, is halved until that member stands alone (a write raises only
+when nothing was sent). Anything else fails them all: then the CRM is in trouble, or its adapter, and not one member's
+record.
 """
 
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.errors import PermanentError
+from sidecar.errors import PermanentError, StaleVersion
 from sidecar.model import Edit, Gone, Identifier, Link, Record, Walked
 from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, Ledger, Pipeline, Update, Written
 
@@ -190,13 +191,14 @@ class Member:
 
 
 def _make(ledger: Ledger, calls: Sequence[_Call]) -> None:
-    """Make calls of one rank as one, else one by one where it is refused as a whole."""
+    """Make calls of one rank as one; where that is refused for what one of them asks, halve them until it is alone."""
     try:
         _make_one(ledger, calls)
     except Exception as error:
-        if len(calls) > 1 and isinstance(error, PermanentError):
-            for call in calls:
-                _make(ledger, [call])
+        if len(calls) > 1 and isinstance(error, PermanentError | StaleVersion):
+            half = len(calls) // 2
+            _make(ledger, calls[:half])
+            _make(ledger, calls[half:])
             return
         for call in calls:
             call.error = error

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.crms.local import LocalLedger, LocalOptions
-from sidecar.errors import PermanentError, SidecarError, TemporaryError
+from sidecar.errors import PermanentError, SidecarError, StaleVersion, TemporaryError
 from sidecar.model import Gone, Identifier, Lease, Own, Record, WorkKind
 from sidecar.pipeline import together as module
 from sidecar.pipeline.together import Member, Together
@@ -138,6 +138,21 @@ def test_what_one_member_asks_fails_no_other(crm: Counted) -> None:
     crm.trouble = refuse
     found = all_at_once(crm, *(lambda member, ref=ref: member.read("contact", [ref]) for ref in refs))
     assert [type(answer) for answer in found] == [dict, PermanentError, dict]
+
+
+def test_a_record_that_is_just_changing_holds_up_no_other(crm: Counted) -> None:
+    """What can't be told yet of one record is that member's alone, by few calls; seen to fail with all held up."""
+    refs = [made(crm, number) for number in range(16)]
+    crm.calls.clear()
+
+    def vanishing(method: str, items: Sequence[Any]) -> None:
+        if refs[5] in items:
+            raise StaleVersion("merged, or deleted for good?", retry_after_s=30.0)
+
+    crm.trouble = vanishing
+    found = all_at_once(crm, *(lambda member, ref=ref: member.read("contact", [ref]) for ref in refs))
+    assert [type(answer) for answer in found] == [StaleVersion if ref == refs[5] else dict for ref in refs]
+    assert len(crm.calls) == 9
 
 
 def test_a_crm_in_trouble_is_asked_once_and_fails_all(crm: Counted) -> None:

@@ -30,7 +30,7 @@ from adapters.crms.hubspot.vendor import (
     chunks,
 )
 from adapters.formats.rich_text import token
-from sidecar.errors import ConfigError, TemporaryError
+from sidecar.errors import ConfigError, StaleVersion, TemporaryError
 from sidecar.model import Gone, Link, Record
 from sidecar.ports import Clock
 
@@ -284,7 +284,7 @@ class Records:
             self._alive[(kind, ref)] = since
         if now - since < lag:
             wait_s = (since + lag - now).total_seconds()
-            raise TemporaryError(f"{kind} {ref} vanished: merged, or deleted for good?", retry_after_s=wait_s)
+            raise StaleVersion(f"{kind} {ref} vanished: merged, or deleted for good?", retry_after_s=wait_s)
 
 
 def merged_into(thing: Thing) -> tuple[str, ...]:
