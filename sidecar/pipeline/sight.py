@@ -64,7 +64,9 @@ def look_back(
     changes: Sequence[Change],
     route: Route,
 ) -> list[Seen]:
-    """Return the facts that say which edits lay between our read and our write; `standing` is as it was planned with.
+    """Return the facts that say which edits lay between our read and our write, over or beside what we wrote.
+
+    `standing` is as it was planned with.
 
     Asked only of a CRM that has no conditional write, and a history to tell by.
     """
@@ -122,9 +124,13 @@ class _Eye:
         updated = [(plan.wanted, record) for plan, record in written if plan.found is not None]
         edits = self._edits([wanted for wanted, _ in updated], {w.key: record for w, record in updated})
         facts: list[Seen] = []
+        wrote = {plan.wanted.key: {change.field for change in plan.changes} for plan, _ in written}
         for wanted, record in updated:
             seen = self._judge(wanted, record, edits.get(record.ref, ()), "")
-            if any(hold.overrun for hold in seen.reading.holds.values()):
+            news = {*seen.reading.holds, *seen.reading.freed}
+            # Beside our write counts as well: whoever asks the CRM what changed takes that version for our own.
+            is_beside = bool(news) and news.isdisjoint(wrote[wanted.key])
+            if is_beside or any(hold.overrun for hold in seen.reading.holds.values()):
                 facts += [*seen.postings, seen.reading, *seen.corrections]
         return facts
 

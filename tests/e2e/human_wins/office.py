@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -71,6 +71,29 @@ Point = str
 POINTS: tuple[Point, ...] = ("before_intent", "after_intent", "after_write", "after_posting")
 
 
+Rival = Callable[[Sequence[Create | Update]], tuple[str, str, str] | None]
+"""Somebody who acts just before writes of ours; returns the property that they changed, if any."""
+
+
+class Screens(Protocol):
+    """A CRM as its people see and use it."""
+
+    def show(self, kind: str) -> Sequence[Record]:
+        """Return the live records of a kind."""
+
+    def edit(self, kind: str, ref: str, fields: Mapping[str, Value], author: Author = PERSON) -> object:
+        """Change values by hand; None clears."""
+
+    def create_by_person(self, kind: str, fields: Mapping[str, Value]) -> Record:
+        """Make a record by hand."""
+
+    def merge(self, kind: str, winner: str, loser: str) -> Record:
+        """Merge two records; return what is left."""
+
+    def delete(self, kind: str, ref: str) -> None:
+        """Delete a record."""
+
+
 class DeathError(BaseException):
     """The process was killed here; no kin of Exception, so that no product code survives it."""
 
@@ -86,20 +109,28 @@ class Office:
     said: int = 0
     incarnations: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     overruns: list[tuple[str, str, str, datetime]] = field(default_factory=list)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     late: list[tuple[datetime, Sequence[Create | Update]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        conditional = str(self.conditional).lower()
-        (self.base / "config.toml").write_text(CONFIG.format(conditional=conditional, settle_s=self.settle_s))
+        (self.base / "config.toml").write_text(self.config())
         (self.base / "script.json").write_text('[{"match": "<<obey", "obey": true}]')
-        self.app = self._start()
+        self.app = self._start(self.prepare)
 
-    def _start(self) -> App:
+    def config(self) -> str:
+        """Return the config of a sidecar whose CRM is the reference one."""
+        return CONFIG.format(conditional=str(self.conditional).lower(), settle_s=self.settle_s)
+
+    def prepare(self, app: App) -> None:
+        """Do what an operator does once, before the first start: nothing here."""
+
+    def _start(self, prepare: Callable[[App], None] = lambda app: None) -> App:
         """Start on what is there; a new book gets a key that is always the same, lest its ids vary from run to run."""
         secret = "whsec_" + base64.b64encode(SECRET).decode()
-        app = App(load(self.base / "config.toml", {"WEB": secret}), clock=self.clock, wait=False)
+        app = App(load(self.base / "config.toml", {"WEB": secret, **self.secrets}), clock=self.clock, wait=False)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sidecar.journal.book.secrets", SimpleNamespace(token_hex=lambda size: "6b" * size))
+            prepare(app)
             app.ready()
         numbers = itertools.count(1)
         incarnation = next(self.incarnations)
@@ -116,11 +147,18 @@ class Office:
         self.app = self._start()
 
     @property
-    def crm(self) -> LocalLedger:
+    def crm(self) -> Screens:
         """The CRM, with the screens that its people have."""
+        return self._local()
+
+    def _local(self) -> LocalLedger:
         ledger = self.app.ledger
         assert isinstance(ledger, LocalLedger)
         return ledger
+
+    def moment(self, at: datetime) -> datetime:
+        """Return a time as the machine tells it."""
+        return at
 
     def wait(self, seconds: float = 60.0) -> datetime:
         """Let time pass; writes that are late arrive meanwhile."""
@@ -230,7 +268,7 @@ class Office:
 
     def history(self, kind: str, ref: str, name: str) -> Sequence[Edit]:
         """Return the edits of one property, oldest first."""
-        return self.crm.history(kind, [ref], [name]).get(ref, ())
+        return self._local().history(kind, [ref], [name]).get(ref, ())
 
     # What goes wrong --------------------------------------------------------------------------------------------------
 
@@ -265,7 +303,7 @@ class Office:
         self.restart()
 
     @contextmanager
-    def racing(self, act: Callable[[Sequence[Create | Update]], tuple[str, str, str] | None]) -> Iterator[None]:
+    def racing(self, act: Rival) -> Iterator[None]:
         """Let people act once between our read and our write; `act` says which property they changed, if any."""
         with pytest.MonkeyPatch.context() as patch:
             write, raced = self.app.ledger.write, False
@@ -311,4 +349,4 @@ class Office:
                 edits = self.history(write.kind, write.ref, name)
                 if edits and edits[-1].author.kind is not AuthorKind.US and edits[-1].value != value:
                     self.overruns.append((write.kind, write.ref, name, self.clock()))
-        self.crm.write(writes)
+        self._local().write(writes)

@@ -1,0 +1,50 @@
+"""What the machine's search found on HubSpot, or might seldom find, each told step by step."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from sidecar.model import Correction
+from sidecar.ports import Create, Update
+from tests.e2e.human_wins.portal_office import PortalOffice
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[PortalOffice]:
+    """A sidecar on a portal, in which one customer is known."""
+    opened = PortalOffice(tmp_path, conditional=False, settle_s=30.0)
+    opened.say({"intent": "buy", "sentiment": "positive"})
+    opened.settle()
+    yield opened
+    opened.close()
+
+
+def corrected(office: PortalOffice) -> list[str]:
+    """The properties that people put right, in order."""
+    facts = office.app.journal.facts(kinds=["correction"])
+    return [fact.field for fact in facts if isinstance(fact, Correction)]
+
+
+def test_an_edit_beside_our_write_is_taken_in(office: PortalOffice) -> None:
+    """What a person writes into another property, just before we write, is seen: the feed takes it for our echo.
+
+    Seen to fail with only those edits taken in over which we wrote.
+    """
+
+    def rival(writes: Sequence[Create | Update]) -> tuple[str, str, str] | None:
+        for write in writes:
+            if isinstance(write, Update) and "ai_intent" in write.fields:
+                office.edit("contact", write.ref, "ai_sentiment", "angry")
+        return None
+
+    office.wait()
+    office.say({"intent": "book"})
+    with office.racing(rival):
+        office.settle()
+    (contact,) = office.records("contact")
+    assert (contact.fields["ai_intent"], contact.fields["ai_sentiment"]) == ("book", "angry")
+    assert corrected(office) == ["ai_sentiment"]
+    standing = office.standing()
+    assert standing is not None
+    assert standing.engagement.fields["sentiment"].value == "angry"
