@@ -19,6 +19,7 @@ CHANNELS: Mapping[str, str] = {
 LEDGERS: Mapping[str, str] = {
     "local": "adapters.crms.local:LocalLedger",
     "hubspot": "adapters.crms.hubspot:HubSpotLedger",
+    "pipedrive": "adapters.crms.pipedrive:PipedriveLedger",
 }
 LLMS: Mapping[str, str] = {
     "baseline": "adapters.llms.baseline:BaselineLLM",

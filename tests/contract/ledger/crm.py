@@ -83,7 +83,12 @@ class Crm:
     ) -> Record:
         """Create a record with sample values and some of the suite's properties, by mapping or by name."""
         wanted = {**self.harness.sample(kind), **self.ours({**(ours or {}), **fields})}
-        return record(self.ledger.write([Create(kind, key or self.key(), wanted)])[0])
+        return record(self.ledger.write([Create(kind, key or self.key(), wanted, self.ties(kind))])[0])
+
+    def ties(self, kind: str) -> tuple[Link, ...]:
+        """Return what a record of a kind can't be without, in a CRM that keeps no note by itself: a contact."""
+        needs: frozenset[str] = getattr(self.harness, "tied", frozenset())
+        return (Link("contact", self.create().ref),) if kind in needs else ()
 
     def update(
         self, ref: str, if_version: str | None = None, ours: Mapping[str, Value] | None = None, **fields: Value

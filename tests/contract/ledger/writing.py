@@ -29,7 +29,7 @@ class WritingContract:
         """L1: each kind of record reads back as it was written; seed: `update` stores the held fields only."""
         for kind in sorted(crm.ledger.capabilities.kinds):
             wanted = crm.harness.sample(kind)
-            written = record(crm.ledger.write([Create(kind, crm.key(), wanted)])[0])
+            written = record(crm.ledger.write([Create(kind, crm.key(), wanted, crm.ties(kind))])[0])
             for seen in (written, crm.read(kind, written.ref)):
                 assert seen.kind == kind
                 assert {name: seen.fields.get(name) for name in wanted} == wanted
@@ -47,9 +47,9 @@ class WritingContract:
     def test_l2_the_same_key_twice_makes_one_record(self, crm: Crm) -> None:
         """L2: a repeated creation, alone or within a batch, returns the first record as is; seed: keys not stored."""
         for kind in sorted(crm.ledger.capabilities.kinds):
-            key, wanted = crm.key(), crm.harness.sample(kind)
-            first, twin = crm.ledger.write([Create(kind, key, wanted), Create(kind, key, wanted)])
-            (again,) = crm.ledger.write([Create(kind, key, crm.harness.sample(kind))])
+            key, wanted, ties = crm.key(), crm.harness.sample(kind), crm.ties(kind)
+            first, twin = crm.ledger.write([Create(kind, key, wanted, ties), Create(kind, key, wanted, ties)])
+            (again,) = crm.ledger.write([Create(kind, key, crm.harness.sample(kind), ties)])
             assert {record(first).ref, record(twin).ref, record(again).ref} == {record(first).ref}
             held = crm.read(kind, record(first).ref).fields
             assert {name: held.get(name) for name in wanted} == wanted
@@ -200,7 +200,7 @@ class WritingContract:
             Update("contact", made.ref, crm.ours({"ai_text": "after"})),
             Update("contact", gone.ref, crm.ours({"ai_text": "after"})),
             Create("contact", crm.key(), taken),
-            Create("note", crm.key(), crm.harness.sample("note")),
+            Create("note", crm.key(), crm.harness.sample("note"), crm.ties("note")),
         ]
         results = crm.ledger.write(rows)
         assert [type(r) for r in results] == [Written, Failed, Written, Failed, Failed, Written]
