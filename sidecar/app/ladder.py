@@ -54,18 +54,20 @@ class Ladder:
         self._journal = journal
         self._read_at = -READ_S
         self._known: Rungs | None = None
+        self._reading = threading.Lock()
 
     def rungs(self) -> Rungs:
         """Return how far the ladder was climbed, as it was a moment ago at most."""
-        known = self._known
-        if known is None or time.monotonic() - self._read_at >= READ_S:
+        with self._reading:  # one reads and tells, the others take what it read
+            known = self._known
+            if known is not None and time.monotonic() - self._read_at < READ_S:
+                return known
             read_at = time.monotonic()
             fresh = _rungs({scope: move.to for scope, move in self.held().items()})
             if known is not None and fresh != known:
                 log.info("mode_moved", ledger=fresh.ledger.value, routes=dict(fresh.routes), fields=dict(fresh.fields))
             self._known, self._read_at = fresh, read_at
             return fresh
-        return known
 
     def held(self) -> dict[str, Move]:
         """Return the last move of each scope of this account that was ever moved."""

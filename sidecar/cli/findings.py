@@ -65,7 +65,8 @@ def check(run: Session) -> Iterator[Finding]:
 def _looks(app: "App", wrong: Sequence[str]) -> Iterator[tuple[str, str, Callable[[], Look]]]:
     """Yield each part with the section of the config that it rests on, and how it is looked at."""
     if not wrong:
-        yield "config", "", lambda: iter([("", f"mode {app.policy.mode.value}")])
+        read = app.settings.file or "no config.toml here, so defaults and the environment are all (--config FILE)"
+        yield "config", "", lambda: iter([("", f"mode {app.policy.mode.value}; {read}")])
     for name in app.settings.channels:
         yield f"channel {name}", f"channels.{name}", lambda name=name: _channel(app, name)  # type: ignore[misc]
     if not app.settings.channels:

@@ -72,7 +72,7 @@ def examine(
     settings, problems = _build(file, {name: value for name, value in known.items() if name.upper() != FILE_VARIABLE})
     problems += _unknown_names(known)
     if settings:
-        settings._env, settings._base = env, base
+        settings._env, settings._base, settings._file = env, base, file
         broken = frozenset(problem.key.split(".")[0] for problem in problems)
         problems += check(Given(settings, written, env, base), broken, secrets=secrets)
     return settings, sorted({_with_variable(problem, env) for problem in problems})

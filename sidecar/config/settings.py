@@ -73,12 +73,18 @@ class Settings(BaseSettings):
 
     _env: Mapping[str, str] = PrivateAttr(default_factory=dict)
     _base: Path = PrivateAttr(default=Path())
+    _file: Path | None = PrivateAttr(default=None)
     _ignored: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def base(self) -> Path:
         """The folder of the config file, from which relative paths count."""
         return self._base
+
+    @property
+    def file(self) -> Path | None:
+        """The config file; None where there is none, and defaults and the environment are all."""
+        return self._file
 
     @property
     def ignored(self) -> tuple[str, ...]:

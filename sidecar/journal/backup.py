@@ -167,7 +167,7 @@ def _refuse_use(target: Database, *, force: bool) -> None:
             raise ConfigError("the book is in use; stop every process that has it open", setting="journal.url")
         facts = connection.execute(sa.select(sa.func.count()).select_from(t.fact)).scalar_one()
         if facts and not force:
-            raise ConfigError(f"the book holds {facts} facts already; force the restore to lose them")
+            raise ConfigError(f"the book holds {facts} facts already; with --force they are lost")
 
 
 def _replace_file(source: Path, path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sidecar.model import (
+    BASELINE,
     OTHERS,
     Change,
     FieldClass,
@@ -28,6 +29,8 @@ from sidecar.model import (
 from sidecar.sync.desired import DesiredField, DesiredRecord
 from sidecar.sync.whose import ours, same
 
+NO_MODEL = "the baseline doesn't write to this CRM (llm.baseline_writes)"
+CODE = "code"
 EVERYTHING = "*"
 _OF_PEOPLE = ("contact", "company", "deal")
 """Kinds of records that are people's to make below the highest rung; notes and tasks of ours are not."""
@@ -166,6 +169,8 @@ class _Planner:
             self._refuse(wanted, "", None, wanted.why_not)
         elif EVERYTHING in self._paused:
             self._refuse(wanted, "", None, self._paused[EVERYTHING])
+        elif wanted.kind != "contact" and (reason := self._waits_for_a_model()):
+            self._refuse(wanted, "", None, reason)
         elif wanted.mode.height < rung_for(wanted, is_new=True).height:
             self._refuse(wanted, "", None, f"the mode is {wanted.mode.value}")
         else:
@@ -214,9 +219,16 @@ class _Planner:
             return "the mode is shadow"
         if field.mode.height < needed.height:
             return "the mode is suggest, and this property is the CRM's own"
-        if self._vendor and field.engine == "baseline" and not self._policy.baseline_writes:
-            return "the baseline doesn't write to this CRM (llm.baseline_writes)"
+        if field.engine == BASELINE or (field.engine == CODE and field.cls is not FieldClass.IDENTITY):
+            return self._waits_for_a_model(field.engine)
         return ""
+
+    def _waits_for_a_model(self, engine: str = CODE) -> str:
+        """Say that a value has to wait: it is the baseline's, or code made it of nothing but the baseline's reading."""
+        if not self._vendor or self._policy.baseline_writes:
+            return ""
+        engines = {held.engine for held in self._standing.engagement.fields.values()} - {CODE, *OTHERS}
+        return NO_MODEL if engine == BASELINE or engines == {BASELINE} else ""
 
     def _held(self, field: DesiredField, hold: Hold | None) -> str:
         if hold is None or field.cls is FieldClass.IDENTITY:

@@ -94,7 +94,15 @@ def test_our_own_variables_are_no_settings(office: Office) -> None:
 def test_settings_may_come_from_the_environment(office: Office) -> None:
     """One setting is changed for one run without touching the file."""
     told = office.sidecar("check", "--json", env={"SIDECAR_POLICY__MODE": "shadow"}).stdout
-    assert json.loads(told)["findings"][0]["note"] == "mode shadow"
+    assert json.loads(told)["findings"][0]["note"] == f"mode shadow; {office.config}"
+
+
+def test_a_config_that_is_not_there_is_told(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who runs `check` in another folder learns that no file was read; seen to fail with all called well."""
+    (office.config.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(office.config.parent / "elsewhere")
+    told = CliRunner().invoke(app, ["check", "--json"]).stdout
+    assert "no config.toml here" in json.loads(told)["findings"][0]["note"]
 
 
 def test_an_unknown_log_level_is_refused(office: Office) -> None:

@@ -11,7 +11,9 @@ from sidecar.config import load
 from sidecar.model import (
     Author,
     AuthorKind,
+    Engagement,
     FieldClass,
+    FieldStanding,
     FieldSync,
     Hold,
     Mint,
@@ -83,9 +85,11 @@ def planned(
     *,
     settle_s: float = 0.0,
     vendor: bool = False,
+    engines: tuple[str, ...] = (),
 ) -> Plan:
-    """Plan for a standing with these records, at noon and a minute."""
-    standing = Standing("party-1", records=records)
+    """Plan for a standing with these records, and a belief by each engine, at noon and a minute."""
+    held = {f"by {engine}": FieldStanding("x", "decision-1", engine, 0.9, at(5)) for engine in engines}
+    standing = Standing("party-1", records=records, engagements=(Engagement(fields=held),))
     return plan(wanted, looks, standing, POLICY, MINT, ledger="local", vendor=vendor, settle_s=settle_s, now=at(1))
 
 
@@ -148,6 +152,28 @@ def test_rules_do_not_write_to_somebody_elses_crm() -> None:
     wanted = field("book", engine="baseline")
     assert made(wanted, "buy", POSTED, vendor=False).changes
     assert not made(wanted, "buy", POSTED, vendor=True).changes
+
+
+@pytest.mark.parametrize(
+    ("engines", "is_written"),
+    [(("baseline", "code"), False), (("baseline", "code", "person"), False), (("baseline", "model", "code"), True)],
+)
+def test_what_code_makes_of_rules_alone_waits_as_they_do(engines: tuple[str, ...], is_written: bool) -> None:
+    """A score, note or deal that rests on the baseline is the baseline's; seen to fail with its own fields alone held.
+
+    What a model or a person has a part in is written; the contact itself rests on who wrote, not on what was read.
+    """
+    score = DesiredField(35, "score", FieldClass.OBSERVATION, ("decision-2",), at(5), engine="code")
+    name = DesiredField("Ann", "name", FieldClass.IDENTITY, ("match-1",), at(5), engine="code")
+    note = DesiredField("words", "", FieldClass.IDENTITY, ("decision-2",), at(5), engine="code")
+    wanted = (
+        DesiredRecord("contact", "contact-1", 0, {"ai_score": score, "name": name}, create=True, mode=Mode.AUTO),
+        DesiredRecord("note", "note-1", 1, {"body": note}, create=True, links=("contact-1",), mode=Mode.AUTO),
+    )
+    result = planned(wanted, {}, {}, vendor=True, engines=engines)
+    assert [(c.kind, c.field) for c in result.changes if c.field == "name"] == [("contact", "name")]
+    assert any(c.field == "ai_score" for c in result.changes) is is_written
+    assert any(c.kind == "note" for c in result.changes) is is_written
 
 
 def test_an_unknown_outcome_is_waited_out_and_then_tried_by_an_intent_of_its_own() -> None:
