@@ -79,7 +79,7 @@ def planted_bugs(much: float) -> bool:
     """Plant one bug after another, and see each under its own counter."""
     is_well = True
     for seed, (counter, dies_at) in PLANTED.items():
-        late = Moods(late_s=3.0, next={"create task": "late"}) if seed == "no_settle_time" else Moods()
+        late = Moods(late_s=IDLE_S, next={"create task": "late"}) if seed == "no_settle_time" else Moods()
         with _office("far without keys" if seed == "no_settle_time" else "far", late, seed) as office:
             office.crowd(4, 2, lines=ALL_AT_ONCE)
             if dies_at:

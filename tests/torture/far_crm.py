@@ -55,8 +55,8 @@ class FarCrm:
         self.mishaps: Counter[str] = Counter()
         self._keys, self._random = keys, Random(1)
         self._made: Counter[tuple[str, str]] = Counter()
-        self._lock = threading.Lock()
-        self._timers: list[threading.Timer] = []
+        self._lock = threading.RLock()
+        self._owed: dict[int, tuple[str, tuple[Any, ...]]] = {}
         self._listener = Listener(("127.0.0.1", 0), backlog=64)
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -74,9 +74,9 @@ class FarCrm:
         self._listener.close()
 
     def settle(self) -> None:
-        """Wait until all late work is done."""
-        for timer in list(self._timers):
-            timer.join()
+        """Do now what would be done late."""
+        for number in list(self._owed):
+            self._pay(number)
 
     def _listen(self) -> None:
         while True:
@@ -102,12 +102,25 @@ class FarCrm:
         if mishap == "refused":
             return False, TemporaryError("too many requests", retry_after_s=RETRY_S)
         if mishap == "late":
-            timer = threading.Timer(self.moods.late_s, self._do, (verb, given))
-            self._timers.append(timer)
-            timer.start()
+            self._owe(verb, given)
             return None
         done = self._do(verb, given)
         return None if mishap == "dropped" else done
+
+    def _owe(self, verb: str, given: tuple[Any, ...]) -> None:
+        with self._lock:
+            number = self.mishaps.total()
+            self._owed[number] = verb, given
+        timer = threading.Timer(self.moods.late_s, self._pay, (number,))
+        timer.daemon = True
+        timer.start()
+
+    def _pay(self, number: int) -> None:
+        """Do what is owed, unless it was done meanwhile."""
+        with self._lock:
+            owed = self._owed.pop(number, None)
+        if owed:
+            self._do(*owed)
 
     def _mishap(self, writes: Sequence[Create | Update]) -> str:
         with self._lock:

@@ -145,6 +145,11 @@ class Office:
         self.crowds.append(crowd)
         return crowd.start()
 
+    @property
+    def acked(self) -> set[str]:
+        """What was acknowledged so far."""
+        return {key for crowd in self.crowds for key in crowd.acked}
+
     def work(self) -> None:
         """Let a server do all that there is to do, then stop it."""
         with _book(self.folder) as journal:
@@ -183,7 +188,7 @@ class Office:
         if forgiven := forgive(self.folder):
             self.forgiven += forgiven
             self.work()
-        acked = {key for crowd in self.crowds for key in crowd.acked}
+        acked = self.acked
         whole = [who for who, events in self.conversations if {event.key for event in events} <= acked]
         return reckon(self.folder, acked, whole, self.crm.effects())
 

@@ -119,7 +119,7 @@ def live(folder: Path, *seeds: str, events: int, seed: int = 1, is_short: bool =
             answered |= crowd.answered()
             if half == 0 and not is_short:
                 time.sleep(IDLE_S)
-    life = Life(read(folder / "trace", folder / "book", port), answered)
+    life = Life(read(folder / "trace", folder / "book"), answered)
     _is_faithful(life, folder / "book")
     return life
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CALLS = (
-    "openat,pwrite64,write,writev,sendto,sendmsg,ftruncate,fallocate,fdatasync,fsync,unlink,unlinkat,"
+    "getpeername,openat,pwrite64,write,writev,sendto,sendmsg,ftruncate,fallocate,fdatasync,fsync,unlink,unlinkat,"
     "rename,renameat,renameat2,msync,pwritev,pwritev2,copy_file_range,sendfile,link,linkat"
 )
 TRACER = (
-    "strace", "-f", "--seccomp-bpf", "-yy", "-xx", "-qq", "-s", "100000000",
+    "strace", "-f", "--seccomp-bpf", "-y", "-xx", "-qq", "-s", "100000000",
     "-e", "signal=none", "-e", f"trace={CALLS}",
 )  # fmt: skip
 _LINE = re.compile(r"(\d+) +(?:<\.\.\. (\w+) resumed>|(\w+)\()(.*)")
@@ -25,7 +25,7 @@ _DONE = re.compile(r"(.*)\) += (-?\d+)(?:<.*>)?(?: .*)?$", re.DOTALL)
 _FD = re.compile(r"-?\d+<((?:[^<>]|<[^<>]*>|->)*)>(?:\(deleted\))?")
 _HEX = re.compile(r"\\x([0-9a-f]{2})")
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
-_SOCKET = re.compile(r"TCP:\[[\d.]+:(\d+)->[\d.]+:(\d+)\]")
+_PEER = re.compile(r"\{sa_family=AF_INET, sin_port=htons\((\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,23 @@ class _Call:
     result: int = -1
 
 
-def read(log: Path, folder: Path, port: int) -> Sequence[Step]:
-    """Return what happened to the files of a folder, and what was answered on a port, each where it counts."""
+def read(log: Path, folder: Path) -> Sequence[Step]:
+    """Return what happened to the files of a folder, and what was answered to whom, each where it counts."""
     placed: list[tuple[int, Step]] = []
+    peers: dict[str, int] = {}
     for call in _calls(log):
-        if call.result >= 0:
-            placed += _steps(call, str(folder.resolve()), port)
+        if call.result < 0:
+            continue
+        socket = _socket(call)
+        if socket and call.name == "getpeername":
+            if peer := _PEER.search(call.arguments):
+                peers[socket] = int(peer[1])
+        elif socket:
+            data = _data(call.arguments) if socket in peers else b""
+            if data.startswith(b"HTTP/1.1 "):
+                placed.append((call.began, Answered(peers[socket], data[9:12].decode())))
+        else:
+            placed += _steps(call, str(folder.resolve()))
     return [step for _, step in sorted(placed, key=lambda pair: pair[0])]
 
 
@@ -123,15 +134,15 @@ def _calls(log: Path) -> Iterator[_Call]:
             yield call
 
 
-def _steps(call: _Call, folder: str, port: int) -> Iterator[tuple[int, Step]]:
+def _socket(call: _Call) -> str:
+    """The name of the socket that a call is about, which holds its inode; empty for anything else."""
+    match = _FD.match(call.arguments)
+    name = _text(match[1]) if match else ""
+    return name if name.startswith("socket:") else ""
+
+
+def _steps(call: _Call, folder: str) -> Iterator[tuple[int, Step]]:
     name, arguments = call.name, call.arguments
-    if name in ("write", "writev", "sendto", "sendmsg"):
-        socket = _SOCKET.search(arguments[:200])
-        if socket and int(socket[1]) == port:
-            data = _data(arguments)
-            if data.startswith(b"HTTP/1.1 "):
-                yield call.began, Answered(int(socket[2]), data[9:12].decode())
-            return
     if name in ("openat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat"):
         yield from _named(call, folder)
         return
