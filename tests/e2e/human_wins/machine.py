@@ -455,6 +455,8 @@ class HumanWins(RuleBasedStateMachine):
         wrong = {}
         for place in PLACES:
             record = self._record(place[0])
+            if place == ("deal", "stage") and self.owned.expected(place) is None:
+                continue  # a deal is always in some stage: to believe none empties nothing
             if record is not None and record.fields.get(place[1]) != self.owned.expected(place):
                 wrong[place] = (record.fields.get(place[1]), self.owned.expected(place))
         assert not wrong, f"(what stands, what must stand): {wrong}"
