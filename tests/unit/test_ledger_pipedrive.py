@@ -40,7 +40,10 @@ def new(box: PipedriveHarness, key: str = "key") -> Create:
 
 
 def test_a_creation_whose_answer_was_lost_is_found_and_not_repeated(box: PipedriveHarness) -> None:
-    """A dropped answer is an unknown outcome, and the look after it finds the person; seen without the list of late."""
+    """A dropped answer is an unknown outcome, and the look after it finds the person.
+
+    Seen to fail without the list of what changed lately.
+    """
     box.ledger.schema("contact")
     wanted = new(box)
     box.twin.fault(Drop(), method="POST", path=PERSONS)
@@ -62,14 +65,17 @@ def test_nothing_is_sent_after_a_row_whose_outcome_is_unknown(box: PipedriveHarn
 
 @pytest.mark.parametrize("fault", [html(502), null_body(), html(200)])
 def test_a_read_is_tried_again(box: PipedriveHarness, fault: Any) -> None:
-    """A page or a null is no answer: reading asks again; seen to fail with the client's own `_parse`."""
+    """A page or a null is no answer: reading asks again.
+
+    Seen to fail with one attempt only, and with a page or a null taken for an empty answer.
+    """
     person = made(box)
     box.twin.fault(fault, method="GET", path=f"/persons/{person.ref}")
     assert box.ledger.read("contact", [person.ref]) == {person.ref: person}
 
 
 def test_a_success_that_says_false_is_none(box: PipedriveHarness) -> None:
-    """200 with `success: false` is a refusal, nothing is told as written; seen to fail without the check."""
+    """200 with `success: false` is a refusal, nothing is told as written; seen to fail without the wire's check."""
     box.twin.fault(unsuccessful(), method="POST", path=PERSONS)
     assert isinstance(error(box.ledger.write([new(box)])[0]), PermanentError)
 
@@ -86,7 +92,10 @@ def test_a_burst_is_waited_out(box: PipedriveHarness, tmp_path: Path) -> None:
 
 
 def test_a_spent_day_stops_every_call_until_midnight(box: PipedriveHarness) -> None:
-    """The daily 429's retry-after is not believed: nothing is sent before midnight; seen with it believed."""
+    """The daily 429's retry-after is not believed: nothing is sent before midnight.
+
+    Seen to fail with retry-after believed, and with the day's 429 taken for a burst's.
+    """
     person = made(box)
     box.twin.fault(too_many(daily=True), method="GET", path="/persons/")
     for _ in range(3):
@@ -129,7 +138,7 @@ def test_each_refusal_says_who_must_act(box: PipedriveHarness, fault: Any, kind:
 
 
 def test_the_token_is_in_no_address_and_in_no_error(box: PipedriveHarness) -> None:
-    """It goes as a header, and what can't be reached is told without it; seen with `set_api_token`."""
+    """It goes as a header, and what can't be reached is told without it; seen to fail with it told."""
     made(box)
     assert all(box.twin.token not in str(each) for each in box.twin.requests)
     box.twin.down()
@@ -139,7 +148,10 @@ def test_the_token_is_in_no_address_and_in_no_error(box: PipedriveHarness) -> No
 
 
 def test_what_others_added_to_a_person_is_left_alone(box: PipedriveHarness) -> None:
-    """A new address takes the place of the first one, and a rep's others stay; seen with the list replaced."""
+    """A new address takes the place of the first one, and a rep's others stay.
+
+    Seen to fail with the list replaced.
+    """
     person = made(box, email="old@x.test")
     both = [{"value": "old@x.test", "primary": True}, {"value": "home@x.test", "label": "home"}]
     box.twin.person_edits("person", int(person.ref), {"emails": both})
@@ -151,7 +163,10 @@ def test_what_others_added_to_a_person_is_left_alone(box: PipedriveHarness) -> N
 
 
 def test_a_phone_is_found_in_whatever_spelling_it_stands(box: PipedriveHarness) -> None:
-    """Search is asked by the digits, and what it finds is compared by number; seen with E.164 searched alone."""
+    """Search is asked by the digits, and what it finds is compared by number.
+
+    Seen to fail with E.164 searched alone.
+    """
     for spelling in ("+44 20 7946 0001", "020 7946 0001", "+442079460001"):
         person = made(box, key=spelling)
         box.twin.person_edits("person", int(person.ref), {"phones": [{"value": spelling}]})
@@ -161,7 +176,10 @@ def test_a_phone_is_found_in_whatever_spelling_it_stands(box: PipedriveHarness) 
 
 
 def test_won_and_lost_are_stages(box: PipedriveHarness) -> None:
-    """A deal is won by its stage, stands where it stood when it is opened again; seen with the status not written."""
+    """A deal is won by its stage, stands where it stood when it is opened again.
+
+    Seen to fail with a stage written without the status `open`.
+    """
     deal = made(box, "deal")
     (won,) = box.ledger.write([Update("deal", deal.ref, {"stage": "won"})])
     assert (record(won).fields["stage"], record(won).fields["closed"]) == ("won", True)
@@ -171,7 +189,10 @@ def test_won_and_lost_are_stages(box: PipedriveHarness) -> None:
 
 
 def test_the_way_through_the_stages_is_told_with_its_authors(box: PipedriveHarness) -> None:
-    """Stage and status are one field to us: made by us, moved by a person, won by us; seen with the status left out."""
+    """Stage and status are one field to us: made by us, moved by a person, won by us.
+
+    Seen to fail with the status left out.
+    """
     deal = made(box, "deal")
     box.advance(60)
     box.twin.person_edits("deal", int(deal.ref), {"stage_id": 2})
@@ -183,14 +204,14 @@ def test_the_way_through_the_stages_is_told_with_its_authors(box: PipedriveHarne
 
 
 def test_what_a_person_made_is_nobodys_as_far_as_can_be_told(box: PipedriveHarness) -> None:
-    """A person's record doesn't bear our key, so its first values aren't ours; seen with all of them ours."""
+    """A person's record doesn't bear our key, so its first values aren't ours; seen to fail with all ours."""
     ref = str(box.twin.person_creates("person", {"name": "Bob", "emails": [{"value": "bob@x.test"}]}))
     (edit,) = box.ledger.history("contact", [ref], ["email"])[ref]
     assert (edit.value, edit.author.kind) == ("bob@x.test", AuthorKind.UNKNOWN)
 
 
 def test_a_merged_record_is_gone_and_found_by_its_address(box: PipedriveHarness) -> None:
-    """Nobody tells what it was merged into, so nothing is guessed; seen with the winner guessed."""
+    """Nobody tells what it was merged into, so nothing is guessed; seen to fail with the winner guessed."""
     winner, loser = made(box, key="one"), made(box, key="two")
     box.person_merges("contact", winner.ref, loser.ref)
     box.advance(60)
@@ -200,7 +221,10 @@ def test_a_merged_record_is_gone_and_found_by_its_address(box: PipedriveHarness)
 
 
 def test_a_note_is_known_again_by_another_process(box: PipedriveHarness) -> None:
-    """The key in a note's last line is found and shown to nobody, also after a person wrote above it; seen unmarked."""
+    """The key in a note's last line is found and shown to nobody, also after it was rewritten.
+
+    Seen to fail with a note made or rewritten without its mark, and with the mark shown.
+    """
     person = made(box)
     note = made(box, "note", "note-key", Link("contact", person.ref))
     assert "[sidecar:" in box.twin.notes()[0]["content"]
@@ -212,7 +236,10 @@ def test_a_note_is_known_again_by_another_process(box: PipedriveHarness) -> None
 
 
 def test_meetings_and_tasks_are_two_kinds(box: PipedriveHarness) -> None:
-    """One list holds both, and neither is taken for the other; seen with the type not looked at."""
+    """One list holds both, and neither is taken for the other.
+
+    Seen to fail with the type not looked at, by reading as by the feed.
+    """
     person = made(box)
     to = Link("contact", person.ref)
     task, meeting = made(box, "task", "t", to), made(box, "meeting", "m", to)
@@ -228,13 +255,16 @@ def test_meetings_and_tasks_are_two_kinds(box: PipedriveHarness) -> None:
 
 
 def test_a_person_without_a_name_goes_by_the_address(box: PipedriveHarness) -> None:
-    """Pipedrive keeps nobody without a name; seen refused."""
+    """Pipedrive keeps nobody without a name; seen to fail without the address in its place."""
     (written,) = box.ledger.write([Create("contact", "key", {"email": "ann@x.test"})])
     assert record(written).fields["name"] == "ann@x.test"
 
 
 def test_a_deleted_deal_is_not_written_to(box: PipedriveHarness) -> None:
-    """An update of what a person deleted is refused; the feed names it; seen with the deleted ones not listed."""
+    """An update of what a person deleted is refused; the feed names it.
+
+    Seen to fail with the deleted ones not listed by the feed.
+    """
     deal = made(box, "deal")
     start = box.ledger.changed(None)
     box.advance(60)
@@ -244,7 +274,7 @@ def test_a_deleted_deal_is_not_written_to(box: PipedriveHarness) -> None:
 
 
 def test_what_it_costs_is_counted_as_pipedrive_counts(box: PipedriveHarness) -> None:
-    """Our count of tokens is the company's; seen with a cost mistaken."""
+    """Our count of tokens is the company's; seen to fail with the cost of a read, a write or a changelog mistaken."""
     before, counted = box.twin.spent, box.ledger.wire.tokens
     person = made(box)
     made(box, "deal", "d", Link("contact", person.ref))
@@ -254,14 +284,17 @@ def test_what_it_costs_is_counted_as_pipedrive_counts(box: PipedriveHarness) -> 
 
 @pytest.mark.parametrize("spec", [*PROPERTIES, replace(PROPERTIES[0], label="")])
 def test_a_fields_name_says_what_we_call_it(box: PipedriveHarness, spec: FieldSpec) -> None:
-    """What provisioning names is read back as the same specification; seen with the parentheses left out."""
+    """What provisioning names is read back as the same specification.
+
+    Seen to fail without the parentheses, and without the mark of a time.
+    """
     told = box.ledger.schema("contact")[spec.name]
     assert (told.type, told.ours) == (spec.type, True)
     assert name_for(FieldSpec("ai_summary", "text", "AI Summary")) == "AI Summary"
 
 
 def test_without_an_address_or_rights_check_says_what_to_do(box: PipedriveHarness, tmp_path: Path) -> None:
-    """The operator reads one line for each thing that is wrong, and no token; seen with the errors raised."""
+    """The operator reads one line for each thing that is wrong, and no token; seen to fail with the errors raised."""
     nowhere = PipedriveLedger("crm", PipedriveOptions(), Context(lambda: box.now, Own(), tmp_path, lambda e, f: "x"))
     assert any("crm.base_url" in line for line in nowhere.check())
     box.twin.fault(refused(403), method="GET", path="/dealFields", times=None)
