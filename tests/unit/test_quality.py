@@ -73,7 +73,7 @@ def test_a_correction_reviews_the_record_and_only_its_own_field_is_wrong(house: 
 
 
 def test_what_nobody_looked_at_is_not_reviewed(house: House) -> None:
-    """Silence is no approval, and one customer's edit says nothing of another's; seen to fail by party left out."""
+    """Silence is no approval, nor is another customer's edit; seen to fail with silence, or any record, counted."""
     house.hear("I want to buy, gladly")
     house.hear("I want to buy, gladly", "ben")
     assert judged(house) == {}

@@ -9,7 +9,8 @@ import pytest
 
 from sidecar.errors import PermanentError
 from sidecar.explain import explain, nodes
-from sidecar.model import Author, AuthorKind, Release
+from sidecar.journal import Entry, Finish, Touch
+from sidecar.model import Author, AuthorKind, Release, WorkKey, WorkKind
 from sidecar.pipeline.rollback import Restored, batch, rollback
 from sidecar.ports import Written
 from tests.support.houses import House, op, says
@@ -93,7 +94,11 @@ def test_a_second_run_finds_nothing_to_do(house: House) -> None:
 def test_a_dry_run_shows_the_same_and_writes_nothing(house: House) -> None:
     """What would be put back is what is; seen to fail with the lease taken, and with anything journaled."""
     facts = len(list(house.journal.facts()))
+    sync = WorkKey(WorkKind.SYNC, house.standing().party)
+    house.journal.commit(Entry(touches=(Touch(sync),)))
+    (lease,) = house.journal.claim([sync], 60)
     shown = back(house, dry_run=True)
+    house.journal.commit(Entry(finish=Finish(lease, "again")))
     assert held(house) == ("complain", "angry")
     assert len(list(house.journal.facts())) == facts
     assert back(house) == shown
@@ -133,6 +138,8 @@ def test_pins_and_pauses_hold(house: House) -> None:
     reasons = left(back(house))
     assert reasons["ai_intent"] == "pinned by a person"
     assert reasons["ai_sentiment"] == "paused: rita: not now"
+    house.journal.pause("route:" + house.app.policy.routes[0].name, "rita: moved")
+    assert left(back(house))["ai_intent"] == "paused: rita: moved"
     assert held(house) == ("complain", "angry")
     house.journal.pause("ledger", "rita: closed")
     with pytest.raises(PermanentError, match="paused"):
