@@ -22,7 +22,7 @@ FEW, FOUND_BY_FEW = 5, "a run-over edit is not put back"
 def test_a_person_wins_and_nothing_else_is_locked(machine: type[HumanWins]) -> None:
     """No interleaving loses a person's word or locks what nobody touched; seen to fail with each seed below."""
     examples = min(EXAMPLES, settings().max_examples)
-    unshrunk = settings(max_examples=examples, stateful_step_count=STEPS, phases=[Phase.generate])  # it would take minutes
+    unshrunk = settings(max_examples=examples, stateful_step_count=STEPS, phases=[Phase.generate])
     run_state_machine_as_test(machine, settings=unshrunk)
 
 
