@@ -105,13 +105,12 @@ def can_trace() -> str:
 def live(folder: Path, *seeds: str, events: int, seed: int = 1, is_short: bool = False) -> Life:
     """Let a server live under a tracer while senders post.
 
-    Half-way there is a pause in which it has nothing to do, and in the end it is asked to stop; a short life has no
-    pause and is killed.
+    Half-way there is a pause in which it has nothing to do, but in a short life; in the end it is asked to stop.
     """
     port = free_port()
     (folder / "config.toml").write_text(CONFIG.format(port=port))
     (folder / "script.json").write_text(json.dumps([{"match": "x", "answer": {"ops": []}}]))
-    with _traced(folder, seeds, signal.SIGKILL if is_short else signal.SIGTERM):
+    with _traced(folder, seeds):
         answered: dict[int, list[str]] = {}
         for half in range(2):
             crowd = Crowd(port, _events(half, events // 2, seed), SENDERS, seed=seed).start()
@@ -184,13 +183,13 @@ def _opened(folder: Path) -> tuple[set[str], list[str]]:
 
 
 @contextmanager
-def _traced(folder: Path, seeds: Sequence[str], ending: signal.Signals) -> Iterator[None]:
+def _traced(folder: Path, seeds: Sequence[str]) -> Iterator[None]:
     (folder / "book").mkdir()
     order = Order(str(folder), seeds=tuple(seeds))
     server = once(order, {"WEB_SECRET": SECRET}, *TRACER, "-o", str(folder / "trace"))
     try:
         yield
-        os.kill(int((folder / PID).read_text()), ending)
+        os.kill(int((folder / PID).read_text()), signal.SIGTERM)
         server.wait(WAIT_S)
     finally:
         with suppress(OSError, ValueError):
