@@ -278,7 +278,7 @@ class App:
         schedule = Schedule(self)
         try:
             self.conditions.begin()
-            self.alarms.start(stop)
+            self.alarms.start()
             schedule.start()
             while not stop.wait(1.0):
                 if self.journal.failed:
@@ -289,7 +289,7 @@ class App:
             schedule.stop()
             self.engine.stop(self.settings.limits.stop_grace_s)
             worker.join(self.settings.limits.stop_grace_s)
-            self.alarms.join(self.settings.limits.stop_grace_s)
+            self.alarms.stop(self.settings.limits.stop_grace_s)
 
     def receive(self, channel: str, request: HookRequest) -> Any:
         """Take a webhook request; the future is done when its bytes are durable."""

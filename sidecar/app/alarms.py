@@ -116,16 +116,18 @@ class Alarms:
     def __init__(self, app: "App") -> None:
         self._app = app
         self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
 
-    def start(self, stop: threading.Event) -> None:
-        """Look and tell every few seconds in a thread of its own, until `stop` is set."""
-        self._thread = threading.Thread(target=self._run, args=(stop,), name="alarms", daemon=True)
+    def start(self) -> None:
+        """Look and tell every few seconds in a thread of its own, until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
         self._thread.start()
 
-    def join(self, timeout_s: float) -> None:
-        """Wait for the thread to end; what it could not deliver waits in the journal."""
+    def stop(self, grace_s: float) -> None:
+        """End, and wait so long for what is being delivered; what could not be delivered waits in the journal."""
+        self._ended.set()
         if self._thread is not None:
-            self._thread.join(timeout_s)
+            self._thread.join(grace_s)
 
     def tick(self) -> None:
         """Look once, take down what is news, and deliver what is due; a field that slips goes down before that."""
@@ -154,9 +156,9 @@ class Alarms:
             for notifier in self._app.notifiers.values():
                 self._tell(notifier, _notice("begun", known, condition.remedy, now))
 
-    def _run(self, stop: threading.Event) -> None:
+    def _run(self) -> None:
         is_told = False
-        while not stop.is_set():
+        while not self._ended.is_set():
             try:
                 self.tick()
                 is_told = False
@@ -164,7 +166,7 @@ class Alarms:
                 if not is_told:
                     _log.error("alarms_failed", error=type(error).__name__)
                 is_told = True
-            stop.wait(LOOK_S)
+            self._ended.wait(LOOK_S)
 
     def _look(self) -> None:
         journal, now = self._app.journal, self._app.journal.now()

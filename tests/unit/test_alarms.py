@@ -19,6 +19,7 @@ from sidecar.journal import JournalFailed
 from tests.support.facts import NOON, SetClock
 from tests.support.houses import SECRET, House, buys
 from tests.support.receivers import Receiver, receiving
+from tests.support.served import until
 
 DAY_S = 86_400.0
 SIGNING = "whsec_" + base64.b64encode(b"a signing secret of 32 bytes ...").decode()
@@ -231,7 +232,10 @@ def test_a_journal_that_failed_is_told_past_the_journal_once_a_day(house: House,
 
 
 def test_a_process_whose_journal_fails_tells_before_it_ends(house: House, desk: Receiver) -> None:
-    """The operators hear of it from the process itself, which then ends; seen to fail with the words left out."""
+    """The operators hear of it from the process itself, which then ends; seen to fail with the words left out.
+
+    Nothing of it lives on; seen to fail with a thread that waited for somebody else to say stop.
+    """
     ended: list[BaseException] = []
 
     def serve() -> None:
@@ -243,10 +247,12 @@ def test_a_process_whose_journal_fails_tells_before_it_ends(house: House, desk: 
     assert house.app.pipeline is not None
     serving = threading.Thread(target=serve)
     serving.start()
+    until(at_work, "alarms at work")
     house.journal._writer._fail(JournalFailed("the journal's file can't be trusted: SQLITE_IOERR"))
     serving.join(60)
     assert not serving.is_alive()
     assert len(ended) == 1
+    assert not at_work()
     assert heard(desk) == [("journal", "journal", "begun")]
 
 
@@ -264,11 +270,14 @@ def test_notices_name_nobody(house: House, desk: Receiver) -> None:
 
 def test_alarms_run_beside_the_work_until_they_are_stopped(house: House, desk: Receiver) -> None:
     """The thread ends when it is told to, whatever hangs; seen to fail with the stop overlooked."""
-    stop = threading.Event()
-    house.app.alarms.start(stop)
-    stop.set()
-    house.app.alarms.join(30)
-    assert not [thread for thread in threading.enumerate() if thread.name == "alarms"]
+    house.app.alarms.start()
+    house.app.alarms.stop(30)
+    assert not at_work()
+
+
+def at_work() -> list[threading.Thread]:
+    """Return the threads that look for something to tell."""
+    return [thread for thread in threading.enumerate() if thread.name == "alarms"]
 
 
 def test_without_anybody_to_tell_it_is_still_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
