@@ -1,0 +1,57 @@
+"""The ports: Channel, Ledger, LLM, Engine, Notifier, with the capabilities that an adapter declares.
+
+Protocols, not base classes; sync, not async. The contract suites read the declarations: declared true, the promise
+is tested; declared false, the call must raise `UnsupportedFeature`. An adapter module has one class per port with
+
+    def __init__(self, name: str, options: Options, context: Context) -> None
+
+and a pydantic `Options` model as the class attribute `Options`, against which `app` validates the adapter's section of
+the config, so that the core knows no vendor's key.
+"""
+
+from sidecar.ports.channel import Captured, Channel, ChannelCapabilities, Extent, HookRequest, PollBatch
+from sidecar.ports.context import Clock, Context, Observe, unobserved
+from sidecar.ports.engine import Due, Engine, Handler
+from sidecar.ports.ledger import (
+    ChangedPage,
+    Create,
+    Failed,
+    FieldSpec,
+    Ledger,
+    LedgerCapabilities,
+    Pipeline,
+    Update,
+    Written,
+)
+from sidecar.ports.llm import LLM, Answer, LLMCapabilities, Question
+from sidecar.ports.notifier import Notifier
+
+__all__ = [
+    "LLM",
+    "Answer",
+    "Captured",
+    "ChangedPage",
+    "Channel",
+    "ChannelCapabilities",
+    "Clock",
+    "Context",
+    "Create",
+    "Due",
+    "Engine",
+    "Extent",
+    "Failed",
+    "FieldSpec",
+    "Handler",
+    "HookRequest",
+    "LLMCapabilities",
+    "Ledger",
+    "LedgerCapabilities",
+    "Notifier",
+    "Observe",
+    "Pipeline",
+    "PollBatch",
+    "Question",
+    "Update",
+    "Written",
+    "unobserved",
+]
