@@ -1,11 +1,8 @@
 """The local CRM's values and properties: what is kept, what is refused, what provisioning makes of a wish."""
 
-from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from adapters.crms.local.fields import canonical, check_pipeline, custom, native, reconciled, search_value
 from sidecar.errors import ConfigError, PermanentError
@@ -23,68 +20,19 @@ TYPES = {
     "datetime": FieldSpec("x", "datetime"),
     "bool": FieldSpec("x", "bool"),
 }
-VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(), max_size=60),
-    st.dates().map(str), st.datetimes(timezones=st.timezones()).map(datetime.isoformat), st.sampled_from(["a", "b"]),
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@given(value=VALUES)
-def test_a_value_is_kept_whole_or_refused(kind: str, value: Value) -> None:
-    """No value is changed but a time's offset and an empty text; seen to fail with texts stripped."""
-    try:
-        kept = canonical("contact", TYPES[kind], value)
-    except PermanentError as error:
-        assert "contact.x" in str(error)
-        return
-    if kind == "datetime" and value:
-        assert datetime.fromisoformat(str(kept)) == datetime.fromisoformat(str(value))
-        assert str(kept).endswith("+00:00")
-    else:
-        assert kept == (None if value == "" else value)
-        assert type(kept) is type(value) or value == ""
-    assert canonical("contact", TYPES[kind], kept) == kept
+def test_an_empty_text_is_kept_as_nothing(kind: str) -> None:
+    """None and the empty text clear a property of any type; seen to fail with the check before it."""
+    assert canonical("contact", TYPES[kind], "") is None
+    assert canonical("contact", TYPES[kind], None) is None
 
 
-@given(text=st.text("Ann said yes é<'\"%{", min_size=41, max_size=60))
-def test_a_refusal_never_quotes_the_value(text: str) -> None:
-    """An error may reach a log, and a customer's words may not; seen to fail with the value in the message."""
-    for spec in TYPES.values():
-        if spec.type != "long_text":
-            with pytest.raises(PermanentError) as refused:
-                canonical("contact", spec, text)
-            assert text not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [
-        ("number", 10**15 + 1),
-        ("number", float("-inf")),
-        ("number", "12"),
-        ("number", True),
-        ("date", "20260131"),
-        ("date", "2026-1-31"),
-        ("date", "2026-01-31T00:00:00+00:00"),
-        ("datetime", "2026-01-31"),
-        ("datetime", "0001-01-01T00:00:00+05:00"),
-        ("bool", 1),
-        ("bool", "true"),
-        ("enum", "A"),
-        ("text", True),
-    ],
-)
-def test_near_misses_are_refused(kind: str, value: Value) -> None:
-    """What only looks like the type is not guessed into it; seen to fail with `bool` taken for a number's kin."""
-    with pytest.raises(PermanentError):
-        canonical("contact", TYPES[kind], value)
-
-
-def test_a_time_is_kept_as_the_same_instant_in_utc() -> None:
-    """Two ways of writing one instant read back alike; seen to fail with times kept as typed."""
-    spellings = ("2026-07-01T12:00:00+02:00", "2026-07-01T10:00:00Z", "2026-07-01T05:00:00-05:00")
-    assert {canonical("note", TYPES["datetime"], s) for s in spellings} == {"2026-07-01T10:00:00+00:00"}
+def test_what_a_property_can_not_hold_is_refused_by_name() -> None:
+    """Nothing goes into the database that the schema doesn't allow; seen to fail with values kept unchecked."""
+    with pytest.raises(PermanentError, match=r"contact\.x"):
+        canonical("contact", TYPES["text"], "x" * 41)
 
 
 @pytest.mark.parametrize(
@@ -115,25 +63,14 @@ def test_stages_and_owners_are_options_of_native_properties() -> None:
     assert not any(spec.ours for spec in deal.values())
 
 
-@pytest.mark.parametrize(
-    ("typed", "found_as"),
-    [
-        ("+442079460123", "+442079460123"),
-        ("020 7946 0123", "+442079460123"),
-        ("+44 (0)20 7946-0123", "+442079460123"),
-        ("00442079460123", "+442079460123"),
-        ("+49 30 901820", "+4930901820"),
-        ("ask Bob", "ask bob"),
-    ],
-)
-def test_a_phone_number_is_found_however_it_was_typed(typed: str, found_as: str) -> None:
-    """People type numbers with spaces and without a country code; seen to fail with numbers compared as typed."""
-    assert search_value("phone", typed, "GB") == found_as
-
-
 def test_other_identifiers_ignore_case_and_outer_spaces() -> None:
     """An address is one address in any case; seen to fail without casefold."""
     assert search_value("email", " Ann@X.test ", "GB") == search_value("email", "ann@x.TEST", "GB") == "ann@x.test"
+
+
+def test_a_phone_number_is_searched_for_as_it_is_dialled() -> None:
+    """How somebody typed it doesn't matter; seen to fail with phones treated as addresses."""
+    assert search_value("phone", "020 7946 0123", "GB") == "+442079460123"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from adapters.crms.hubspot.portal import Portal
 from adapters.crms.hubspot.records import Records
 from adapters.crms.hubspot.search import Filter, Search
 from adapters.crms.hubspot.shapes import Thing
+from adapters.formats.canonical import dialled
 from sidecar.model import Identifier, Record
 
 IDENTIFYING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -78,7 +79,7 @@ class Finder:
             yield from ([Filter(second, "CONTAINS_TOKEN", (name,))] for name in names)
 
     def _bears(self, kind: str, identifier: Identifier, thing: Thing) -> bool:
-        wanted = self._number(identifier.value) if identifier.kind == "phone" else _plain(identifier.value)
+        wanted = dialled(identifier.value, self._region) if identifier.kind == "phone" else _plain(identifier.value)
         return wanted in self._held(kind, identifier.kind, thing)
 
     def _held(self, kind: str, what: str, thing: Thing) -> set[str]:
@@ -86,33 +87,19 @@ class Finder:
         for name in IDENTIFYING[kind][what]:
             text = thing.properties.get(name) or ""
             parts = text.split(";") if name in _LISTS else [text]
-            held |= {self._number(p) if what == "phone" else _plain(p) for p in parts if p.strip()}
+            held |= {dialled(p, self._region) if what == "phone" else _plain(p) for p in parts if p.strip()}
         return held
-
-    def _number(self, typed: str) -> str:
-        """Return a phone number as it is dialled from anywhere, whoever typed it how; else what was typed."""
-        typed = typed.strip()
-        if re.fullmatch(r"\+[1-9][0-9]{5,14}", typed):
-            return typed
-        # Imported here, since its tables of the world's numbering plans are slow to load.
-        import phonenumbers
-
-        try:
-            number = phonenumbers.parse(typed, self._region)
-        except phonenumbers.NumberParseException:
-            return typed.casefold()
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
     def _dialled(self, phone: str) -> Iterator[str]:
         """Yield what HubSpot's own reading of a number may not see through: its digits with the country's code."""
-        yield from dict.fromkeys((self._number(phone), self._number(phone).lstrip("+")))
+        yield from dict.fromkeys((dialled(phone, self._region), dialled(phone, self._region).lstrip("+")))
 
     def _spellings(self, phone: str) -> Iterator[str]:
         """Yield the ways in which a number is likely to stand in the CRM."""
         import phonenumbers
         from phonenumbers import PhoneNumberFormat
 
-        e164 = self._number(phone)
+        e164 = dialled(phone, self._region)
         yield e164
         yield e164.lstrip("+")
         try:
@@ -128,7 +115,7 @@ class Finder:
         import phonenumbers
 
         try:
-            number = phonenumbers.parse(self._number(phone), self._region)
+            number = phonenumbers.parse(dialled(phone, self._region), self._region)
         except phonenumbers.NumberParseException:
             return
         yield phonenumbers.national_significant_number(number)

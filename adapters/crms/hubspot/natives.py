@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, tzinfo
 
 from adapters.crms.hubspot import values
+from adapters.formats.canonical import a_date
 from adapters.formats.rich_text import from_html, mark_of, marked, to_html, unmarked
 from sidecar.errors import PermanentError
 from sidecar.model import Value
@@ -142,7 +143,7 @@ def _day(hour: int) -> Codec:
             if MOMENT in vendor:
                 raise PermanentError(f"{what}: HubSpot keeps no such record without a time")
             return dict.fromkeys(vendor, "")
-        at = datetime.combine(values.a_date(what, value), time(hour), zone).astimezone(UTC)
+        at = datetime.combine(a_date(what, value), time(hour), zone).astimezone(UTC)
         return dict.fromkeys(vendor, values.stamp(at))
 
     def from_vendor(spec: FieldSpec, held: Held, vendor: Sequence[str], zone: tzinfo) -> Value:

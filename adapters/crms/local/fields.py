@@ -6,11 +6,10 @@ name properties and limits and never quote the value, which may be a customer's 
 """
 
 import json
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Mapping, Sequence
 
+from adapters.formats.canonical import TYPES, checked, dialled
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.model import Value
 from sidecar.ports import FieldSpec, Pipeline
@@ -18,8 +17,6 @@ from sidecar.ports import FieldSpec, Pipeline
 KINDS = ("contact", "company", "deal", "note", "task", "meeting")
 TEXT_CHARS = 255
 LONG_TEXT_CHARS = 65_536
-NUMBER_MAX = 10**15
-"""Above it a CRM's floating-point number no longer tells neighbours apart."""
 
 IDENTIFYING: Mapping[str, Mapping[str, str]] = {
     "contact": {"email": "email", "phone": "phone"},
@@ -74,7 +71,7 @@ def canonical(kind: str, spec: FieldSpec, value: Value) -> Value:
     """Return the value as it is kept, None for an empty one; `PermanentError` for what the property can't hold."""
     if value is None or value == "":
         return None
-    return _CHECKS[spec.type](f"{kind}.{spec.name}", spec, value)
+    return checked(f"{kind}.{spec.name}", spec, value)
 
 
 def check_pipeline(pipelines: Sequence[Pipeline], fields: Mapping[str, Value]) -> None:
@@ -89,19 +86,7 @@ def check_pipeline(pipelines: Sequence[Pipeline], fields: Mapping[str, Value]) -
 
 def search_value(what: str, value: str, region: str) -> str:
     """Return the form in which an identifier is searched for: how people type a phone number must not matter."""
-    if what != "phone":
-        return value.strip().casefold()
-    typed = value.strip()
-    if re.fullmatch(r"\+[1-9][0-9]{5,14}", typed):
-        return typed
-    # Imported here, since its tables of the world's numbering plans are slow to load and most numbers come normalised.
-    import phonenumbers
-
-    try:
-        number = phonenumbers.parse(typed, region)
-    except phonenumbers.NumberParseException:
-        return typed.casefold()
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return dialled(value, region) if what == "phone" else value.strip().casefold()
 
 
 def custom(kind: str, spec: FieldSpec) -> FieldSpec:
@@ -109,8 +94,8 @@ def custom(kind: str, spec: FieldSpec) -> FieldSpec:
     name = f"{kind}.{spec.name}"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", spec.name):
         raise ConfigError(f"{name}: a property's name is of a-z, 0-9 and _, begins with a letter, at most 63 long")
-    if spec.type not in _CHECKS:
-        raise ConfigError(f"{name}: no such type as {spec.type!r}; there are {', '.join(sorted(_CHECKS))}")
+    if spec.type not in TYPES:
+        raise ConfigError(f"{name}: no such type as {spec.type!r}; there are {', '.join(TYPES)}")
     if spec.type == "enum" and not spec.options:
         raise ConfigError(f"{name}: an enum needs options")
     limits = {"text": TEXT_CHARS, "long_text": LONG_TEXT_CHARS}
@@ -151,65 +136,3 @@ def _text(name: str, label: str, max_chars: int = TEXT_CHARS) -> FieldSpec:
 
 def _long(name: str, label: str) -> FieldSpec:
     return FieldSpec(name, "long_text", label, max_chars=LONG_TEXT_CHARS)
-
-
-def _check_text(name: str, spec: FieldSpec, value: Value) -> Value:
-    if not isinstance(value, str):
-        raise PermanentError(f"{name}: takes a text")
-    if spec.max_chars is not None and len(value) > spec.max_chars:
-        raise PermanentError(f"{name}: {len(value)} characters, and at most {spec.max_chars} fit")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise PermanentError(f"{name}: not valid Unicode (half of a surrogate pair)") from None
-    return value
-
-
-def _check_enum(name: str, spec: FieldSpec, value: Value) -> Value:
-    if not isinstance(value, str) or value not in spec.options:
-        raise PermanentError(f"{name}: not one of its options ({', '.join(spec.options) or 'it has none'})")
-    return value
-
-
-def _check_number(name: str, spec: FieldSpec, value: Value) -> Value:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PermanentError(f"{name}: takes a number")
-    if not math.isfinite(value) or abs(value) > NUMBER_MAX:
-        raise PermanentError(f"{name}: takes a number between -{NUMBER_MAX} and {NUMBER_MAX}")
-    return value
-
-
-def _check_date(name: str, spec: FieldSpec, value: Value) -> Value:
-    try:
-        if isinstance(value, str) and date.fromisoformat(value).isoformat() == value:
-            return value
-    except ValueError:
-        pass  # told below, as every other text that is not a date
-    raise PermanentError(f"{name}: takes a date such as 2026-01-31")
-
-
-def _check_datetime(name: str, spec: FieldSpec, value: Value) -> Value:
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if at is not None and at.tzinfo is not None:
-            return at.astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):
-        pass  # told below, as every other text that is not a time
-    raise PermanentError(f"{name}: takes a time with its offset such as 2026-01-31T10:00:00+00:00")
-
-
-def _check_bool(name: str, spec: FieldSpec, value: Value) -> Value:
-    if not isinstance(value, bool):
-        raise PermanentError(f"{name}: takes true or false")
-    return value
-
-
-_CHECKS: Mapping[str, Callable[[str, FieldSpec, Value], Value]] = {
-    "text": _check_text,
-    "long_text": _check_text,
-    "enum": _check_enum,
-    "number": _check_number,
-    "date": _check_date,
-    "datetime": _check_datetime,
-    "bool": _check_bool,
-}

@@ -5,7 +5,6 @@ a phone number by the number that it means and not by its spelling. Pipedrive ha
 company is found by nothing but its links.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from adapters.crms.pipedrive.natives import listed
 from adapters.crms.pipedrive.records import Records
 from adapters.crms.pipedrive.vendor import BATCH, PATHS, held
 from adapters.crms.pipedrive.wire import rows_in
+from adapters.formats.canonical import dialled
 from sidecar.model import Identifier, Record
 
 FIELDS: Mapping[str, str] = {"email": "emails", "phone": "phones"}
@@ -59,28 +59,14 @@ class Finder:
     def _bears(self, identifier: Identifier, row: Mapping[str, Any]) -> bool:
         values = [str(each["value"]) for each in listed(row, FIELDS[identifier.kind])]
         if identifier.kind == "phone":
-            return self._number(identifier.value) in {self._number(value) for value in values}
+            return dialled(identifier.value, self._region) in {dialled(value, self._region) for value in values}
         return identifier.value.strip().casefold() in {value.strip().casefold() for value in values}
-
-    def _number(self, typed: str) -> str:
-        """Return a phone number as it is dialled from anywhere, whoever typed it how; else what was typed."""
-        typed = typed.strip()
-        if re.fullmatch(r"\+[1-9][0-9]{5,14}", typed):
-            return typed
-        # Imported here, since its tables of the world's numbering plans are slow to load.
-        import phonenumbers
-
-        try:
-            number = phonenumbers.parse(typed, self._region)
-        except phonenumbers.NumberParseException:
-            return typed.casefold()
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
     def _spellings(self, phone: str) -> Iterator[str]:
         """Yield parts that are in most spellings of a number: its digits within the country, run together and apart."""
         import phonenumbers
 
-        e164 = self._number(phone)
+        e164 = dialled(phone, self._region)
         try:
             number = phonenumbers.parse(e164, self._region)
         except phonenumbers.NumberParseException:

@@ -12,6 +12,7 @@ from typing import Any
 
 from adapters.crms.pipedrive import values
 from adapters.crms.pipedrive.vendor import LOST, TEXT_CHARS, VARCHAR_CHARS, WON, held, moment, v1_stamp
+from adapters.formats.canonical import a_moment, an_option
 from adapters.formats.rich_text import from_html, to_html, unmarked
 from sidecar.errors import PermanentError
 from sidecar.model import Value
@@ -89,9 +90,8 @@ def primary(row: Row, name: str) -> str:
 
 
 def _stage_to(what: str, spec: FieldSpec, value: Value, row: Row) -> dict[str, Any]:
-    if not isinstance(value, str) or value not in spec.options:
-        raise PermanentError(f"{what}: not one of its options ({', '.join(spec.options[:30])})")
-    return {"status": value} if value in (WON, LOST) else {"stage_id": int(value), "status": "open"}
+    stage = an_option(what, value, spec.options)
+    return {"status": stage} if stage in (WON, LOST) else {"stage_id": int(stage), "status": "open"}
 
 
 def _stage_from(row: Row) -> Value:
@@ -110,7 +110,7 @@ def _rich(name: str, label: str) -> Native:
 
 
 def _at_to(what: str, spec: FieldSpec, value: Value, row: Row) -> dict[str, Any]:
-    return {"add_time": v1_stamp(values.a_moment(what, value))}
+    return {"add_time": v1_stamp(a_moment(what, value))}
 
 
 def _at_from(row: Row) -> Value:
@@ -119,9 +119,7 @@ def _at_from(row: Row) -> Value:
 
 def _words(name: str, label: str, done: str, undone: str) -> Native:
     def to_vendor(what: str, spec: FieldSpec, value: Value, row: Row) -> dict[str, Any]:
-        if value not in (done, undone):
-            raise PermanentError(f"{what}: not one of its options ({undone}, {done})")
-        return {name: value == done}
+        return {name: an_option(what, value, (undone, done)) == done}
 
     return Native(
         (name,), label, "enum", to_vendor, lambda row: done if row.get(name) in (True, 1) else undone, (undone, done)
@@ -129,7 +127,7 @@ def _words(name: str, label: str, done: str, undone: str) -> Native:
 
 
 def _start_to(what: str, spec: FieldSpec, value: Value, row: Row) -> dict[str, Any]:
-    at = values.a_moment(what, value)
+    at = a_moment(what, value)
     return {"due_date": at.date().isoformat(), "due_time": at.strftime("%H:%M")}
 
 
@@ -145,7 +143,7 @@ def start_of(row: Row) -> datetime | None:
 def _end_to(what: str, spec: FieldSpec, value: Value, row: Row) -> dict[str, Any]:
     if value is None or value == "":
         return {"duration": None}
-    start, end = start_of(row), values.a_moment(what, value)
+    start, end = start_of(row), a_moment(what, value)
     if start is None or not timedelta(0) <= end - start < timedelta(hours=24):
         raise PermanentError(f"{what}: takes a time within a day after the meeting's start")
     minutes = int((end - start).total_seconds()) // 60
