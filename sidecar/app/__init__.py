@@ -29,6 +29,7 @@ from sidecar.config import Settings, load, validate_options
 from sidecar.config.sections import BrakesSection
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.journal import Journal
+from sidecar.links import Links, keys_in
 from sidecar.model import Policy, Prompt, Rungs
 from sidecar.pipeline import LEDGER, Parts, Pipeline
 from sidecar.pipeline.brakes import Breaker, BreakerLimits
@@ -194,8 +195,21 @@ class App:
                 rungs=self.rungs,
                 room=Breaker(self.journal, _breaker_limits(self.settings.brakes, is_gated=self.is_gated)).room,
                 resolved=lambda channel, outcome: self.tally.add("activities", channel, outcome),
+                links=self.links,
             )
         )
+
+    @cached_property
+    def links(self) -> Links | None:
+        """What makes and reads the links to the explain page; None where the config gives no address and no key."""
+        web = self.settings.web
+        if not web.public_url:
+            return None
+        try:
+            keys = keys_in(self.settings.secret(web.explain_key_env, web.explain_key_file))
+            return Links(web.public_url, keys, web.explain_days)
+        except ConfigError as error:
+            raise ConfigError(str(error), setting="web.explain_key_env") from None
 
     @cached_property
     def ladder(self) -> Ladder:

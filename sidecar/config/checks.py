@@ -59,6 +59,10 @@ def _web(given: Given) -> Iterator[Problem]:
     web = given.settings.web
     if web.port and web.port == web.admin_port:
         yield Problem("web.admin_port", "is the same as web.port; metrics and admin listen apart from webhooks")
+    has_key = bool(web.explain_key_env or web.explain_key_file)
+    if has_key != bool(web.public_url):
+        missing = "public_url" if has_key else "explain_key_env"
+        yield Problem(f"web.{missing}", "is missing: the explain page needs both, and without both there is none")
 
 
 def _channels(given: Given) -> Iterator[Problem]:
@@ -173,6 +177,7 @@ def _secrets(given: Given) -> Iterator[Problem]:
     tables += [(f"channels.{name}", channel.options) for name, channel in settings.channels.items()]
     tables += [(f"ops.{name}", options) for name, options in settings.ops.notifiers.items()]
     tables.append(("journal", settings.journal.model_dump(exclude={"url"}, exclude_none=True)))
+    tables.append(("web", settings.web.model_dump(include={"explain_key_env", "explain_key_file"}, exclude_none=True)))
     for section, options in tables:
         yield from _missing(section, options, given, MAX_OPTION_DEPTH)
 
@@ -213,5 +218,5 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"route", "crm", "stages"}), _stage_maps),
 )
 _OF_SECRETS: tuple[tuple[frozenset[str], Check], ...] = (
-    (frozenset({"crm", "llm", "channels", "journal", "ops"}), _secrets),
+    (frozenset({"crm", "llm", "channels", "journal", "ops", "web"}), _secrets),
 )

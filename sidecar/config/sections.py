@@ -56,12 +56,28 @@ class JournalSection(Section):
 
 
 class WebSection(Section):
-    """Where webhooks come in, and where metrics and admin listen; port 0 takes any free one."""
+    """Where webhooks come in, where metrics and admin listen, how links find back; port 0 takes any free one."""
 
     host: Text = "0.0.0.0"  # noqa: S104  the door for webhooks, which is closed to all but signed requests
     port: Port = 8080
     admin_host: Text = "127.0.0.1"
     admin_port: Port = 8081
+    public_url: Text = ""
+    explain_key_env: Text | None = None
+    explain_key_file: Text | None = None
+    explain_days: int = Field(default=14, ge=1, le=365)
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, url: str) -> str:
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(url)
+        here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        plain = not (parts.username or parts.password or parts.query or parts.fragment or set(url) & set(" %\\<>\"'"))
+        if url and not (plain and parts.hostname and (parts.scheme == "https" or (here and parts.scheme == "http"))):
+            raise ValueError("write https:// and a host (and path), as your people's browsers reach web.port")
+        return url.rstrip("/")
 
 
 class OwnSection(Section):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
 from sidecar.journal import Journal
+from sidecar.links import Links
 from sidecar.model import Own, Policy, Prompt, Relevance, Rungs, WorkKey
 from sidecar.ports import LLM, Channel, Clock, Ledger
 
@@ -18,6 +19,7 @@ class Parts:
     """The parts of a running sidecar; `wake` hints an engine after a commit, `wait` is false for `--no-wait` runs.
 
     `room` is asked before so many changes are journaled; `resolved` is told what became of an activity of a channel.
+    `links` makes the links to the explain page, where there is one.
     """
 
     journal: Journal
@@ -39,6 +41,7 @@ class Parts:
     wake: Callable[[Sequence[WorkKey]], None] = field(default=lambda keys: None)
     room: Callable[[int], AbstractContextManager[None]] = field(default=lambda changes: nullcontext())
     resolved: Callable[[str, str], None] = field(default=lambda channel, outcome: None)
+    links: Links | None = None
 
     def policy_now(self) -> Policy:
         """Return the policy as far as it is in force at this moment."""

@@ -1,0 +1,111 @@
+"""Links to the explain page: URLs that carry their own permission, so that a rep needs no account of ours.
+
+Whoever holds a link sees one conversation, so a link names exactly one thing, can't be changed into another, and ends.
+An HMAC under a key of the operator's covers all of it; nothing is stored, so nothing about links has to be kept, erased
+or synchronised between processes. The trade-off: a single link can't be called back; a new key calls back all of them.
+
+Pure: no clock, no I/O. The same arguments give the same URL, because a URL stands in texts that the CRM keeps: a note
+must not be rewritten on each sync for the sake of its link. So the expiry counts from the time of the fact that the
+text is about (`since`), and from whole days; who writes a text passes that time and never the clock.
+
+The path has no query, no escape that a CRM's HTML would break, and no mark at its end that a finder of links would cut
+off: `/explain/party-3fa2c1.../stage/1-20779-k3v5...` is version, day of expiry, and 160 bits of the HMAC.
+"""
+
+import hmac
+import re
+from base64 import b32encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote, unquote, urlsplit
+
+from sidecar.errors import ConfigError, RejectedInput
+
+PREFIX = "/explain/"
+MAX_PATH_CHARS = 1_000
+MAX_NAME_CHARS = 200
+MIN_KEY_CHARS = 32
+MAX_KEYS = 5
+_VERSION = "1"
+_SEAL_BYTES = 20
+_EPOCH = date(1970, 1, 1).toordinal()
+_LAST = date(2200, 1, 1).toordinal() - _EPOCH  # what a forged date line may say has an end
+_SKEW = timedelta(days=1)
+_PATH = re.compile(
+    rf"{PREFIX}(?P<record>[\w.~:%-]+)/(?:(?P<field>[\w.~:%-]+)/)?{_VERSION}-(?P<day>\d{{5}})-(?P<seal>[a-z2-7]{{32}})",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What a link shows: a field of a record, or everything known of it where `field` is empty.
+
+    `record` is a party's id, or a CRM record (`contact:17`); `field` a field of ours, `step:` and a step's id, or a
+    property of the CRM record. The page ends with the day `until`, which is the first on which it can't be seen.
+    """
+
+    record: str
+    field: str
+    until: date
+
+
+class Links:
+    """Makes and reads links. The first key seals; the others are still believed, so that a key can be changed."""
+
+    def __init__(self, public_url: str, keys: Sequence[str], days: int = 14) -> None:
+        if not 1 <= len(keys) <= MAX_KEYS:
+            raise ConfigError(f"give one to {MAX_KEYS} keys, the one in force first")
+        if any(len(key) < MIN_KEY_CHARS for key in keys):
+            raise ConfigError(f"a key has fewer than {MIN_KEY_CHARS} characters")
+        self._base = public_url.rstrip("/")
+        self._base_path = urlsplit(self._base).path
+        self._keys = [key.encode() for key in keys]
+        self._days = days
+
+    def url(self, record: str, field: str, since: datetime) -> str:
+        """Return the link to a field of a party (or of a CRM record), or to all of it where `field` is empty.
+
+        `since` is the time (UTC) of what the text around the link is about: a suggestion's `at`, a believed field's
+        `evidence_at`, a conversation's last activity. The link holds for the configured days after it, to the end of
+        the last one (UTC). Where old conversations are read in, that may be over already: pass the newest time that
+        the text itself rests on, and leave the link out of a text that is older than the days.
+        """
+        if len(record) > MAX_NAME_CHARS or len(field) > MAX_NAME_CHARS or not record:
+            raise ValueError("a link names a record and a field of bounded length")
+        day = min(max(since.date().toordinal() - _EPOCH, 0), _LAST) + self._days + 1
+        names = "/".join(quote(name, safe=":") for name in (record, field) if name)
+        sealed = f"{PREFIX}{names}/{_VERSION}-{day:05d}"
+        return f"{self._base}{sealed}-{_seal(self._keys[0], sealed)}"
+
+    def read(self, path: str, now: datetime) -> Linked:
+        """Return what a request's path shows; `RejectedInput` with 404 for no link of ours, 410 for one out of time.
+
+        `path` is as it was sent, with its percent-encoding, with or without the path of `public_url`. A link that would
+        hold for longer than the configured days from now on is out of time too: a date in the future that somebody
+        wrote into a mail buys nothing, and fewer days in the config hold for links that are out already.
+        """
+        match = _PATH.fullmatch(path.removeprefix(self._base_path)) if len(path) <= MAX_PATH_CHARS else None
+        if match is None:
+            raise RejectedInput("no link", status=404)
+        sealed = match.string[: match.start("seal") - 1]
+        seals = [hmac.compare_digest(_seal(key, sealed), match["seal"]) for key in self._keys]
+        if not any(seals):
+            raise RejectedInput("a link with another seal", status=404)
+        until = date.fromordinal(int(match["day"]) + _EPOCH)
+        today = now.astimezone(UTC).date()
+        if not today < until <= today + timedelta(days=self._days + 1) + _SKEW:
+            raise RejectedInput("a link out of time", status=410)
+        return Linked(unquote(match["record"]), unquote(match["field"] or ""), until)
+
+
+def keys_in(secret: str) -> list[str]:
+    """Return the keys that a secret lists: one a line, or parted by commas or spaces; the first is the one in force."""
+    return secret.replace(",", " ").split()
+
+
+def _seal(key: bytes, sealed: str) -> str:
+    """Return 160 bits in base 32: letters and digits alone, so that no mail program cuts off a dash at the end."""
+    digest = hmac.digest(key, b"sidecar explain link\n" + sealed.encode(), "sha256")
+    return b32encode(digest[:_SEAL_BYTES]).decode().lower()
