@@ -18,7 +18,7 @@ from typing import Any
 
 from sidecar.errors import PermanentError, StaleVersion
 from sidecar.model import Edit, Gone, Identifier, Link, Record, Walked
-from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, Ledger, Pipeline, Update, Written
+from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, Ledger, Pipeline, Update, View, Written
 
 PATIENCE_S = 0.5
 """How long the others wait for a member that is busy with something else."""
@@ -164,13 +164,17 @@ class Member:
         """Return some records of a kind, with who wrote what."""
         return self._ledger.walk(kind, cursor, fields)
 
-    def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+    def provision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
         """Create the missing properties."""
-        return self._ledger.provision(wanted, dry_run)
+        return self._ledger.provision(wanted, dry_run, views)
 
-    def deprovision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+    def deprovision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
         """Take the properties away again."""
-        return self._ledger.deprovision(wanted, dry_run)
+        return self._ledger.deprovision(wanted, dry_run, views)
 
     def automations(self, properties: Mapping[str, Sequence[str]]) -> Sequence[str]:
         """Name what would act upon our writes."""

@@ -14,6 +14,7 @@ from sidecar.ports.context import Clock, Context, Observe, unobserved
 from sidecar.ports.engine import Due, Engine, Handler
 from sidecar.ports.ledger import (
     ChangedPage,
+    Condition,
     Create,
     Failed,
     FieldSpec,
@@ -21,6 +22,7 @@ from sidecar.ports.ledger import (
     LedgerCapabilities,
     Pipeline,
     Update,
+    View,
     Written,
 )
 from sidecar.ports.llm import LLM, Answer, LLMCapabilities, Question
@@ -34,6 +36,7 @@ __all__ = [
     "Channel",
     "ChannelCapabilities",
     "Clock",
+    "Condition",
     "Context",
     "Create",
     "Due",
@@ -52,6 +55,7 @@ __all__ = [
     "PollBatch",
     "Question",
     "Update",
+    "View",
     "Written",
     "unobserved",
 ]

@@ -1,7 +1,7 @@
 """The port of ledgers: the customer's CRM, read and written record by record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from sidecar.model import Edit, Gone, Identifier, Link, Record, Value, Walked
@@ -13,6 +13,7 @@ class LedgerCapabilities:
 
     `settle_s`: how long after an unknown outcome a look is conclusive. `search_lag_s`: how long until search finds a
     created record. `batch_size`: records per call. `vendor`: somebody else's CRM, so its safe defaults hold.
+    `views`: lists for people can be made in it.
     """
 
     kinds: frozenset[str]
@@ -24,6 +25,7 @@ class LedgerCapabilities:
     owners: bool = False
     automations: bool = False
     walk: bool = False
+    views: bool = False
     vendor: bool = True
     search_lag_s: float = 0.0
     settle_s: float = 0.0
@@ -32,7 +34,10 @@ class LedgerCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A property of a CRM record kind: type is text, long_text, enum, number, date, datetime, bool."""
+    """A property of a CRM record kind: type is text, long_text, enum, number, date, datetime, bool.
+
+    `help` tells people what to do with it, where a CRM has a place for that; it is never read back.
+    """
 
     name: str
     type: str = "text"
@@ -41,6 +46,31 @@ class FieldSpec:
     max_chars: int | None = None
     writable: bool = True
     ours: bool = False
+    help: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A property holds one of these values, or, where `at_least` is given, a number that is no smaller."""
+
+    property: str
+    one_of: tuple[str, ...] = ()
+    at_least: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A list that people work from: the live records of a kind that meet all conditions.
+
+    `order` is one of the columns, highest first. One condition at most names several values, which is as much as the
+    least of the CRMs can say. A view is known by its name: one that is there is left as it is, whoever changed it.
+    """
+
+    name: str
+    kind: str
+    where: tuple[Condition, ...]
+    columns: tuple[str, ...]
+    order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +167,19 @@ class Ledger(Protocol):
     def changed(self, cursor: Mapping[str, Any] | None) -> ChangedPage:
         """Return what changed since a cursor; None starts now."""
 
-    def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
-        """Create the missing AI-owned properties; idempotent; return what was (or would be) done, one line each."""
+    def provision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
+        """Create the missing AI-owned properties and views; idempotent; return what was (or would be) done.
 
-    def deprovision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
-        """Take the AI-owned properties away again, and what only we use; idempotent; one line for each thing taken."""
+        A line for each. Views name properties as `wanted` does. What the API can't set of a view (its columns, its
+        order) is said in its line, for an admin to do by hand; `UnsupportedFeature` for any where none can be made.
+        """
+
+    def deprovision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
+        """Take views, AI-owned properties and what only we use away again; idempotent; a line for each thing taken."""
 
     def automations(self, properties: Mapping[str, Sequence[str]]) -> Sequence[str]:
         """Name what in the CRM would act when these properties, by record kind, are written; one line each."""

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.crms.local import LocalLedger, LocalOptions
 from sidecar.model import Author, AuthorKind, Own, Value
-from sidecar.ports import Context, Ledger
+from sidecar.ports import Context, Ledger, View
 from tests.contract.ledger import LedgerContract, LedgerHarness
 
 WORKFLOW = Author(AuthorKind.AUTOMATION, "workflow-7", "Nightly tidying")
@@ -96,6 +96,10 @@ class LocalHarness:
     def person_merges(self, kind: str, winner: str, loser: str) -> str:
         """Merge two records by hand."""
         return self.ledger.merge(kind, winner, loser).ref
+
+    def members(self, view: View) -> list[str]:
+        """Return who is in a list."""
+        return [member.ref for member in self.ledger.members(view)]
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""

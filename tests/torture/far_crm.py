@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from adapters.crms.local import LocalLedger
 from sidecar.errors import TemporaryError, UnknownOutcome
 from sidecar.model import Identifier, Link, Own, Record
-from sidecar.ports import ChangedPage, Context, Create, Failed, FieldSpec, LedgerCapabilities, Update, Written
+from sidecar.ports import ChangedPage, Context, Create, Failed, FieldSpec, LedgerCapabilities, Update, View, Written
 
 RETRY_S = 0.05
 ANSWER_S = 30.0
@@ -228,13 +228,17 @@ class FarLedger:
         """Return what changed."""
         return self._ask("changed", cursor)
 
-    def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+    def provision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
         """Make missing properties."""
-        return self._ask("provision", wanted, dry_run)
+        return self._ask("provision", wanted, dry_run, list(views))
 
-    def deprovision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+    def deprovision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
         """Take them away."""
-        return self._ask("deprovision", wanted, dry_run)
+        return self._ask("deprovision", wanted, dry_run, list(views))
 
     def automations(self, properties: Mapping[str, Sequence[str]]) -> Sequence[str]:
         """Name what would act."""

@@ -32,6 +32,7 @@ from sidecar.ports import (
     LedgerCapabilities,
     Pipeline,
     Update,
+    View,
     Written,
 )
 
@@ -134,14 +135,22 @@ class HubSpotLedger:
         """Return what changed since a cursor; None starts now."""
         return self._feed.changed(cursor)
 
-    def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+    def provision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
         """Make the property group, the keys and the AI-owned properties that are missing."""
+        if views:
+            raise UnsupportedFeature("this ledger makes no views")
         for kind in wanted:
             self._known(kind)
         return self._provision.provision(wanted, dry_run)
 
-    def deprovision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+    def deprovision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
         """Take the AI-owned properties away; with the last of them also the keys and the group."""
+        if views:
+            raise UnsupportedFeature("this ledger makes no views")
         for kind in wanted:
             self._known(kind)
         return self._provision.deprovision(wanted, dry_run)

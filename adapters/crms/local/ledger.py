@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adapters.crms.local import rows
+from adapters.crms.local import views as lists
 from adapters.crms.local.fields import IDENTIFYING, KINDS, canonical, check_pipeline, native, reconciled, search_value
 from adapters.crms.local.rows import Hand
 from adapters.crms.local.store import Store
@@ -32,6 +33,7 @@ from sidecar.ports import (
     LedgerCapabilities,
     Pipeline,
     Update,
+    View,
     Written,
 )
 
@@ -107,6 +109,7 @@ class LocalLedger:
             owners=True,
             automations=True,
             walk=True,
+            views=True,
             vendor=options.vendor,
             search_lag_s=options.search_lag_s,
             settle_s=options.settle_s,
@@ -227,32 +230,39 @@ class LocalLedger:
             page = rows.changed_since(db, since, BATCH)
         return ChangedPage(tuple((kind, ref) for _, kind, ref in page), {"seq": page[-1][0] if page else since})
 
-    def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
-        """Make the missing properties, all or none; `ConfigError` for one that exists and can't hold what is wanted."""
-        for kind in wanted:
+    def provision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
+        """Make what is missing, all or none; `ConfigError` for a property that exists and can't hold what is wanted."""
+        for kind in (*wanted, *(view.kind for view in views)):
             self._known(kind)
         lines: list[str] = []
         with self._store.reading() if dry_run else self._store.writing() as db:
+            schemas = {kind: self._schema(db, kind) for kind in (*wanted, *(view.kind for view in views))}
             for kind, specs in wanted.items():
-                schema = self._schema(db, kind)
                 for spec in specs:
-                    schema[spec.name], line = reconciled(kind, schema.get(spec.name), spec)
+                    schemas[kind][spec.name], line = reconciled(kind, schemas[kind].get(spec.name), spec)
                     if line:
                         lines.append(line)
                         if not dry_run:
-                            rows.put_property(db, kind, schema[spec.name])
+                            rows.put_property(db, kind, schemas[kind][spec.name])
+            for view in views:
+                lines += lists.furnish(db, view, [*schemas[view.kind].values()], dry_run=dry_run)
         return lines
 
-    def deprovision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
-        """Take away the AI-owned properties among these, with what records hold in them; native ones stay."""
+    def deprovision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
+        """Take views and the AI-owned properties away, with what records hold in them; native ones stay."""
         for kind in wanted:
             self._known(kind)
         with self._store.reading() if dry_run else self._store.writing() as db:
+            lines = [line for view in views for line in lists.remove(db, view, dry_run=dry_run)]
             held = {kind: rows.properties(db, kind) for kind in wanted}
             gone = [(kind, spec.name) for kind, specs in wanted.items() for spec in specs if spec.name in held[kind]]
             for kind, name in () if dry_run else gone:
                 rows.drop_property(db, kind, name)
-        return [f"remove {kind}.{name}" for kind, name in gone]
+        return [*lines, *(f"remove {kind}.{name}" for kind, name in gone)]
 
     def automations(self, properties: Mapping[str, Sequence[str]]) -> Sequence[str]:
         """Return nothing: this CRM has no automations of its own."""
@@ -306,6 +316,16 @@ class LocalLedger:
             self._known(kind)
         with self._store.reading() as db:
             return rows.records(db, rows.live(db, kind, ref, limit))
+
+    def views(self) -> Sequence[View]:
+        """Return the lists that were provisioned."""
+        with self._store.reading() as db:
+            return lists.known(db)
+
+    def members(self, view: View, limit: int = 1000) -> Sequence[Record]:
+        """Return the records that are in a list now, in its order."""
+        with self._store.reading() as db:
+            return lists.members(db, view, limit)
 
     # --------------------------------------------------------------------------------------------------------------
 

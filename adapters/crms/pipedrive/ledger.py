@@ -30,6 +30,7 @@ from sidecar.ports import (
     LedgerCapabilities,
     Pipeline,
     Update,
+    View,
     Written,
 )
 
@@ -126,14 +127,22 @@ class PipedriveLedger:
         """Refuse: a changelog costs 20 tokens a record, and a walk through a company would spend its day."""
         raise UnsupportedFeature("Pipedrive tells who wrote what record by record, which costs too much to walk")
 
-    def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+    def provision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
         """Make the AI-owned fields and the keys that are missing."""
+        if views:
+            raise UnsupportedFeature("this ledger makes no views")
         for kind in wanted:
             self._known(kind)
         return self._provision.provision(wanted, dry_run)
 
-    def deprovision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool) -> Sequence[str]:
+    def deprovision(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
+    ) -> Sequence[str]:
         """Take the AI-owned fields away; with the last of them also the keys."""
+        if views:
+            raise UnsupportedFeature("this ledger makes no views")
         for kind in wanted:
             self._known(kind)
         return self._provision.deprovision(wanted, dry_run)

@@ -11,6 +11,7 @@ Seeds in the docstrings are the bugs in the local ledger under which the test wa
 import pytest
 
 from tests.contract.ledger.crm import PROPERTIES, Crm, LedgerHarness
+from tests.contract.ledger.listing import ListingContract
 from tests.contract.ledger.reading import ReadingContract
 from tests.contract.ledger.walking import WalkingContract
 from tests.contract.ledger.writing import WritingContract
@@ -18,7 +19,7 @@ from tests.contract.ledger.writing import WritingContract
 __all__ = ["LedgerContract", "LedgerHarness"]
 
 
-class LedgerContract(WritingContract, ReadingContract, WalkingContract):
+class LedgerContract(WritingContract, ReadingContract, ListingContract, WalkingContract):
     """Inherit, and give the fixture `harness`."""
 
     @pytest.fixture
