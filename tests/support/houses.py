@@ -6,7 +6,7 @@ the test's, for the app and for the book alike, so that backoffs, days and silen
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from itertools import count
@@ -38,8 +38,7 @@ path = "drop"
 settle_s = 0.0
 keep = true
 [crm]
-type = "local"
-path = "crm.db"
+{crm}
 [crm.create]
 contact = "auto"
 deal = "qualified"
@@ -51,6 +50,7 @@ mode = "auto"
 [notes]
 settle_s = 0.0
 """
+LOCAL = 'type = "local"\npath = "crm.db"'
 
 
 class Listened:
@@ -95,13 +95,14 @@ class House:
         after: str = "",
         timezone: str = "UTC",
         clock: SetClock | None = None,
-        env: dict[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        crm: str = LOCAL,
     ) -> None:
         self.folder = folder
         self.clock = clock or SetClock()
         self._env = {"WEB_SECRET": SECRET, **(env or {})}
         self._numbers = count(1)
-        self._text = more + "\n" + CONFIG.format(url=url, timezone=timezone) + after
+        self._text = more + "\n" + CONFIG.format(url=url, timezone=timezone, crm=crm) + after
         (folder / "config.toml").write_text(self._text)
         (folder / "script.json").write_text(json.dumps(rules))
         (folder / "drop").mkdir()
