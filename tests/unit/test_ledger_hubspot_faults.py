@@ -1,4 +1,4 @@
-"""Who must act when HubSpot refuses, and how fast it may be asked: the table, the pace, the limits of search."""
+"""Who must act when HubSpot refuses, and how much it may be asked at once: the table, and the limits of search."""
 
 import json
 from datetime import UTC, datetime
@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from adapters.crms.hubspot.faults import (
-    Again,
     Asked,
     Refusal,
     error_of,
@@ -17,9 +16,9 @@ from adapters.crms.hubspot.faults import (
     row_error,
     scopes_in,
 )
-from adapters.crms.hubspot.pace import Pace
 from adapters.crms.hubspot.search import Filter, _packed, _split
 from adapters.crms.hubspot.shapes import Problem
+from adapters.http.patience import Again
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnknownOutcome
 
 NOW = datetime(2026, 7, 1, 20, tzinfo=UTC)
@@ -163,58 +162,6 @@ def test_what_looks_like_a_scope_is_none_elsewhere() -> None:
     context = {"requiredGranularScopes": ["crm.objects.deals.write", "automation"], "value": ["ann@customer.test"]}
     body = json.dumps({"category": "MISSING_SCOPES", "context": context, "errors": [{"context": {"ids": "x.test"}}]})
     assert scopes_in(problem_in(body)) == ["automation", "crm.objects.deals.write"]
-
-
-class _Time:
-    """A monotonic clock that moves only while somebody naps."""
-
-    def __init__(self) -> None:
-        self.now, self.naps = 100.0, list[float]()
-
-    def nap(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        self.now += seconds
-
-
-def test_no_window_holds_more_calls_than_allowed() -> None:
-    """In any ten seconds at most so many calls go out; seen to fail with a window per ten calls."""
-    time, sent = _Time(), list[float]()
-    pace = Pace(5, 10.0, monotonic=lambda: time.now, nap=time.nap)
-    for step in range(40):
-        pace.wait(60.0)
-        sent.append(time.now)
-        time.now += 0.1 * (step % 4)
-    assert all(later - earlier >= 10.0 for earlier, later in zip(sent, sent[5:], strict=False))
-    assert time.naps
-
-
-def test_nobody_waits_longer_than_the_bound() -> None:
-    """Beyond the bound a call is not made, and its asker told when to come again; seen to fail without the bound."""
-    time = _Time()
-    pace = Pace(1, 10.0, monotonic=lambda: time.now, nap=time.nap)
-    pace.wait(5.0)
-    with pytest.raises(TemporaryError) as caught:
-        pace.wait(5.0)
-    assert caught.value.retry_after_s == 10.0
-    assert time.naps == []
-    time.now += 10.0
-    pace.wait(5.0)
-    pace.hold(3.0)
-    time.now += 8.0
-    pace.wait(5.0)
-    assert time.naps == [2.0]
-
-
-def test_hubspot_s_count_slows_us() -> None:
-    """When others use the same limit, its header makes us wait for the next window; seen to fail with it ignored."""
-    time = _Time()
-    pace = Pace(100, 10.0, monotonic=lambda: time.now, nap=time.nap)
-    pace.learn(50, 10.0)
-    pace.wait(20.0)
-    pace.learn(3, 10.0)
-    pace.learn(None, None)
-    pace.wait(20.0)
-    assert time.naps == [10.0]
 
 
 def test_searches_keep_their_limits() -> None:

@@ -15,6 +15,8 @@ from datetime import datetime, timedelta, tzinfo
 from pydantic import ValidationError
 
 from adapters.crms.hubspot.shapes import Problem, texts_in
+from adapters.http.calls import number
+from adapters.http.patience import Again
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnknownOutcome
 
 SETTING = "crm.token_env"
@@ -32,10 +34,6 @@ _LISTED_SCOPES = re.compile(r"[sS]copes?=\[([^\]]{0,2000})\]")  # how one versio
 _EXISTING = re.compile(
     r"(?:Existing ID|existing object(?: with)? id|existing record id)\W{0,3}(\d{1,20})", re.IGNORECASE
 )
-
-
-class Again(TemporaryError):
-    """Worth another try within this call, after `retry_after_s`: what was asked for has not happened."""
 
 
 class Refusal(PermanentError):
@@ -216,9 +214,3 @@ def _is_word(text: str) -> bool:
 def _after(headers: Mapping[str, str]) -> float | None:
     seconds = number(headers, "retry-after")
     return min(seconds, MAX_RETRY_AFTER_S) if seconds is not None else None
-
-
-def number(headers: Mapping[str, str], name: str) -> float | None:
-    """Return a header that is a number of at least nothing."""
-    text = headers.get(name, "").strip()
-    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text) else None

@@ -29,6 +29,8 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
+from adapters.http.calls import CutOffError, NotSentError, Timeouts
+
 MAX_BODY_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 _JSON: Mapping[int, str] = dict.fromkeys(range(200, 300), "object")
@@ -43,23 +45,6 @@ class Reply:
     headers: Mapping[str, str]
     data: Any = None
     body: str = field(default="", repr=False)
-
-
-class NotSentError(Exception):
-    """No connection was opened, so nothing can have happened."""
-
-
-class CutOffError(Exception):
-    """The connection ended, or the time, after the request may have been sent: nobody knows what happened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds to connect, for each part of an answer, and for all of it."""
-
-    connect_s: float
-    read_s: float
-    whole_s: float
 
 
 class Transport:

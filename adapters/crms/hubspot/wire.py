@@ -7,7 +7,6 @@ Secrets, addresses and values are in no error and no log.
 """
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,21 +14,19 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_base
 
-from adapters.crms.hubspot.faults import Again, Asked, error_of, number
+from adapters.crms.hubspot.faults import Asked, error_of
 from adapters.crms.hubspot.options import HubSpotOptions
-from adapters.crms.hubspot.pace import Pace
 from adapters.crms.hubspot.shapes import Shape
-from sidecar.errors import ConfigError, TemporaryError, UnknownOutcome
+from adapters.http.calls import Timeouts, answer, number
+from adapters.http.patience import Again, Pace, patient
+from sidecar.errors import ConfigError, UnknownOutcome
 from sidecar.ports import Context
 
 if TYPE_CHECKING:
     from adapters.crms.hubspot.transport import Reply, Transport
 
-MAX_ATTEMPTS = 6
 BURST_WINDOW_S = 10.0
 T = TypeVar("T", bound=BaseModel)
 
@@ -47,8 +44,8 @@ class Wire:
         self._lock = threading.Lock()
         self._transport: Transport | None = None
         rate = options.search_per_s
-        self._burst = Pace(options.burst, BURST_WINDOW_S, nap=self._sleep)
-        self._searches = Pace(max(1, int(rate)), max(1.0, 1 / rate), nap=self._sleep)
+        self._burst = Pace("HubSpot", options.burst, BURST_WINDOW_S, nap=self._sleep)
+        self._searches = Pace("HubSpot", max(1, int(rate)), max(1.0, 1 / rate), nap=self._sleep)
         self.zone: tzinfo | None = None
         self.calls: Counter[str] = Counter()
         """Calls by operation, for benchmarks and tests."""
@@ -75,14 +72,7 @@ class Wire:
         self._tried(Shape, Request(operation, "DELETE", path, {}, effect=True))
 
     def _tried(self, shape: type[T], request: "Request") -> T:
-        retrying = Retrying(
-            stop=stop_after_attempt(MAX_ATTEMPTS) | _WaitedEnough(self._options.max_wait_s),
-            wait=_pause_s,
-            retry=retry_if_exception_type(Again),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        answered: T = retrying(self._once, shape, request)
+        answered: T = patient(self._options.max_wait_s, self._sleep)(self._once, shape, request)
         return answered
 
     def _once(self, shape: type[T], request: "Request") -> T:
@@ -104,30 +94,20 @@ class Wire:
         raise error
 
     def _sent(self, transport: "Transport", request: "Request") -> "Reply":
-        from adapters.crms.hubspot.transport import CutOffError, NotSentError
-
         self.calls[request.operation] += 1
-        began, status = time.monotonic(), None
-        try:
-            reply = transport.send(request.method, request.path, request.query, request.body)
-            status = reply.status
-        except NotSentError as error:
-            raise Again(f"HubSpot can't be reached: {error}") from None
-        except CutOffError as error:
-            if request.effect:
-                raise UnknownOutcome(f"HubSpot may have done {request.operation}, or not: {error}") from None
-            raise Again(f"HubSpot didn't answer {request.operation}: {error}") from None
-        else:
-            return reply
-        finally:
-            self._context.observe(request.operation, status, time.monotonic() - began)
+        return answer(
+            "HubSpot",
+            request,
+            self._context.observe,
+            lambda: transport.send(request.method, request.path, request.query, request.body),
+        )
 
     def _ready(self) -> "Transport":
         with self._lock:
             if self._transport is None:
                 if not self._token:
                     raise ConfigError("the token is empty", setting="crm.token_env")
-                from adapters.crms.hubspot.transport import Timeouts, Transport
+                from adapters.crms.hubspot.transport import Transport
 
                 given = self._options
                 timeouts = Timeouts(given.connect_timeout_s, given.read_timeout_s, given.call_timeout_s)
@@ -153,19 +133,3 @@ def _parsed(shape: type[T], data: Any, request: Request) -> T:
     except ValidationError:
         told = f"HubSpot's answer to {request.operation} can't be read"
         raise (UnknownOutcome if request.effect else Again)(told) from None
-
-
-class _WaitedEnough(stop_base):
-    """Stops when the waits of a call, the next one included, would be more than its bound."""
-
-    def __init__(self, max_wait_s: float) -> None:
-        self._max_wait_s = max_wait_s
-
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        return retry_state.idle_for + retry_state.upcoming_sleep > self._max_wait_s
-
-
-def _pause_s(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after_s if isinstance(error, TemporaryError) else None
-    return asked if asked is not None else wait_random_exponential(multiplier=0.5, max=4.0)(state)

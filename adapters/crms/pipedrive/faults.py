@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from adapters.http.calls import number
+from adapters.http.patience import Again
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnknownOutcome
 
 if TYPE_CHECKING:  # the client is imported by the first call
@@ -18,10 +20,6 @@ BURST_S, BLOCKED_S, MAX_BURST_S = 2.0, 300.0, 60.0
 TRANSIENT = frozenset((408, 500, 502, 503, 504, 520, 521, 522, 523, 524))
 _REFUSALS = frozenset((400, 404, 405, 409, 410, 412, 413, 414, 422))
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,63}")
-
-
-class Again(TemporaryError):
-    """Worth another try within this call, after `retry_after_s`: what was asked for has not happened."""
 
 
 class BlockedError(TemporaryError):
@@ -98,12 +96,6 @@ def words(data: Any, depth: int = 4) -> str:
         return data[:2_000]
     inner: Collection[Any] = data.values() if isinstance(data, Mapping) else data if isinstance(data, list) else ()
     return " ".join(words(each, depth - 1) for each in list(inner)[:50]) if depth else ""
-
-
-def number(headers: Mapping[str, str], name: str) -> float | None:
-    """Return a header that is a number of at least nothing."""
-    text = headers.get(name, "").strip()
-    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text) else None
 
 
 def _code(data: Any) -> str:

@@ -18,6 +18,8 @@ from pipedrive import exceptions
 from pipedrive.client import Client
 from requests.adapters import HTTPAdapter
 
+from adapters.http.calls import CutOffError, NotSentError, Timeouts
+
 MAX_BODY_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 AGENT = "crm-sidecar"
@@ -44,23 +46,6 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     data: Any = field(default=None, repr=False)
-
-
-class NotSentError(Exception):
-    """No connection was opened, so nothing can have happened."""
-
-
-class CutOffError(Exception):
-    """The connection ended, or the time, after the request may have been sent: nobody knows what happened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds to connect, for each part of an answer, and for all of it."""
-
-    connect_s: float
-    read_s: float
-    whole_s: float
 
 
 class Transport(Client):  # type: ignore[misc]  # the client ships without types

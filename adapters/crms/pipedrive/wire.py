@@ -6,27 +6,25 @@ waiting of one call has one bound. Secrets, addresses and values are in no error
 """
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_base
 
-from adapters.crms.pipedrive.faults import Again, BlockedError, error_of, is_spent, number
+from adapters.crms.pipedrive.budget import Budget
+from adapters.crms.pipedrive.faults import BURST_S, BlockedError, error_of, is_spent
 from adapters.crms.pipedrive.options import PipedriveOptions
-from adapters.crms.pipedrive.pace import Budget, Pace
-from sidecar.errors import ConfigError, TemporaryError, UnknownOutcome
+from adapters.http.calls import Timeouts, answer, number
+from adapters.http.patience import Again, Pace, patient
+from sidecar.errors import ConfigError, TemporaryError
 from sidecar.ports import Context
 
 if TYPE_CHECKING:
     from adapters.crms.pipedrive.transport import Reply, Transport
 
-MAX_ATTEMPTS = 6
 PAGE = 500
 TOKENS: Mapping[str, int] = {
     "get": 1, "list": 10, "search": 20, "write": 5, "remove": 3, "fields": 10, "notes": 20, "note": 2, "write_note": 10,
@@ -62,8 +60,8 @@ class Wire:
         self._sleep = sleep or sleep_using_event(threading.Event())
         self._lock = threading.Lock()
         self._transport: Transport | None = None
-        self._burst = Pace(options.burst, self._sleep)
-        self._searches = Pace(options.search_burst, self._sleep)
+        self._burst = Pace("Pipedrive", options.burst, BURST_S, nap=self._sleep)
+        self._searches = Pace("Pipedrive", options.search_burst, BURST_S, nap=self._sleep)
         self.budget = Budget(context.clock, ZoneInfo(options.reset_timezone), options.reserve)
         self.calls: Counter[str] = Counter()
         """Calls by operation, for benchmarks and tests."""
@@ -94,14 +92,7 @@ class Wire:
         raise TemporaryError(f"Pipedrive lists more than {pages} pages at {operation}")
 
     def _tried(self, request: Request) -> dict[str, Any]:
-        retrying = Retrying(
-            stop=stop_after_attempt(MAX_ATTEMPTS) | _WaitedEnough(self._options.max_wait_s),
-            wait=_pause_s,
-            retry=retry_if_exception_type(Again),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        answered: dict[str, Any] = retrying(self._once, request)
+        answered: dict[str, Any] = patient(self._options.max_wait_s, self._sleep)(self._once, request)
         return answered
 
     def _once(self, request: Request) -> dict[str, Any]:
@@ -127,23 +118,13 @@ class Wire:
         raise error
 
     def _sent(self, transport: "Transport", request: Request) -> "Reply":
-        from adapters.crms.pipedrive.transport import CutOffError, NotSentError
-
         self.calls[request.operation] += 1
-        began, status = time.monotonic(), None
-        try:
-            reply = transport.send(request.method, request.path, request.query, request.body)
-            status = reply.status
-        except NotSentError as error:
-            raise Again(f"Pipedrive can't be reached: {error}") from None
-        except CutOffError as error:
-            if request.effect:
-                raise UnknownOutcome(f"Pipedrive may have done {request.operation}, or not: {error}") from None
-            raise Again(f"Pipedrive didn't answer {request.operation}: {error}") from None
-        else:
-            return reply
-        finally:
-            self._context.observe(request.operation, status, time.monotonic() - began)
+        return answer(
+            "Pipedrive",
+            request,
+            self._context.observe,
+            lambda: transport.send(request.method, request.path, request.query, request.body),
+        )
 
     def _ready(self) -> "Transport":
         with self._lock:
@@ -154,7 +135,7 @@ class Wire:
                     raise ConfigError(
                         "where the company is, such as https://yours.pipedrive.com", setting="crm.base_url"
                     )
-                from adapters.crms.pipedrive.transport import Timeouts, Transport
+                from adapters.crms.pipedrive.transport import Transport
 
                 given = self._options
                 timeouts = Timeouts(given.connect_timeout_s, given.read_timeout_s, given.call_timeout_s)
@@ -183,19 +164,3 @@ def _onward(answer: Mapping[str, Any]) -> dict[str, str]:
         return {"cursor": str(more["next_cursor"])}
     pages = more.get("pagination") or {}
     return {"start": str(pages["next_start"])} if pages.get("more_items_in_collection") else {}
-
-
-class _WaitedEnough(stop_base):
-    """Stops when the waits of a call, the next one included, would be more than its bound."""
-
-    def __init__(self, max_wait_s: float) -> None:
-        self._max_wait_s = max_wait_s
-
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        return retry_state.idle_for + retry_state.upcoming_sleep > self._max_wait_s
-
-
-def _pause_s(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after_s if isinstance(error, TemporaryError) else None
-    return asked if asked is not None else wait_random_exponential(multiplier=0.5, max=4.0)(state)

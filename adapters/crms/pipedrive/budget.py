@@ -1,48 +1,15 @@
-"""Keeps our calls under Pipedrive's limits, for all threads of a process together, by waiting before a call.
+"""Keeps our calls within the day's tokens, which all of a company's tools share: no tokens, no calls.
 
-Two limits: a burst of calls in 2 s, which is waited for, and a day's budget of tokens that all of the company's tools
-share, which is not: when it is spent, nothing is sent before it is renewed, because calls that ignore it get the whole
-machine blocked. Nobody waits longer than a bound; beyond it, whoever asked is told when to come again.
+Pipedrive has two limits: a burst of calls in 2 s, which is waited for, and this budget, which is not: when it is spent,
+nothing is sent before it is renewed, because calls that ignore it get the whole machine blocked. Whoever asked is told
+when to come again.
 """
 
 import threading
-import time
-from collections import deque
-from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 
 from sidecar.errors import TemporaryError
 from sidecar.ports import Clock
-
-WINDOW_S = 2.0
-
-
-class Pace:
-    """At most so many calls in any window of two seconds."""
-
-    def __init__(self, calls: int, nap: Callable[[float], object], monotonic: Callable[[], float] = time.monotonic):
-        self._calls, self._nap, self._monotonic = calls, nap, monotonic
-        self._lock = threading.Lock()
-        self._slots: deque[float] = deque(maxlen=calls)
-        self._not_before = 0.0
-
-    def wait(self, max_wait_s: float) -> None:
-        """Wait for a slot; `TemporaryError` when the next free one is further away than the bound."""
-        with self._lock:
-            now = self._monotonic()
-            at = max(now, self._not_before)
-            if len(self._slots) == self._calls:
-                at = max(at, self._slots[0] + WINDOW_S)
-            if at - now > max_wait_s:
-                raise TemporaryError("Pipedrive's limit of calls is used up for now", retry_after_s=at - now)
-            self._slots.append(at)
-        if at > now:
-            self._nap(at - now)
-
-    def hold(self, seconds: float) -> None:
-        """Let nobody call for so long: Pipedrive said that it is enough."""
-        with self._lock:
-            self._not_before = max(self._not_before, self._monotonic() + seconds)
 
 
 class Budget:

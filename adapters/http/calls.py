@@ -1,0 +1,76 @@
+"""What a call of a vendor's API may come to, before its answer is read: answered, not sent, or nobody knows.
+
+Vendors' clients differ in how they send and in what they raise; their transports put it in these words. What was not
+sent may be sent again. What was cut off may have been done: only a call that changes nothing is tried again then, for
+anything else whoever asked must look. The errors name the vendor and the operation, and nothing that was sent.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from adapters.http.patience import Again
+from sidecar.errors import UnknownOutcome
+from sidecar.ports import Observe
+
+
+class NotSentError(Exception):
+    """No connection was opened, so nothing can have happened."""
+
+
+class CutOffError(Exception):
+    """The connection ended, or the time, after the request may have been sent: nobody knows what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to connect, for each part of an answer, and for all of it."""
+
+    connect_s: float
+    read_s: float
+    whole_s: float
+
+
+class Asked(Protocol):
+    """What is asked: a word for it, and whether it may change something."""
+
+    @property
+    def operation(self) -> str: ...
+    @property
+    def effect(self) -> bool: ...
+
+
+class Answered(Protocol):
+    """What came back, whatever its status."""
+
+    @property
+    def status(self) -> int: ...
+
+
+A = TypeVar("A", bound=Answered)
+
+
+def answer(vendor: str, asked: Asked, observe: Observe, send: Callable[[], A]) -> A:
+    """Send once and observe it; `Again` or `UnknownOutcome` when `send` raised `NotSentError` or `CutOffError`."""
+    began, status = time.monotonic(), None
+    try:
+        reply = send()
+        status = reply.status
+    except NotSentError as error:
+        raise Again(f"{vendor} can't be reached: {error}") from None
+    except CutOffError as error:
+        if asked.effect:
+            raise UnknownOutcome(f"{vendor} may have done {asked.operation}, or not: {error}") from None
+        raise Again(f"{vendor} didn't answer {asked.operation}: {error}") from None
+    else:
+        return reply
+    finally:
+        observe(asked.operation, status, time.monotonic() - began)
+
+
+def number(headers: Mapping[str, str], name: str) -> float | None:
+    """Return a header that is a number of at least nothing; names are in lower case."""
+    text = headers.get(name, "").strip()
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text) else None

@@ -1,0 +1,63 @@
+"""What a call came to before its answer is read, in the words that decide whether it may be sent again."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from adapters.http.calls import CutOffError, NotSentError, answer, number
+from adapters.http.patience import Again
+from sidecar.errors import UnknownOutcome
+
+
+@dataclass(frozen=True)
+class _Call:
+    operation: str
+    effect: bool
+
+
+@dataclass(frozen=True)
+class _Reply:
+    status: int
+
+
+@pytest.mark.parametrize("effect", [False, True])
+def test_an_answer_is_handed_on_and_observed(effect: bool) -> None:
+    """Each answer is counted by operation and status, a refusal too; seen to fail with the status left out."""
+    seen: list[tuple[str, int | None]] = []
+    reply = answer(
+        "Vendor", _Call("read", effect), lambda what, status, _: seen.append((what, status)), lambda: _Reply(503)
+    )
+    assert reply == _Reply(503)
+    assert seen == [("read", 503)]
+
+
+@pytest.mark.parametrize(
+    ("error", "effect", "expected"),
+    [
+        (NotSentError("no connection"), False, Again),
+        (NotSentError("no connection"), True, Again),
+        (CutOffError("no answer in time"), False, Again),
+        (CutOffError("no answer in time"), True, UnknownOutcome),
+    ],
+)
+def test_what_may_have_been_done_is_not_sent_again(error: Exception, effect: bool, expected: type[Exception]) -> None:
+    """Only a change that was cut off is of unknown outcome; seen to fail with `Again` for each that was cut off."""
+    seen: list[tuple[str, int | None]] = []
+
+    def fail() -> _Reply:
+        raise error
+
+    with pytest.raises(expected, match=str(error)) as caught:
+        answer("Vendor", _Call("write", effect), lambda what, status, _: seen.append((what, status)), fail)
+    assert type(caught.value) is expected
+    assert seen == [("write", None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("7", 7.0), (" 0.5 ", 0.5), ("", None), ("soon", None), ("-1", None), ("1e9", None), ("9" * 40, None)],
+)
+def test_a_header_is_a_number_or_nothing(text: str, read: float | None) -> None:
+    """Nonsense of a gateway is no limit; seen to fail with `float` of whatever stands there."""
+    assert number({"retry-after": text}, "retry-after") == read
+    assert number({}, "retry-after") is None
