@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from adapters.crms.hubspot import HubSpotLedger, HubSpotOptions
-from sidecar.model import Own, Value
-from sidecar.ports import Context, FieldSpec
+from sidecar.model import Value
+from sidecar.ports import FieldSpec
+from tests.support.harnesses import VendorHarness
 from tests.twins.hubspot import HubSpotTwin
 
 SEARCH_LAG_S = 20.0
@@ -19,25 +19,11 @@ PACE: dict[str, Any] = {"burst": 1000, "search_per_s": 1000.0}
 
 
 @dataclass
-class HubSpotHarness:
+class HubSpotHarness(VendorHarness):
     """A ledger on a twin of its own, under a clock that only the test moves."""
 
-    base: Path
-    options: Mapping[str, Any]
-    switches: Mapping[str, Any]
-    now: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)
-    samples: int = 0
     twin: HubSpotTwin = field(init=False)
     ledger: HubSpotLedger = field(init=False)
-    identifying: Mapping[str, Mapping[str, str]] = field(
-        default_factory=lambda: {
-            "contact": {"email": "email", "phone": "phone"},
-            "company": {"domain": "domain", "phone": "phone"},
-        }
-    )
-    pipeline_property: str = "pipeline"
-    stage_property: str = "stage"
-    owner_property: str = "owner"
 
     def __post_init__(self) -> None:
         seconds = count()
@@ -48,40 +34,7 @@ class HubSpotHarness:
     def reopen(self) -> HubSpotLedger:
         """Open the account as another process would."""
         options = HubSpotOptions.model_validate({"base_url": self.twin.url, **PACE, **self.options})
-        own = Own(default_region="GB")
-        return HubSpotLedger(
-            "crm", options, Context(lambda: self.now, own, self.base, lambda env, file: self.twin.token)
-        )
-
-    def sample(self, kind: str) -> dict[str, Value]:
-        """Return native values that no earlier sample had."""
-        self.samples += 1
-        number = self.samples
-        phone = f"+4420794{number:05d}"
-        pipeline = self.ledger.pipelines()[0]
-        owner = next(iter(self.ledger.owners()))
-        samples: dict[str, dict[str, Value]] = {
-            "contact": {"name": "Ann Ó B.", "email": f"ann.{number}@x.test", "phone": phone, "owner": owner},
-            "company": {"name": "Größe & Söhne", "domain": f"x{number}.test", "phone": phone, "owner": owner},
-            "deal": {
-                "name": f"Roof {number}", "pipeline": pipeline.ref, "stage": pipeline.stages[0][0], "amount": 1250.5,
-                "currency": "EUR", "close_date": "2026-02-28", "owner": owner,
-            },
-            "note": {"body": "Ann asked:\n<b>Thursday</b>?", "at": "2026-01-05T09:00:00+00:00"},
-            "task": {
-                "title": "Call back", "body": "about the <roof> & co", "due": "2026-01-08", "status": "open",
-                "owner": owner, "priority": "high",
-            },
-            "meeting": {
-                "title": "Visit", "start": "2026-01-08T10:00:00+00:00", "end": "2026-01-08T11:00:00+00:00",
-                "status": "scheduled",
-            },
-        }  # fmt: skip
-        return samples[kind]
-
-    def property(self, name: str) -> str:
-        """Return the name itself: HubSpot takes ours."""
-        return name
+        return HubSpotLedger("crm", options, self.context(self.twin.token))
 
     def person_edits(self, kind: str, ref: str, fields: Mapping[str, Value]) -> None:
         """Type into HubSpot, and wait until search knows: by search the change feed learns of edits."""
@@ -102,10 +55,6 @@ class HubSpotHarness:
         survivor = self.twin.person_merges(kind, winner, loser)
         self.advance(SEARCH_LAG_S)
         return survivor
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(seconds=seconds)
 
     def calls(self) -> int:
         """Return how many write calls were made."""

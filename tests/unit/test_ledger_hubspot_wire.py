@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from adapters.crms.hubspot.options import HubSpotOptions
 from adapters.crms.hubspot.shapes import Account, Definitions, Things
-from adapters.crms.hubspot.transport import CutOffError, NotSentError, _failure
+from adapters.crms.hubspot.transport import _failure
 from adapters.crms.hubspot.wire import Wire
+from adapters.http.calls import CutOffError, NotSentError
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnknownOutcome
 from sidecar.model import Own
 from sidecar.ports import Context

@@ -1,27 +1,19 @@
 """The twin whole: a portal, its limits, its faults and its socket, behind one class."""
 
-import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from types import TracebackType
+from datetime import datetime
 from typing import Any
 
 from tests.twins.hubspot.gateway import Gateway
 from tests.twins.hubspot.hands import Hands
 from tests.twins.hubspot.limits import Limits
 from tests.twins.hubspot.portal import Portal, Switches
-from tests.twins.wire.faults import Action, Before, Faults, Rule
-from tests.twins.wire.passing import Log, Logged
-from tests.twins.wire.server import Server
+from tests.twins.wire.passing import Log
+from tests.twins.wire.twin import Twin, real_time
 
 
-def real_time() -> datetime:
-    """Return the time, for those who bring no clock."""
-    return datetime.now(UTC)
-
-
-class HubSpotTwin(Hands):
+class HubSpotTwin(Hands, Twin):
     """A HubSpot account on a loopback socket: `with HubSpotTwin(clock=clock) as twin: ... twin.url ...`.
 
     `switches`, `limits`, `faults` and `portal.rules` may be changed at any time; `log` tells what was asked.
@@ -39,83 +31,15 @@ class HubSpotTwin(Hands):
         self.switches = Switches(**switches)
         self.limits = Limits(clock, lambda: self.switches.time_zone, ticks)
         self.portal = Portal(clock, self.switches, self.limits, seed)
-        self.log = Log()
-        self.faults = Faults(random.Random(seed))
-        self._gateway = Gateway(self.portal, self.log)
-        self._server = Server(self._gateway, self.faults, port)
-
-    def __enter__(self) -> "HubSpotTwin":
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop(check=kind is None)
-
-    def start(self) -> "HubSpotTwin":
-        """Listen."""
-        self._server.up()
-        return self
-
-    def stop(self, *, check: bool = True) -> None:
-        """Close everything, forget late work, and raise if the twin itself was wrong."""
-        self._server.cancel()
-        self._server.down()
-        if check:
-            assert not self.defects, f"the twin answered what HubSpot's SDK can't read: {self.defects[:3]}"
-
-    @property
-    def url(self) -> str:
-        """Return the base URL, the same after `down` and `up`."""
-        return f"http://127.0.0.1:{self._server.port}"
+        log = Log()
+        self._gateway = Gateway(self.portal, log)
+        super().__init__(self._gateway, log, seed, port)
 
     @property
     def token(self) -> str:
         """Return a token that is accepted."""
         return sorted(self.switches.tokens)[0]
 
-    @property
-    def defects(self) -> list[str]:
-        """Return what the twin itself did wrong."""
-        return self._gateway.defects
-
-    @property
-    def requests(self) -> list[Logged]:
-        """Return the requests so far, oldest first."""
-        return list(self.log.entries)
-
-    def calls(self, *endings: str) -> int:
-        """Return how many requests had operations that end so (`batch_create`, `contacts.search`), all without any."""
-        return sum(n for name, n in self.log.counts.items() if not endings or name.endswith(endings))
-
     def check_answers(self, wanted: bool) -> None:
         """Judge each answer by the SDK's models, or, for a benchmark, don't."""
         self._gateway.checks_answers = wanted
-
-    # Faults -----------------------------------------------------------------------------------------------------
-
-    def fault(
-        self, action: Action, method: str = ".*", path: str = ".*", times: int | None = 1, probability: float = 1.0
-    ) -> Rule:
-        """Let something happen to the requests of a method and path (regular expressions), so many times."""
-        return self.faults.add(action, method=method, path=path, times=times, probability=probability)
-
-    def before(self, call: Callable[[], object], method: str = ".*", path: str = ".*", times: int | None = 1) -> Rule:
-        """Run something before a matching request is applied: a person's edit between our read and our write."""
-        return self.faults.add(Before(call), method=method, path=path, times=times)
-
-    def heal(self) -> None:
-        """Take all faults away."""
-        self.faults.rules.clear()
-
-    def down(self) -> None:
-        """Refuse connections."""
-        self._server.down()
-
-    def up(self) -> None:
-        """Accept connections again, on the same port."""
-        self._server.up()
-
-    def settle(self, timeout_s: float = 5.0) -> None:
-        """Wait until all late work is done."""
-        self._server.settle(timeout_s)
