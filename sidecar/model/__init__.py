@@ -19,7 +19,8 @@ from sidecar.model.facts import (
     Release,
     Verdict,
 )
-from sidecar.model.fold import BASELINE, OTHERS, absorb, advance
+from sidecar.model.fold import EXPIRED, absorb, advance
+from sidecar.model.fold.crm import BASELINE, OTHERS
 from sidecar.model.mint import Fact, Mint
 from sidecar.model.notice import Notice
 from sidecar.model.policy import (
@@ -74,6 +75,7 @@ from sidecar.model.work import Lease, WorkKey, WorkKind, WorkRow
 
 __all__ = [
     "BASELINE",
+    "EXPIRED",
     "KINDS",
     "OTHERS",
     "Activity",

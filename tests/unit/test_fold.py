@@ -32,7 +32,8 @@ from sidecar.model import (
     absorb,
     advance,
 )
-from sidecar.model.fold import KEPT_CONVERSATIONS, KEPT_DONE_STEPS, KEPT_PENDING
+from sidecar.model.fold import KEPT_CONVERSATIONS, KEPT_DONE_STEPS
+from sidecar.model.fold.crm import KEPT_PENDING
 from tests.support.activities import activity
 
 MINT = Mint(b"k" * 32)

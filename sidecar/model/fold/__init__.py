@@ -15,7 +15,6 @@ from sidecar.model.facts import (
     Alert,
     Change,
     Decision,
-    Hold,
     Inference,
     Match,
     Outcome,
@@ -24,12 +23,12 @@ from sidecar.model.facts import (
     Release,
     Verdict,
 )
+from sidecar.model.fold.crm import approved, intended, pinned, posted, read, withheld
 from sidecar.model.mint import Fact
 from sidecar.model.standing import (
     Conversation,
     Engagement,
     FieldStanding,
-    FieldSync,
     OpenAlert,
     RecordSync,
     Standing,
@@ -37,13 +36,10 @@ from sidecar.model.standing import (
 )
 from sidecar.model.things import Role, Step
 
-BASELINE = "baseline"
-"""The engine of embedded rules, whose values yield to a model's and to a person's."""
 KEPT_CONVERSATIONS = 20
 KEPT_DONE_STEPS = 8
-KEPT_PENDING = 16
-OTHERS = ("person", "past")
-"""Engines of a FieldStanding that are not ours: a person's edit, and what stood in the CRM before us."""
+EXPIRED = "expired"
+"""The rule by which a suggestion that nobody answered is dropped."""
 
 
 def advance(standing: Standing, fact: Fact, activity: Activity | None = None) -> Standing:
@@ -164,26 +160,10 @@ def _decided(standing: Standing, decision: Decision) -> Standing:
         value, at, verdict = decision.value, decision.evidence_at, decision.verdict.value
         held = Suggestion(value, decision.id, decision.reason, at, verdict, decision.activities)
         suggestions[_slot(decision)] = held
-    elif decision.by == "policy":
+    elif decision.by == "policy" and decision.rule != EXPIRED:
         suggestions = dict(engagement.suggestions)
     standing = _with(standing, replace(engagement, suggestions=suggestions))
-    return _approved(standing, decision) if decision.by != "policy" and decision.verdict is Verdict.APPLY else standing
-
-
-def _approved(standing: Standing, decision: Decision) -> Standing:
-    """A person's word on a field gives back the properties that stand for it."""
-    records = {
-        key: replace(
-            record,
-            fields={
-                name: _given_back(held) if held.hold and held.hold.name == decision.field and not held.pinned else held
-                for name, held in record.fields.items()
-            },
-        )
-        for key, record in standing.records.items()
-        if record.engagement in (0, standing.engagement.number)
-    }
-    return replace(standing, records={**standing.records, **records})
+    return approved(standing, decision) if decision.by != "policy" and decision.verdict is Verdict.APPLY else standing
 
 
 def _slot(decision: Decision) -> str:
@@ -221,108 +201,6 @@ def _stepped(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
     return tuple(s for s in steps if s.id not in dropped)
 
 
-def _read(standing: Standing, reading: Reading) -> Standing:
-    held = standing.records.get(reading.key) or RecordSync(reading.kind, reading.key, engagement=reading.engagement)
-    fields = dict(held.fields)
-    for name, edit in reading.freed.items():
-        fields[name] = replace(fields.get(name, FieldSync()), hold=None, freed_at=edit.at)
-    for name, hold in reading.holds.items():
-        fields[name] = replace(fields.get(name, FieldSync()), hold=hold)
-    record = replace(
-        held,
-        ref=reading.moved_to or reading.ref or held.ref,
-        reading=reading.id,
-        read_at=reading.at,
-        gone=reading.gone and not reading.moved_to,
-        fields=fields,
-    )
-    standing = replace(standing, records={**standing.records, reading.key: record})
-    for hold in (*reading.holds.values(), *reading.freed.values()):
-        standing = _baseline(standing, reading, hold)
-    return standing
-
-
-def _baseline(standing: Standing, reading: Reading, hold: Hold) -> Standing:
-    """What a person (or the past) left in a state or observation is believed from then on, until newer evidence."""
-    if not hold.name:
-        return standing
-    number = reading.engagement or standing.engagement.number
-    engagement = next((e for e in standing.engagements if e.number == number), None)
-    if engagement is None:
-        return standing
-    held, waiting = engagement.fields.get(hold.name), engagement.suggestions.get(hold.name)
-    if held is not None and held.engine in OTHERS and held.evidence_at > hold.at:
-        return standing
-    is_old_news = held is not None and _is_newer(held, hold)
-    if held is not None and is_old_news and _stands(held, hold):
-        return standing
-    read_again = is_old_news or (hold.name == "stage" and waiting is not None and waiting.at > hold.at)
-    taken = _taken_over(engagement, hold, reading.id)
-    engagements = tuple(taken if e.number == number else e for e in standing.engagements)
-    return replace(standing, engagements=engagements, needs_whole=standing.needs_whole or read_again)
-
-
-def _is_newer(held: FieldStanding, hold: Hold) -> bool:
-    """Say whether evidence newer than somebody's edit had been read before we saw the edit."""
-    is_evidence = held.engine not in OTHERS and (hold.name != "stage" or bool(held.activities))
-    return is_evidence and held.evidence_at > hold.at
-
-
-def _stands(held: FieldStanding, hold: Hold) -> bool:
-    """Say whether what newer evidence moved, before we saw somebody's edit, may stay as it is.
-
-    What rules read never overrules a person. A stage must be judged anew from where a person left it, step by step,
-    by reading the history again; from where the past left it, one look at the allowed moves will do.
-    """
-    if held.engine == BASELINE:
-        return False
-    return hold.name != "stage" or (hold.first and (held.value == hold.means or held.value in hold.to))
-
-
-def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
-    if hold.name.startswith("step:"):
-        step_id = hold.name.removeprefix("step:")
-        status = str(hold.means or "dropped")
-        return replace(
-            engagement, steps=tuple(replace(s, status=status) if s.id == step_id else s for s in engagement.steps)
-        )
-    engine = "past" if hold.first else "person"
-    value = FieldStanding(hold.means, reading, engine, 1.0, hold.at)
-    suggestions = {name: s for name, s in engagement.suggestions.items() if name != hold.name or s.at > hold.at}
-    engagement = replace(engagement, fields={**engagement.fields, hold.name: value}, suggestions=suggestions)
-    return replace(engagement, closed_at=hold.at if hold.ends else None) if hold.name == "stage" else engagement
-
-
-def _intended(standing: Standing, change: Change) -> Standing:
-    record = standing.records.get(change.key) or RecordSync(change.kind, change.key, change.ref, change.engagement)
-    field = record.fields.get(change.field, FieldSync())
-    others = {held: value for held, value in field.pending.items() if value != change.new}
-    field = replace(field, pending=dict([*others.items(), (change.id, change.new)][-KEPT_PENDING:]))
-    made_at = record.made_at or (change.at if change.ref is None else None)
-    record = replace(record, made_at=made_at, sent_at=change.at, fields={**record.fields, change.field: field})
-    return replace(standing, records={**standing.records, change.key: record})
-
-
-def _posted(standing: Standing, posting: Posting) -> Standing:
-    record = standing.records.get(posting.key) or RecordSync(posting.kind, posting.key, engagement=posting.engagement)
-    field = record.fields.get(posting.field, FieldSync())
-    if field.hold is not None and field.hold.value == posting.wrote:  # a person's value was put back: still theirs
-        field = replace(field, pending={}, hold=replace(field.hold, overrun=False))
-    else:
-        field = replace(
-            field,
-            posted=posting.value,
-            wrote=posting.wrote,
-            was_posted=True,
-            change=posting.change,
-            posted_evidence_at=posting.evidence_at,
-            pending={},
-            hold=None,
-        )
-    record = replace(record, ref=posting.ref, gone=False, fields={**record.fields, posting.field: field})
-    return replace(standing, records={**standing.records, posting.key: record})
-
-
 def _alerted(standing: Standing, alert: Alert) -> Standing:
     others = tuple(a for a in standing.alerts if (a.rule, a.about) != (alert.rule, alert.about))
     if alert.state == "open":
@@ -340,30 +218,8 @@ def _released(standing: Standing, release: Release) -> Standing:
         record = RecordSync(release.kind, release.field, str(release.value), standing.engagement.number)
         return replace(standing, records={**standing.records, release.field: record})
     if release.action == "rollback" and release.key in standing.records:
-        record = standing.records[release.key]
-        held = replace(record.fields.get(release.field, FieldSync()), withheld_at=release.at)
-        record = replace(record, fields={**record.fields, release.field: held})
-        return replace(standing, records={**standing.records, release.key: record})
-    if release.action not in ("pin", "release"):
-        return standing
-    records = {}
-    for key, record in standing.records.items():
-        fields = dict(record.fields)
-        if not release.kind or record.kind == release.kind:
-            held = fields.get(release.field, FieldSync())
-            is_pin = release.action == "pin"
-            fields[release.field] = replace(held, pinned=True) if is_pin else _given_back(held)
-        records[key] = replace(record, fields=fields)
-    return replace(standing, records=records)
-
-
-def _given_back(held: FieldSync) -> FieldSync:
-    """The value that stands in the CRM counts as ours from now on, so that we may write over it."""
-    held = replace(held, pinned=False, withheld_at=None)
-    if held.hold is None:
-        return held
-    value, at = held.hold.value, held.hold.at
-    return replace(held, hold=None, posted=value, wrote=value, was_posted=True, freed_at=at)
+        return withheld(standing, release)
+    return pinned(standing, release) if release.action in ("pin", "release") else standing
 
 
 def _without(standing: Standing, release: Release) -> Standing:
@@ -392,9 +248,9 @@ def _without(standing: Standing, release: Release) -> Standing:
 _STEPS: Mapping[str, Callable[[Standing, Any], Standing]] = {
     Inference.KIND: _inferred,
     Decision.KIND: _decided,
-    Reading.KIND: _read,
-    Change.KIND: _intended,
-    Posting.KIND: _posted,
+    Reading.KIND: read,
+    Change.KIND: intended,
+    Posting.KIND: posted,
     Alert.KIND: _alerted,
     Release.KIND: _released,
 }
