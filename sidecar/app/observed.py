@@ -15,7 +15,7 @@ from sidecar.ports import LLM, Answer, Ledger, Question
 OPERATIONS = frozenset(
     {
         "account", "schema", "pipelines", "owners", "find", "find_by_key", "linked", "read", "history", "write",
-        "walk", "changed", "provision", "deprovision", "automations", "check",
+        "walk", "changed", "hinted", "provision", "deprovision", "automations", "check",
     }
 )  # fmt: skip
 _STATUSES = ((TemporaryError, "temporary"), (ConfigError, "config"), (PermanentError, "permanent"))

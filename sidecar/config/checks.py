@@ -20,6 +20,7 @@ from sidecar.model import FieldClass
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _CHANNEL_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _SCHEMES = ("sqlite", "postgresql")
+_LEDGER = "ledger"
 MAX_OPTION_DEPTH = 5
 
 
@@ -69,6 +70,8 @@ def _channels(given: Given) -> Iterator[Problem]:
     for name, channel in given.settings.channels.items():
         if not _CHANNEL_NAME.fullmatch(name):
             yield Problem(f"channels.{name[:40]}", "name channels with lower-case letters, digits, single - or _")
+        if name == _LEDGER:
+            yield Problem(f"channels.{name}", "is the name of the CRM's own door and poll; choose another")
         if channel.every_s is not None and channel.cron is not None:
             yield Problem(f"channels.{name}.cron", "write either every_s or cron")
     for name in given.settings.notes.skip_channels:

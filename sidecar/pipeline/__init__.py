@@ -7,11 +7,12 @@ the mark that more work is due, and the end of its own lease, so that a step tha
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from sidecar.errors import PermanentError
-from sidecar.journal import Receipt
 from sidecar.model import Lease, WorkKind
 from sidecar.pipeline.alerts import Alerts
+from sidecar.pipeline.hints import Hints
 from sidecar.pipeline.intake import Intake
 from sidecar.pipeline.ledger import LEDGER, LedgerSteps
 from sidecar.pipeline.parts import Parts
@@ -33,9 +34,12 @@ class Pipeline:
         self.ledger = LedgerSteps(parts)
         self.alerts = Alerts(parts)
         self.people = People(parts)
+        self.hints = Hints(parts)
 
-    def receive(self, channel: str, request: HookRequest) -> Future[Receipt]:
-        """Take a webhook request; the future is done when its bytes are durable."""
+    def receive(self, channel: str, request: HookRequest) -> Future[Any]:
+        """Take a webhook request; the future is done when its bytes, or what the CRM hints at, are durable."""
+        if channel == LEDGER:
+            return self.hints.receive(request)
         return self.intake.receive(channel, request)
 
     def run(self, lease: Lease) -> None:

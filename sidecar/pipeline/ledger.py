@@ -31,6 +31,7 @@ from sidecar.model import (
 )
 from sidecar.pipeline.alerts import DESK, desk, desk_route
 from sidecar.pipeline.brakes import paused_here
+from sidecar.pipeline.hints import touched
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.questions import asked
 from sidecar.pipeline.sight import Sight, cause_of, look_back, see
@@ -53,9 +54,7 @@ class LedgerSteps:
         """Touch the sync of each party whose records changed in the CRM."""
         ledger = self._ledger()
         page = ledger.changed(self._journal.cursor(LEDGER, "changed"))
-        account = ledger.account()
-        parties = {self._journal.linked_party(account, kind, ref) for kind, ref in page.refs}
-        keys = [WorkKey(WorkKind.SYNC, party) for party in sorted(p for p in parties if p)]
+        keys = touched(self._parts, page.refs)
         self._journal.commit(
             Entry(
                 touches=tuple(Touch(key) for key in keys),

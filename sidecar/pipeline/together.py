@@ -18,7 +18,7 @@ from typing import Any
 
 from sidecar.errors import PermanentError, StaleVersion
 from sidecar.model import Edit, Gone, Identifier, Link, Record, Walked
-from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, Ledger, Pipeline, Update, View, Written
+from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, HookRequest, Ledger, Pipeline, Update, View, Written
 
 PATIENCE_S = 0.5
 """How long the others wait for a member that is busy with something else."""
@@ -163,6 +163,10 @@ class Member:
     def walk(self, kind: str, cursor: str | None, fields: Sequence[str]) -> Walked:
         """Return some records of a kind, with who wrote what."""
         return self._ledger.walk(kind, cursor, fields)
+
+    def hinted(self, request: HookRequest) -> Sequence[tuple[str, str]]:
+        """Verify a webhook of the CRM and name its records."""
+        return self._ledger.hinted(request)
 
     def provision(
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()

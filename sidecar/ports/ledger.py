@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from sidecar.model import Edit, Gone, Identifier, Link, Record, Value, Walked
+from sidecar.ports.channel import HookRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class LedgerCapabilities:
     automations: bool = False
     walk: bool = False
     views: bool = False
+    hints: bool = False
     vendor: bool = True
     search_lag_s: float = 0.0
     settle_s: float = 0.0
@@ -166,6 +168,12 @@ class Ledger(Protocol):
 
     def changed(self, cursor: Mapping[str, Any] | None) -> ChangedPage:
         """Return what changed since a cursor; None starts now."""
+
+    def hinted(self, request: HookRequest) -> Sequence[tuple[str, str]]:
+        """Verify a webhook of the CRM on its raw bytes; return the records that it names, as (kind, ref).
+
+        `RejectedInput` for anything that isn't the CRM's. May not wait: it is called by the web edge's loop.
+        """
 
     def provision(
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()

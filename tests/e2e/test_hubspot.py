@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from hubspot.utils.signature import Signature
 from llmock.pytest_plugin import LLMock
 
 from tests.contract.imap_servers import PASSWORD, Server, mail_devel
 from tests.e2e.test_walk import CHAT, MAIL, answer, chat, mail
-from tests.support.hubspots import office, switch_on
+from tests.support.hubspots import office, switch_on, switch_on_unchecked
 from tests.support.served import Sidecar, until
 from tests.twins.hubspot import HubSpotTwin
 
@@ -144,3 +146,40 @@ def test_nothing_is_written_before_somebody_switches_it_on(tmp_path: Path, llmoc
         diff = json.dumps(box.json("check", "--go-live", "--to", "auto", "--yes"))
         assert "qualified" in diff and "ann@customer.test" in diff, "the first day's diff is told"
         until(lambda: value(twin, "deal", "dealstage") == "qualifiedtobuy", "the deal, without a restart")
+
+
+def test_a_webhook_brings_a_reps_edit_that_search_does_not_know_yet(tmp_path: Path) -> None:
+    """HubSpot's own webhook hints at the record, so nobody waits for search; a forged one changes nothing."""
+    url, secret = "https://crm.acme.test/hooks/ledger", "the-apps-client-secret"
+    with HubSpotTwin(search_lag_s=600.0) as twin:
+        box = office(
+            tmp_path, twin, crm=f'hook_url = "{url}"\nhook_secret_env = "HUBSPOT_APP_SECRET"',
+            secrets={"HUBSPOT_APP_SECRET": secret},
+        )  # fmt: skip
+        rule = {"match": "training", "answer": {"ops": [
+            {"field": "stage", "value": "qualified", "evidence": [{"quote": "we need a training day"}]}
+        ]}}  # fmt: skip
+        (tmp_path / "script.json").write_text(json.dumps([rule]))
+        switch_on_unchecked(box)
+        with box.serve():
+            assert box.post("web", chat(CHAT, datetime.now(UTC)), "msg-1") == 202
+            until(lambda: value(twin, "deal", "dealstage") == "qualifiedtobuy", "the deal to be qualified")
+            until(lambda: not box.json("work", "--state", "due")["work"], "idle")
+            contact = only(twin, "contact")
+            twin.person_edits("contact", contact.id, {"lastname": "Lee-Smith"})
+            event = {
+                "objectId": int(contact.id), "propertyName": "lastname", "propertyValue": "Lee-Smith",
+                "changeSource": "CRM_UI", "portalId": twin.switches.portal_id,
+                "subscriptionType": "contact.propertyChange",
+            }  # fmt: skip
+            assert hint(box, url, "somebody-else's", [event]) == 401
+            assert hint(box, url, secret, [event]) == 202
+            until(lambda: corrected(box) == {"name"}, "the correction")
+
+
+def hint(box: Sidecar, url: str, secret: str, events: list[dict[str, Any]]) -> int:
+    """Post events as HubSpot does, signed by its own SDK; returns the status."""
+    body, stamp = json.dumps(events), str(int(datetime.now(UTC).timestamp() * 1000))
+    signature = Signature.get_signature(secret, body, "v3", url, "POST", stamp)
+    headers = {"X-HubSpot-Signature-v3": signature, "X-HubSpot-Request-Timestamp": stamp}
+    return httpx2.post(f"http://127.0.0.1:{box.port}/hooks/ledger", content=body, headers=headers).status_code

@@ -23,7 +23,18 @@ from pydantic import BaseModel, ConfigDict
 from adapters.crms.local import LocalLedger
 from sidecar.errors import TemporaryError, UnknownOutcome
 from sidecar.model import Identifier, Link, Own, Record
-from sidecar.ports import ChangedPage, Context, Create, Failed, FieldSpec, LedgerCapabilities, Update, View, Written
+from sidecar.ports import (
+    ChangedPage,
+    Context,
+    Create,
+    Failed,
+    FieldSpec,
+    HookRequest,
+    LedgerCapabilities,
+    Update,
+    View,
+    Written,
+)
 
 RETRY_S = 0.05
 ANSWER_S = 30.0
@@ -227,6 +238,10 @@ class FarLedger:
     def changed(self, cursor: Mapping[str, Any] | None) -> ChangedPage:
         """Return what changed."""
         return self._ask("changed", cursor)
+
+    def hinted(self, request: HookRequest) -> Sequence[tuple[str, str]]:
+        """Refuse, as the CRM behind it does."""
+        return self._ask("hinted", request)
 
     def provision(
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()

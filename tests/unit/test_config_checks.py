@@ -34,6 +34,7 @@ WRONG = [
     ("a password in links", '[web]\npublic_url = "https://u:p@a.test"', "web.public_url: write https:// and a host"),
     ("markup in links", "[web]\npublic_url = 'https://a.test/\"><b>'", "web.public_url: write https:// and a host"),
     ("a key that is nowhere", '[web]\npublic_url = "https://a.test"\nexplain_key_env = "KEY"', "web.explain_key_env: "),
+    ("a channel of the CRM's name", '[channels.ledger]\ntype = "imap"', "channels.ledger: is the name of the CRM"),
     ("a channel with a dot", '[channels."a.b"]\ntype = "imap"', "channels.a.b: name channels with"),
     ("two rhythms", '[channels.a]\ntype = "imap"\nevery_s = 1\ncron = "* * * * *"', "channels.a.cron: write either"),
     ("no cron", '[channels.a]\ntype = "imap"\ncron = "* * *"', "channels.a.cron: write five cron fields"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from adapters.crms.hubspot.feed import Feed
 from adapters.crms.hubspot.find import Finder
+from adapters.crms.hubspot.hints import Hints
 from adapters.crms.hubspot.history import Histories
 from adapters.crms.hubspot.options import HubSpotOptions
 from adapters.crms.hubspot.portal import Portal, schema_of
@@ -29,6 +30,7 @@ from sidecar.ports import (
     Create,
     Failed,
     FieldSpec,
+    HookRequest,
     LedgerCapabilities,
     Pipeline,
     Update,
@@ -54,6 +56,7 @@ class HubSpotLedger:
         self._walk = Walk(self._portal, self._histories, search)
         self._feed = Feed(self._portal, search, options, context.clock)
         self._writer = Writer(self._portal, self._records, self._histories, self._feed, context.clock)
+        self._hints = Hints(options, context)
         self._provision = Provision(self._portal, options)
         self._readiness = Readiness(self._portal, self._histories, options)
         self.capabilities = LedgerCapabilities(
@@ -66,6 +69,7 @@ class HubSpotLedger:
             owners=True,
             automations=options.automations,
             walk=True,
+            hints=self._hints.is_open,
             vendor=True,
             search_lag_s=options.search_lag_s,
             settle_s=options.settle_s,
@@ -134,6 +138,10 @@ class HubSpotLedger:
     def changed(self, cursor: Mapping[str, Any] | None) -> ChangedPage:
         """Return what changed since a cursor; None starts now."""
         return self._feed.changed(cursor)
+
+    def hinted(self, request: HookRequest) -> Sequence[tuple[str, str]]:
+        """Return what people touched, as a webhook that HubSpot signed names it."""
+        return self._hints.named(request, self._portal.known_account())
 
     def provision(
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()

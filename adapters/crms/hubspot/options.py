@@ -29,6 +29,11 @@ class HubSpotOptions(BaseModel):
         "ai_sidecar_key", pattern=r"^[a-z][a-z0-9_]{0,49}$", description="Property that holds what we made a record by"
     )
     automations: bool = Field(False, description="Whether workflows may be read (scope automation)")
+    hook_url: str = Field(
+        "", description="Where HubSpot posts its webhooks; empty: edits come by polling"
+    )
+    hook_secret_env: str | None = Field(None, description="Variable that holds the app's client secret, for webhooks")
+    hook_secret_file: str | None = Field(None, description="File that holds it")
     burst: int = Field(90, ge=5, le=1000, description="Most calls in 10 s")
     search_per_s: float = Field(4.0, gt=0, le=1000, description="Most searches in a second")
     connect_timeout_s: float = Field(5.0, gt=0, le=60, description="To open a connection")
@@ -49,6 +54,14 @@ class HubSpotOptions(BaseModel):
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
             raise ValueError("the token is sent there, so it must be https; http is for 127.0.0.1 alone")
         return url.rstrip("/")
+
+    @field_validator("hook_url")
+    @classmethod
+    def _as_signed(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment):
+            raise ValueError("it is the https address as entered in HubSpot, such as https://crm.example/hooks/ledger")
+        return url
 
 
 def _is_loopback(host: str) -> bool:

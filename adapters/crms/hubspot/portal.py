@@ -105,6 +105,11 @@ class Portal:
 
         return self._remembered("account", look)
 
+    def known_account(self) -> str:
+        """Return the portal's id without waiting for it: empty while nobody has asked."""
+        _, held = self._held.get("account", (None, None))
+        return held.portal if isinstance(held, Account) else ""
+
     def zone(self) -> tzinfo:
         """Return the account's time zone."""
         return _zone(self.account().zone)

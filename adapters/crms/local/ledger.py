@@ -30,6 +30,7 @@ from sidecar.ports import (
     Create,
     Failed,
     FieldSpec,
+    HookRequest,
     LedgerCapabilities,
     Pipeline,
     Update,
@@ -229,6 +230,10 @@ class LocalLedger:
             since = seq if isinstance(seq, int) and 0 <= seq <= newest else 0
             page = rows.changed_since(db, since, BATCH)
         return ChangedPage(tuple((kind, ref) for _, kind, ref in page), {"seq": page[-1][0] if page else since})
+
+    def hinted(self, request: HookRequest) -> Sequence[tuple[str, str]]:
+        """Refuse: the change feed alone tells of edits."""
+        raise UnsupportedFeature("the local CRM sends no webhooks")
 
     def provision(
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()

@@ -27,6 +27,7 @@ from sidecar.ports import (
     Create,
     Failed,
     FieldSpec,
+    HookRequest,
     LedgerCapabilities,
     Pipeline,
     Update,
@@ -126,6 +127,10 @@ class PipedriveLedger:
     def walk(self, kind: str, cursor: str | None, fields: Sequence[str]) -> Walked:
         """Refuse: a changelog costs 20 tokens a record, and a walk through a company would spend its day."""
         raise UnsupportedFeature("Pipedrive tells who wrote what record by record, which costs too much to walk")
+
+    def hinted(self, request: HookRequest) -> Sequence[tuple[str, str]]:
+        """Refuse: the change feed alone tells of edits."""
+        raise UnsupportedFeature("Pipedrive signs none of its webhooks")
 
     def provision(
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()

@@ -11,6 +11,7 @@ Seeds in the docstrings are the bugs in the local ledger under which the test wa
 import pytest
 
 from tests.contract.ledger.crm import PROPERTIES, Crm, LedgerHarness
+from tests.contract.ledger.hinting import HintingContract
 from tests.contract.ledger.listing import ListingContract
 from tests.contract.ledger.reading import ReadingContract
 from tests.contract.ledger.walking import WalkingContract
@@ -19,7 +20,7 @@ from tests.contract.ledger.writing import WritingContract
 __all__ = ["LedgerContract", "LedgerHarness"]
 
 
-class LedgerContract(WritingContract, ReadingContract, ListingContract, WalkingContract):
+class LedgerContract(WritingContract, ReadingContract, ListingContract, WalkingContract, HintingContract):
     """Inherit, and give the fixture `harness`."""
 
     @pytest.fixture
