@@ -8,9 +8,8 @@ changed.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from adapters.crms.hubspot.faults import is_missing, row_error
 from adapters.crms.hubspot.feed import Feed
@@ -23,14 +22,12 @@ from adapters.crms.hubspot.shapes import Problem, Thing
 from adapters.crms.hubspot.values import stamp
 from adapters.crms.hubspot.vendor import BODIES, association
 from adapters.formats.rich_text import token
+from adapters.formats.writes import Results, by_kind
 from sidecar.errors import PermanentError, RecordGone, SidecarError, TemporaryError, UnknownOutcome
 from sidecar.model import Link, Value
 from sidecar.ports import Clock, Create, Failed, Update, Written
 
 MAX_MADE = 20_000
-
-Results = dict[int, Written | Failed]
-W = TypeVar("W", Create, Update)
 
 
 class Writer:
@@ -46,27 +43,7 @@ class Writer:
 
     def write(self, writes: Sequence[Create | Update]) -> list[Written | Failed]:
         """Write rows, one result each, in their order."""
-        results: Results = {}
-        for kind in dict.fromkeys(write.kind for write in writes):
-            mine = [(at, write) for at, write in enumerate(writes) if write.kind == kind]
-            self._guarded(self._create, kind, [(at, w) for at, w in mine if isinstance(w, Create)], results)
-            self._guarded(self._update, kind, [(at, w) for at, w in mine if isinstance(w, Update)], results)
-        return [results[at] for at in range(len(writes))]
-
-    @staticmethod
-    def _guarded(
-        work: Callable[[str, Sequence[tuple[int, W]], Results], None],
-        kind: str,
-        mine: Sequence[tuple[int, W]],
-        results: Results,
-    ) -> None:
-        """Let a failure outside of the writes themselves be that of the rows that have no result yet."""
-        try:
-            if mine:
-                work(kind, mine, results)
-        except SidecarError as error:
-            for at, _ in mine:
-                results.setdefault(at, Failed(error))
+        return by_kind(writes, self._create, self._update)
 
     # Creations ------------------------------------------------------------------------------------------------------
 

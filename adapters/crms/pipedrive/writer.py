@@ -5,8 +5,8 @@ the adapter refuses what would make a second person of one. Nothing is sent afte
 answer of a write is the whole record as it stands, so it is the reading back.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from adapters.crms.pipedrive.account import Company
 from adapters.crms.pipedrive.faults import Refusal
@@ -17,13 +17,12 @@ from adapters.crms.pipedrive.records import Records, is_live, mark_in, reference
 from adapters.crms.pipedrive.vendor import ACTIVITIES, BODIES, LOST, PATHS, TIES, WON, held, moment, stamp
 from adapters.crms.pipedrive.wire import row_in
 from adapters.formats.rich_text import from_html, marked, to_html, token
+from adapters.formats.writes import Results, by_kind
 from sidecar.errors import PermanentError, RecordGone, SidecarError, TemporaryError, UnknownOutcome
 from sidecar.model import Link, Value
 from sidecar.ports import Create, Failed, Update, Written
 
 Row = dict[str, Any]
-Results = dict[int, Written | Failed]
-W = TypeVar("W", Create, Update)
 
 
 class Writer:
@@ -34,27 +33,7 @@ class Writer:
 
     def write(self, writes: Sequence[Create | Update]) -> list[Written | Failed]:
         """Write rows, one result each, in their order."""
-        results: Results = {}
-        for kind in dict.fromkeys(write.kind for write in writes):
-            mine = [(at, write) for at, write in enumerate(writes) if write.kind == kind]
-            self._guarded(self._create, kind, [(at, w) for at, w in mine if isinstance(w, Create)], results)
-            self._guarded(self._update, kind, [(at, w) for at, w in mine if isinstance(w, Update)], results)
-        return [results[at] for at in range(len(writes))]
-
-    @staticmethod
-    def _guarded(
-        work: Callable[[str, Sequence[tuple[int, W]], Results], None],
-        kind: str,
-        mine: Sequence[tuple[int, W]],
-        results: Results,
-    ) -> None:
-        """Let a failure outside of the writes themselves be that of the rows that have no result yet."""
-        try:
-            if mine:
-                work(kind, mine, results)
-        except SidecarError as error:
-            for at, _ in mine:
-                results.setdefault(at, Failed(error))
+        return by_kind(writes, self._create, self._update)
 
     # Creations ------------------------------------------------------------------------------------------------------
 
