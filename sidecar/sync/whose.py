@@ -151,8 +151,9 @@ class _Property:
             return None
         if before.hold and change in before.hold.unsettled:
             return None if same(before.hold.value, self._last.value) else before.hold
-        relied_on = [before.posted if before.was_posted else None, self._last.value]
-        relied_on += [before.hold.value] if before.hold else []
+        relied_on = [before.posted, self._last.value] if before.was_posted else [self._last.value]
+        if before.hold or not before.was_posted:
+            relied_on.append(before.hold.value if before.hold else None)
         edit = self._own[-2] if len(self._own) - 1 > self._known else self._last
         is_theirs = edit.author.kind is not AuthorKind.US and not any(same(edit.value, value) for value in relied_on)
         return self._hold(edit) if is_theirs else None
