@@ -156,6 +156,20 @@ class Office:
         assert isinstance(ledger, LocalLedger)
         return ledger
 
+    @property
+    def required(self) -> frozenset[tuple[str, str]]:
+        """The properties that nobody can empty."""
+        return frozenset()
+
+    @property
+    def tells_merges(self) -> bool:
+        """Whether the CRM says into what a record was merged."""
+        return True
+
+    def told(self, kind: str, name: str, value: Value) -> Value:
+        """Return a value of the ledger's in the machine's words."""
+        return value
+
     def moment(self, at: datetime) -> datetime:
         """Return a time as the machine tells it."""
         return at

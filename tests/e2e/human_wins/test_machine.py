@@ -6,15 +6,15 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.e2e.human_wins.machine import CarefulCrm, HastyCrm, HumanWins, PortalCrm
+from tests.e2e.human_wins.machine import VENDORS, CarefulCrm, HastyCrm, HumanWins
 from tests.e2e.human_wins.seeds import SEEDS
 
 STEPS = 25
 EXAMPLES = 30
 BUDGET = 60
 """How many examples a planted bug may survive; most are found within ten."""
-PORTAL_EXAMPLES = int(os.environ.get("PORTAL_EXAMPLES", "0"))
-"""How many examples HubSpot gets, at some four seconds each; without a number a few, and one planted bug."""
+VENDOR_EXAMPLES = int(os.environ.get("VENDOR_EXAMPLES", "0"))
+"""How many examples a vendor's CRM gets, at some four seconds each; without a number a few, and one planted bug."""
 FEW, FOUND_BY_FEW = 5, "a run-over edit is not put back"
 
 
@@ -38,20 +38,24 @@ def test_the_machine_notices_a_planted_bug(seed: str, monkeypatch: pytest.Monkey
         run_state_machine_as_test(machine, settings=found)
 
 
-def test_a_person_wins_on_hubspot() -> None:
-    """No interleaving loses a person's word through HubSpot's adapter either; seen to fail with each seed below."""
-    few = settings(max_examples=PORTAL_EXAMPLES or FEW, stateful_step_count=STEPS, phases=[Phase.generate])
-    run_state_machine_as_test(PortalCrm, settings=few)
+@pytest.mark.parametrize("vendor", sorted(VENDORS))
+def test_a_person_wins_on_a_vendors_crm(vendor: str) -> None:
+    """No interleaving loses a person's word through an adapter either; seen to fail with each seed below."""
+    few = settings(max_examples=VENDOR_EXAMPLES or FEW, stateful_step_count=STEPS, phases=[Phase.generate])
+    run_state_machine_as_test(VENDORS[vendor], settings=few)
 
 
+@pytest.mark.parametrize("vendor", sorted(VENDORS))
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_machine_notices_a_planted_bug_on_hubspot(seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine on HubSpot is no less watchful: with a guard patched away it fails within its budget."""
-    if not PORTAL_EXAMPLES and seed != FOUND_BY_FEW:
-        pytest.skip("takes PORTAL_EXAMPLES=60")
+def test_the_machine_notices_a_planted_bug_on_a_vendors_crm(
+    seed: str, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine on a vendor's CRM is no less watchful: with a guard patched away it fails within its budget."""
+    if not VENDOR_EXAMPLES and seed != FOUND_BY_FEW:
+        pytest.skip("takes VENDOR_EXAMPLES=60")
     SEEDS[seed][0](monkeypatch)
     found = settings(
         max_examples=BUDGET, stateful_step_count=STEPS, phases=[Phase.generate], report_multiple_bugs=False
     )
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(PortalCrm, settings=found)
+        run_state_machine_as_test(VENDORS[vendor], settings=found)

@@ -42,7 +42,7 @@ class Crm(ABC):
     name: ClassVar[str]
     pipeline: ClassVar[str]
     stages: ClassVar[Mapping[str, str]]
-    required: ClassVar[frozenset[tuple[str, str]]] = frozenset((("deal", "stage"),))
+    required: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     made_up: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     tells_merges: ClassVar[bool] = True
     changes: ClassVar[tuple[str, str]]
