@@ -35,7 +35,7 @@ class Intake:
         delivery = to_delivery(adapter.verify(request), channel, self._parts.clock(), self._journal.mint)
         key = WorkKey(WorkKind.PARSE, delivery.id)
         future = self._journal.append(Entry(facts=(delivery,), touches=(Touch(key, if_new=True),)))
-        future.add_done_callback(lambda _: self._parts.wake([key]))
+        future.add_done_callback(lambda done: self._parts.wake([key]) if _is_durable(done) else None)
         return future
 
     def poll(self, lease: Lease) -> None:
@@ -157,3 +157,7 @@ class Intake:
             if party:
                 return party
         return None
+
+
+def _is_durable(done: Future[Receipt]) -> bool:
+    return not done.cancelled() and done.exception() is None

@@ -115,6 +115,27 @@ def test_what_can_t_be_parsed_is_kept_and_parked_by_its_name_and_stops_nobody(op
     assert isinstance(held, Delivery) and b"no ids" in held.raw
 
 
+def test_what_was_not_stored_wakes_nobody(open_on_sqlite: Open) -> None:
+    """A failed commit leaves nothing to look for; seen to fail with the wake on any end of it."""
+    house = open_on_sqlite(buys())
+    woken: list[list[WorkKey]] = []
+    house.app.pipeline.parts.wake = lambda keys: woken.append(list(keys))
+    append = house.journal.append
+    failed: Future[Receipt] = Future()
+    failed.set_exception(TemporaryError("the disk is full"))
+    house.journal.append = lambda entry: failed  # type: ignore[method-assign]
+    data = {
+        "message_id": "m1", "conversation_id": "c1", "direction": "inbound", "sender": {"email": "ann@x.test"},
+        "text": "I want to buy", "sent_at": house.clock().isoformat(),
+    }  # fmt: skip
+    with pytest.raises(TemporaryError):
+        house.post("message.created", data)
+    assert woken == []
+    house.journal.append = append  # type: ignore[method-assign]
+    house.post("message.created", data)
+    assert [key.kind for (key,) in woken] == [WorkKind.PARSE]
+
+
 # Polls --------------------------------------------------------------------------------------------------------------
 
 

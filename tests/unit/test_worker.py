@@ -49,7 +49,11 @@ def logged() -> Iterator[io.StringIO]:
     """What is logged, as JSON."""
     held = structlog.get_config()
     stream = io.StringIO()
-    processors: list[Any] = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=repr)]
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.dict_tracebacks,
+        structlog.processors.JSONRenderer(default=repr),
+    ]
     structlog.configure(
         processors=processors, logger_factory=structlog.PrintLoggerFactory(stream), cache_logger_on_first_use=False
     )
@@ -310,3 +314,93 @@ def test_an_operators_mistake_names_the_work_that_it_concerns(house: House, logg
     assert not house.journal.paused()
     assert row(house).state == "waiting"
     assert "own.timezone" in logged.getvalue()
+
+
+# A journal that is away ---------------------------------------------------------------------------------------------
+
+
+class _Server:
+    """A journal whose database server goes away and comes back, and how often it was asked meanwhile."""
+
+    def __init__(self, house: House, *calls: str) -> None:
+        self.asked, self._journal, self._calls = 0, house.journal, calls
+
+    def __enter__(self) -> "_Server":
+        for name in self._calls:
+            setattr(self._journal, name, self._refuse)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in self._calls:
+            delattr(self._journal, name)
+
+    def _refuse(self, *_: object, **__: object) -> Any:
+        self.asked += 1
+        raise TemporaryError("the journal's database doesn't answer as it should: OperationalError")
+
+
+def levels(logged: io.StringIO) -> list[tuple[str, str]]:
+    """The lines that were logged, as (level, event)."""
+    return [(line["level"], line["event"]) for line in map(json.loads, logged.getvalue().splitlines())]
+
+
+AWAY = ("claim", "due", "paused", "commit")
+READABLE = ("claim", "commit")
+
+
+@pytest.mark.parametrize("away", [AWAY, READABLE], ids=["away", "readable"])
+def test_a_journal_that_is_away_is_told_once(house: House, logged: io.StringIO, away: tuple[str, ...]) -> None:
+    """An outage is one warning, however many threads and keys meet it; seen to fail with a line for each."""
+    keys = [WorkKey(WorkKind.WATCH, f"party-{n}") for n in range(30)]
+    due(house, *keys)
+    now = [0.0]
+    working, pipe = worker(house, lambda lease: None, monotonic=lambda: now[0])
+    with _Server(house, *away):
+        for second in range(120):
+            now[0] = float(second)
+            for key in working.due(100) or keys:
+                working.handle(key)
+    assert levels(logged) == [("warning", "journal_away")]
+    assert not pipe.leases
+    now[0] += 60.0
+    for key in working.due(100):
+        working.handle(key)
+    assert len(pipe.leases) == len(keys)
+    assert levels(logged)[1:] == [("info", "journal_back")]
+
+
+def test_a_journal_that_is_away_is_left_in_peace(house: House) -> None:
+    """It is asked ever less often, yet twice a minute; seen to fail without a pause, and with one that grows on."""
+    due(house)
+    now = [0.0]
+    working, pipe = worker(house, lambda lease: None, monotonic=lambda: now[0])
+    with _Server(house, *AWAY) as server:
+        for second in range(3600):
+            now[0] = float(second)
+            working.due(100)
+            working.handle(WORK)
+    assert 3600 / 30 <= server.asked <= 3600 / 30 + 20
+    for second in range(3600, 3632):
+        now[0] = float(second)
+        for key in working.due(100):
+            working.handle(key)
+    assert len(pipe.leases) == 1
+
+
+def test_what_can_t_be_finished_is_no_defect(house: House, logged: io.StringIO) -> None:
+    """Work that ended while the journal was away is done again, and nobody is called; seen to fail with `work_lost`."""
+    due(house)
+    working, _ = worker(house, raising(TemporaryError("busy")))
+    with _Server(house, "commit"):
+        working.handle(WORK)
+    assert levels(logged) == [("info", "work_waits"), ("warning", "journal_away")]
+
+
+@pytest.mark.parametrize("away", [AWAY, READABLE], ids=["away", "readable"])
+def test_a_command_says_that_the_journal_is_away(house: House, away: tuple[str, ...]) -> None:
+    """Whoever runs until idle isn't told that all is done; seen to fail with the error swallowed."""
+    due(house)
+    working, pipe = worker(house, lambda lease: None)
+    with _Server(house, *away), pytest.raises(TemporaryError, match="doesn't answer"):
+        working.run_until_idle()
+    assert not pipe.leases

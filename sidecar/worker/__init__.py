@@ -3,7 +3,8 @@
 It knows errors, not stages. A temporary error waits with a backoff, a config error pauses the one adapter that it
 concerns, a permanent one parks the work for a reviewer, and anything else is ours: parked with its traceback and logged
 as ERROR. Attempts are counted before the try, so an input that kills the process is noticed: it then runs alone, and
-is parked only if it dies alone.
+is parked only if it dies alone. While the journal itself is away nothing can be claimed, and nothing is lost: that is
+told once, and waited out.
 """
 
 import threading
@@ -22,6 +23,8 @@ from sidecar.model import Lease, WorkKey, WorkKind
 from sidecar.pipeline import LEDGER, Pipeline
 from sidecar.pipeline.brakes import BY_ITSELF
 from sidecar.ports import Engine
+from sidecar.worker.outage import Outage
+from sidecar.worker.room import Room
 
 LEASE_S = 120.0
 FIRST_BACKOFF_S = 2.0
@@ -39,6 +42,8 @@ ROUNDS_S = 5.0
 """For how long one thread goes on with due syncs, which a stop has to wait for."""
 BY_ERROR = BY_ITSELF
 """How the reason of a pause begins that the worker put on; the next start takes such a pause off again."""
+CAPTURING = frozenset((WorkKind.PARSE, WorkKind.RESOLVE, WorkKind.POLL))
+"""What goes on before the CRM's account is known: taking in what comes."""
 EVER_S = 10 * 366 * 86_400.0
 MAX_ROUNDS = 100_000
 
@@ -49,8 +54,16 @@ class Worker:
     """Runs work by key; safe to call from many threads and in many processes."""
 
     def __init__(
-        self, pipeline: Pipeline, *, concurrency: int = 4, lease_s: float = LEASE_S, seed: int | None = None
+        self,
+        pipeline: Pipeline,
+        *,
+        concurrency: int = 4,
+        lease_s: float = LEASE_S,
+        seed: int | None = None,
+        is_bound: Callable[[], bool] = lambda: True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Without a CRM account that the journal `is_bound` to, only what comes is taken in."""
         self._pipeline = pipeline
         self._journal = pipeline.parts.journal
         self._concurrency = concurrency
@@ -58,8 +71,9 @@ class Worker:
         self._random = Random(seed)  # noqa: S311  jitter, not a secret
         self._running: dict[WorkKey, Lease] = {}
         self._lock = threading.Lock()
-        self._gate = _Gate()
-        self._brakes = _Brakes(self._journal, is_dry=pipeline.parts.dry_run)
+        self._room = Room()
+        self._brakes = _Brakes(self._journal, is_bound, is_dry=pipeline.parts.dry_run)
+        self._outage = Outage(monotonic)
         ledger = pipeline.parts.ledger
         self._together = min(ledger.capabilities.batch_size, MAX_TOGETHER) if ledger else 1
         self._syncing = threading.Lock()
@@ -76,8 +90,17 @@ class Worker:
             keeper.join(LEASE_S)
 
     def due(self, limit: int) -> Sequence[WorkKey]:
-        """Return keys of work that is due now and not held by a brake."""
-        return self._due(limit, 0.0)
+        """Return keys of work that is due now and not held by a brake; none while the journal is away."""
+        if self._outage.holds:
+            return ()
+        try:
+            keys = self._due(limit, 0.0)
+        except TemporaryError as error:
+            self._away(error)
+            return ()
+        if not keys:  # else it is over when one of them could be claimed: a full disk can be read
+            self._outage.over()
+        return keys
 
     def run_until_idle(self, *, wait: bool = True, timeout_s: float = 3600.0) -> int:
         """Do all due work, and what follows from it, then return how many pieces ran.
@@ -94,7 +117,9 @@ class Worker:
                     return count
                 if time.monotonic() > deadline:
                     raise TemporaryError(f"work is still due after {timeout_s:.0f} s; run again to go on")
-                list(pool.map(lambda key: self.handle(key, wait=wait), keys))
+                list(pool.map(lambda key: self._handle(key, within), keys))
+                if self._outage.error is not None:
+                    raise self._outage.error
                 count += len(keys)
         return count
 
@@ -108,18 +133,32 @@ class Worker:
 
     def handle(self, key: WorkKey, *, wait: bool = True) -> None:
         """Claim one key and do it; never raises, so that no thread dies of an input."""
-        if self._brakes.hold(key):
-            return
-        within_s = 0.0 if wait else EVER_S
+        if not self._outage.holds:
+            self._handle(key, 0.0 if wait else EVER_S)
+
+    def _handle(self, key: WorkKey, within_s: float) -> None:
         try:
+            if self._brakes.hold(key):
+                return
             if key.kind is WorkKind.SYNC and self._together > 1:
                 self._sync(key, within_s)
                 return
-            for lease in self._journal.claim([key], self._lease_s, within_s=within_s):
+            for lease in self._claim([key], within_s):
                 self._run(lease, self._pipeline.run)
+        except TemporaryError as error:
+            self._away(error)
         except Exception as error:
             # Not log.exception: the traceback of an error in an error's handling quotes the first one's text as well.
             log.error("work_lost", error=type(error).__name__, trace=_trace(error), kind=key.kind.value, key=key.key)
+
+    def _claim(self, keys: Sequence[WorkKey], within_s: float) -> Sequence[Lease]:
+        leases = self._journal.claim(keys, self._lease_s, within_s=within_s)
+        self._outage.over()
+        return leases
+
+    def _away(self, error: TemporaryError) -> None:
+        """Note that the journal didn't answer: what was to be done stays due, and what ran is claimed again later."""
+        self._outage.met(error, len(self._running))
 
     def _due(self, limit: int, within_s: float) -> list[WorkKey]:
         held = {WorkKind.SYNC} if self._syncing.locked() else set()  # whoever syncs goes on with what is due
@@ -136,7 +175,7 @@ class Worker:
             while keys and time.monotonic() < until:
                 due = self._journal.due(self._together, [WorkKind.SYNC], within_s)
                 keys = list(dict.fromkeys([*keys, *(k for k in due if not self._brakes.hold(k))]))[: self._together]
-                self._sync_all(self._journal.claim(keys, self._lease_s, within_s=within_s))
+                self._sync_all(self._claim(keys, within_s))
                 due = self._journal.due(1, [WorkKind.SYNC], within_s)
                 keys = [k for k in due if not self._brakes.hold(k)]
         finally:
@@ -158,7 +197,7 @@ class Worker:
         with self._lock:
             self._running[lease.work] = lease
         try:
-            with self._gate.alone() if lease.crashes >= ALONE_AFTER else self._gate.together():
+            with self._room.alone() if lease.crashes >= ALONE_AFTER else self._room.together():
                 do(lease)
             self._brakes.release(lease.work)
         except Exception as error:
@@ -206,6 +245,8 @@ class Worker:
             for lease in running:
                 try:
                     self._journal.renew(lease)
+                except TemporaryError as error:
+                    self._away(error)
                 except SidecarError:
                     log.warning("lease_not_renewed", kind=lease.work.kind.value, key=lease.work.key)
 
@@ -221,12 +262,13 @@ class _Brakes:
     """What is paused, read at most once a second; work of a paused adapter stays due, and capturing goes on.
 
     A pause that an error put on is tried again after a while, and comes off when the work succeeds. A dry run holds
-    every sync: what would be written stays due, for a look or a real run.
+    every sync: what would be written stays due, for a look or a real run. Before the CRM's account is known, all that
+    may come to look at or write to it is held.
     """
 
-    def __init__(self, journal: Journal, *, is_dry: bool) -> None:
+    def __init__(self, journal: Journal, is_bound: Callable[[], bool], *, is_dry: bool) -> None:
         self._journal = journal
-        self._is_dry = is_dry
+        self._is_bound, self._is_dry = is_bound, is_dry
         self._lock = threading.Lock()
         self._scopes: frozenset[str] = frozenset()
         self._by_error: frozenset[str] = frozenset()
@@ -238,7 +280,8 @@ class _Brakes:
 
     def hold(self, key: WorkKey) -> bool:
         """Say whether a piece of work has to wait for a brake."""
-        return self._holds_kind(key.kind) or scope_of(key) in self._paused()
+        scope = scope_of(key)
+        return self._holds_kind(key.kind) or (scope == LEDGER and not self._is_bound()) or scope in self._paused()
 
     def put_on(self, scope: str, reason: str) -> None:
         """Pause an adapter that an error stopped; what a person or the breaker has paused stays theirs to resume."""
@@ -255,6 +298,8 @@ class _Brakes:
             self._read_at = -PAUSE_READ_S
 
     def _holds_kind(self, kind: WorkKind) -> bool:
+        if kind not in CAPTURING and not self._is_bound():
+            return True
         if kind is WorkKind.SYNC:
             return self._is_dry or LEDGER in self._paused()
         return kind is WorkKind.PARTY and "llm" in self._paused()
@@ -270,48 +315,6 @@ class _Brakes:
                     s for s, p in pauses.items() if s not in self._by_error or (retried and p.since > retried)
                 )
             return self._scopes
-
-
-class _Gate:
-    """Lets many run together, or one alone."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._together = 0
-        self._alone = False
-
-    def together(self) -> "_Pass":
-        return _Pass(self, alone=False)
-
-    def alone(self) -> "_Pass":
-        return _Pass(self, alone=True)
-
-    def enter(self, *, alone: bool) -> None:
-        with self._condition:
-            self._condition.wait_for(lambda: not self._alone and not (alone and self._together), LEASE_S)
-            if alone:
-                self._alone = True
-            else:
-                self._together += 1
-
-    def leave(self, *, alone: bool) -> None:
-        with self._condition:
-            if alone:
-                self._alone = False
-            else:
-                self._together -= 1
-            self._condition.notify_all()
-
-
-class _Pass:
-    def __init__(self, gate: _Gate, *, alone: bool) -> None:
-        self._gate, self._is_alone = gate, alone
-
-    def __enter__(self) -> None:
-        self._gate.enter(alone=self._is_alone)
-
-    def __exit__(self, *_: object) -> None:
-        self._gate.leave(alone=self._is_alone)
 
 
 def _trace(error: Exception) -> str:
