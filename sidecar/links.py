@@ -75,9 +75,11 @@ class Links:
         if len(record) > MAX_NAME_CHARS or len(field) > MAX_NAME_CHARS or not record:
             raise ValueError("a link names a record and a field of bounded length")
         day = min(max(since.date().toordinal() - _EPOCH, 0), _LAST) + self._days + 1
-        names = "/".join(quote(name, safe=":") for name in (record, field) if name)
-        sealed = f"{PREFIX}{names}/{_VERSION}-{day:05d}"
-        return f"{self._base}{sealed}-{_seal(self._keys[0], sealed)}"
+        return self._sealed(record, field, day)
+
+    def within(self, linked: Linked, party: str, field: str) -> str:
+        """Return the link to one field, for a page that shows all of the party's: it ends with that page's own."""
+        return self._sealed(party, field, linked.until.toordinal() - _EPOCH)
 
     def read(self, path: str, now: datetime) -> Linked:
         """Return what a request's path shows; `RejectedInput` with 404 for no link of ours, 410 for one out of time.
@@ -98,6 +100,11 @@ class Links:
         if not today < until <= today + timedelta(days=self._days + 1) + _SKEW:
             raise RejectedInput("a link out of time", status=410)
         return Linked(unquote(match["record"]), unquote(match["field"] or ""), until)
+
+    def _sealed(self, record: str, field: str, day: int) -> str:
+        names = "/".join(quote(name, safe=":") for name in (record, field) if name)
+        sealed = f"{PREFIX}{names}/{_VERSION}-{day:05d}"
+        return f"{self._base}{sealed}-{_seal(self._keys[0], sealed)}"
 
 
 def keys_in(secret: str) -> list[str]:

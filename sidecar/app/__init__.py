@@ -23,13 +23,14 @@ from sidecar.app.metrics import Metrics
 from sidecar.app.observed import observed_ledger, observed_llm
 from sidecar.app.readiness import unmapped, unprompted, wanted_properties, with_owners
 from sidecar.app.schedule import Schedule
+from sidecar.app.shown import shown
 from sidecar.app.slips import Slips
 from sidecar.app.tally import OTHER, Tally
 from sidecar.config import Settings, load, validate_options
 from sidecar.config.sections import BrakesSection
-from sidecar.errors import ConfigError, TemporaryError
+from sidecar.errors import ConfigError, RejectedInput, TemporaryError
 from sidecar.journal import Journal
-from sidecar.links import Links, keys_in
+from sidecar.links import Linked, Links, keys_in
 from sidecar.model import Policy, Prompt, Rungs
 from sidecar.pipeline import LEDGER, Parts, Pipeline
 from sidecar.pipeline.brakes import Breaker, BreakerLimits
@@ -308,6 +309,16 @@ class App:
     def receive(self, channel: str, request: HookRequest) -> Any:
         """Take a webhook request; the future is done when its bytes are durable."""
         return self.pipeline.receive(channel, request)
+
+    def linked(self, path: str) -> Linked:
+        """Return what a link to the explain page shows; `RejectedInput` for what is no link, or none any more."""
+        if self.links is None:
+            raise RejectedInput("there is no explain page", status=404)
+        return self.links.read(path, self.clock())
+
+    def page(self, linked: Linked) -> str:
+        """Return the page behind a link, from the book alone; `RejectedInput` for what the book doesn't know."""
+        return shown(self, linked)
 
     @cached_property
     def conditions(self) -> Conditions:

@@ -5,11 +5,10 @@ title, never in an attribute that does something. A policy in the page forbids w
 Colours are told apart by colour-blind eyes, and every figure of a chart stands in words beside it.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 
 from sidecar.audit.figures import SOURCES, Candidate, Report, Row
+from sidecar.markup import text
 from sidecar.model import Source
 
 COLOURS: Mapping[Source, str] = {
@@ -19,7 +18,6 @@ COLOURS: Mapping[Source, str] = {
 MAX_ROWS = 60
 """Rows of one chart; the sheet has all of them."""
 _WIDTH, _HEIGHT, _NAME, _BAR = 960, 24, 260, 520
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -64,11 +62,6 @@ def html(report: Report) -> str:
         "</body></html>\n",
     ]  # fmt: skip
     return "\n".join(part for part in parts if part)
-
-
-def text(value: object) -> str:
-    """Return text from outside as it may stand in HTML, an attribute's value included."""
-    return escape(_UNSEEN.sub("", str(value)), quote=True)
 
 
 def _sums(report: Report) -> str:

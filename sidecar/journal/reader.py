@@ -107,6 +107,21 @@ class BookReader:
             after = rows[-1].seq
             left = None if left is None else left - size
 
+    def lately(self, party: str, kinds: Sequence[str], limit: int) -> list[Written]:
+        """Return the facts of some kinds that were written last of one party, the newest first."""
+        page = _bodies().where(t.fact.c.party == party, t.fact.c.kind.in_(list(kinds)))
+        with self._database.read() as connection:
+            rows = connection.execute(page.order_by(t.fact.c.seq.desc()).limit(limit)).all()
+        return [Written(row.seq, t.from_us(row.recorded_at), fact_of(row)) for row in rows]
+
+    def erased_causes(self, fact_id: str) -> list[tuple[str, str]]:
+        """Return id and kind of the causes whose bodies are not in the book any more, in the order of the book."""
+        body = sa.and_(t.payload.c.fact_id == t.fact.c.id, t.payload.c.part == BODY)
+        gone = sa.select(t.fact.c.id, t.fact.c.kind).join(t.because, t.because.c.cause == t.fact.c.id)
+        gone = gone.outerjoin(t.payload, body).where(t.because.c.effect == fact_id, t.payload.c.fact_id.is_(None))
+        with self._database.read() as connection:
+            return [(row.id, row.kind) for row in connection.execute(gone.order_by(t.fact.c.seq))]
+
     def sound(self, kinds: Sequence[str]) -> Iterator[Fact]:
         """Yield facts of some kinds, leaving out those whose bytes are damaged (`faults` names them)."""
         after, size = 0, PAGE

@@ -115,6 +115,22 @@ class ShelfReader:
                 mine = mine.where(match.c.at < t.to_us(before))
             return _pairs(connection, mine.order_by(match.c.at.desc(), match.c.activity_id.desc()).limit(limit))
 
+    def around(self, party: str, activity: Activity, before: int, after: int) -> list[Activity]:
+        """Return the activities next to one of a party's in the same conversation, itself included, oldest first."""
+        match, index = t.match_index, t.activity_index
+        place = sa.tuple_(match.c.at, match.c.activity_id)
+        here = sa.tuple_(sa.literal(t.to_us(activity.at)), sa.literal(activity.id))
+        thread = index.c.channel == activity.channel, index.c.account == activity.account
+        with self._database.read() as connection:
+            mine = sa.select(match.c.activity_id).join(index, index.c.activity_id == match.c.activity_id)
+            mine = mine.where(match.c.party == _live(connection, party), *thread, index.c.thread == activity.thread)
+            older = mine.where(place < here).order_by(match.c.at.desc(), match.c.activity_id.desc()).limit(before)
+            newer = mine.where(place > here).order_by(match.c.at, match.c.activity_id).limit(after)
+            ids = [i for page in (older, newer) for i in connection.execute(page).scalars()]
+            facts = facts_of(connection, [activity.id, *ids])
+        found = [fact for fact in facts.values() if isinstance(fact, Activity)]
+        return sorted(found, key=lambda a: (a.at, a.id))
+
     def captured(self, limit: int, channel: str | None = None) -> list[Activity]:
         """Return the activities that were captured last (on a channel), whosever they are, the latest first."""
         mine = sa.select(t.fact.c.id).where(t.fact.c.kind == Activity.KIND)

@@ -8,14 +8,15 @@ It stands in the open without a proxy, so what a proxy would do is done here: ca
 the memory that they hold together, and a clock on each of them. The trade-off: the connection class is uvicorn's,
 subclassed, because uvicorn has no such clocks; its tests over raw sockets say when a new version moves something.
 
-`hooks` is the app for webhooks, `admin` the one for operators, `connection` guards what happens before an app is
-called, `server` runs both, `limits` and `answers` are what they share.
+`public` is the app of the open listener: `hooks` takes webhooks, `pages` shows what sealed links lead to. `admin` is
+the one for operators, `connection` guards what happens before an app is called, `server` runs both, `limits` and
+`answers` are what they share.
 """
 
 from sidecar.web.admin import build_admin
 from sidecar.web.door import Door
-from sidecar.web.hooks import build_public
 from sidecar.web.limits import Limits
+from sidecar.web.public import build_public
 from sidecar.web.server import serve_http
 
 __all__ = ["Door", "Limits", "build_admin", "build_public", "serve_http"]

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
+from sidecar.links import Linked
 from sidecar.ports import HookRequest
 
 
 class Door(Protocol):
-    """Takes verified requests and keeps them."""
+    """Takes verified requests and keeps them, and shows what a sealed link may show."""
 
     @property
     def max_body_bytes(self) -> int:
@@ -23,6 +24,15 @@ class Door(Protocol):
         `RejectedInput` for an unknown channel or anything wrong with the signature; the future's error, or an error
         raised at once, is a `TemporaryError` when the sender should come again.
         """
+
+    def linked(self, path: str) -> Linked:
+        """Return what a link shows; `path` is as it was sent. May not wait: it is called by the loop.
+
+        `RejectedInput` with 404 for a path that is no link, or where there are no pages; 410 for one out of time.
+        """
+
+    def page(self, linked: Linked) -> str:
+        """Return the page behind a link as HTML; may wait. `RejectedInput` with 404 for what isn't known any more."""
 
     def answered(self, channel: str, status: int) -> None:
         """Count an answer; `channel` is a stranger's word, or empty where it wasn't read. May not wait."""

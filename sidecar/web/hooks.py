@@ -15,7 +15,7 @@ import traceback
 from urllib.parse import parse_qsl
 
 import structlog
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sidecar.errors import RejectedInput, TemporaryError
 from sidecar.ports import HookRequest
@@ -31,16 +31,13 @@ _PATH = re.compile(r"/hooks/([a-z0-9][a-z0-9_-]{0,63})")
 _log = structlog.get_logger(__name__)
 
 
-def build_public(door: Door, limits: Limits | None = None) -> ASGIApp:
-    """Return the app of the public listener."""
-    return _Hooks(door, limits or Limits())
-
-
 class _Gone(Exception):
     """The sender closed the connection before its request was complete."""
 
 
-class _Hooks:
+class Hooks:
+    """The app for webhooks; for one loop."""
+
     def __init__(self, door: Door, limits: Limits) -> None:
         self._door = door
         self._limits = limits
@@ -49,8 +46,6 @@ class _Hooks:
         self._held_bytes = 0  # of bodies that are not durable yet; only the loop's thread touches it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         reader = _Body(scope, receive)
         try:
             answer = await self._answer(scope, reader)
@@ -83,7 +78,7 @@ class _Hooks:
             retry_after_s = error.retry_after_s if isinstance(error, TemporaryError) else None
             return refusal(503, retry_after_s=RETRY_S if retry_after_s is None else retry_after_s)
         except Exception as error:  # the sender keeps it and comes again; what it sent stays out of the log
-            self._log.say("error", "hook_failed", channel=channel, error=type(error).__name__, where=_where(error))
+            self._log.say("error", "hook_failed", channel=channel, error=type(error).__name__, where=where(error))
             return refusal(503, retry_after_s=RETRY_S)
         return ACCEPTED
 
@@ -202,6 +197,7 @@ def _query(scope: Scope) -> dict[str, str]:
         raise Refused(refusal(400)) from None
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
+    """Return the place in the code at which an error arose: what the log may hold of it."""
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""

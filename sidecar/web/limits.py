@@ -14,7 +14,7 @@ class Limits:
     `body_most_s`. Together, bodies that are not yet durable hold at most `held_bytes`. Who is refused before all was
     read gets `linger_s` to finish sending, because a connection that is closed at once loses the answer. At most
     `pipelined` requests of one connection wait for the answer to an earlier one, and who takes no answer for
-    `answer_timeout_s` is cut off.
+    `answer_timeout_s` is cut off. `pages` are built at the same time, and so many with those that wait for it.
     """
 
     connections: int = 800
@@ -33,3 +33,6 @@ class Limits:
     linger_s: float = 2.0
     linger_bytes: int = 16_777_216
     stop_grace_s: int = 8
+    pages: int = 2
+    pages_waiting: int = 16
+    page_timeout_s: float = 10.0

@@ -18,8 +18,8 @@ from sidecar.errors import ConfigError
 from sidecar.web.admin import build_admin
 from sidecar.web.connection import Answered, Connection
 from sidecar.web.door import Door
-from sidecar.web.hooks import build_public
 from sidecar.web.limits import Limits
+from sidecar.web.public import build_public
 
 START_S = 30.0
 WATCH_S = 0.2

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sidecar.journal import Journal
-from tests.support.facts import SetClock, say
+from sidecar.journal import Entry, Journal
+from tests.support.books import erase
+from tests.support.facts import SetClock, a_delivery, a_match, a_release, an_activity, say
 
 
 @pytest.fixture
@@ -49,3 +50,37 @@ def test_news_are_counted_by_kind(journal: Journal) -> None:
     say(journal, "2", "party-1")
     assert journal.tally(place) == {"activity": 1, "delivery": 1, "match": 1}
     assert journal.tally()["activity"] == 2
+
+
+def test_the_neighbours_of_an_activity_are_those_of_its_conversation(journal: Journal) -> None:
+    """What was said just before and after is found, of this party and thread; seen to fail with the thread let go."""
+    saids = [say(journal, str(n), "party-1", minutes=n) for n in range(7)]
+    say(journal, "of somebody else", "party-2", minutes=3)
+    delivery = a_delivery(journal, "another channel", channel="chat")
+    other = an_activity(journal, delivery, minutes=3)
+    journal.commit(Entry(facts=(delivery, other, a_match(journal, other, "party-1"))))
+    found = journal.around("party-1", saids[3].activity, 2, 1)
+    assert [a.id for a in found] == [said.activity.id for said in saids[1:5]]
+    assert [a.id for a in journal.around("party-1", saids[0].activity, 5, 0)] == [saids[0].activity.id]
+    assert [a.id for a in journal.around("party-1", other, 5, 5)] == [other.id]
+
+
+def test_the_latest_facts_of_a_party_come_newest_first(journal: Journal) -> None:
+    """A party's past is read from its end, in bounds, and nobody else's with it."""
+    saids = [say(journal, str(n), "party-1") for n in range(4)]
+    say(journal, "of somebody else", "party-2")
+    word = a_release(journal, "pin", "party-1", saids[0].match.id)
+    journal.commit(Entry(facts=(word,)))
+    newest = [word.id, *(said.match.id for said in reversed(saids))]
+    assert [w.fact.id for w in journal.lately("party-1", ["match", "release"], 3)] == newest[:3]
+    assert [w.fact.id for w in journal.lately("party-1", ["match"], 9)] == newest[1:]
+    assert journal.lately("party-1", ["posting"], 9) == []
+
+
+def test_a_cause_whose_body_is_gone_is_still_named(journal: Journal, journal_url: str) -> None:
+    """Erasure leaves the chain's skeleton; seen to fail with the bodies joined."""
+    said = say(journal, "1", "party-1")
+    assert journal.erased_causes(said.match.id) == []
+    erase(journal_url, said.activity.id)
+    assert journal.causes(said.match.id) == []
+    assert journal.erased_causes(said.match.id) == [(said.activity.id, "activity")]

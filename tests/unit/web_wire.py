@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from types import TracebackType
 from typing import Self
 
 import orjson
 
 from sidecar.errors import RejectedInput
+from sidecar.links import Linked
 from sidecar.ports import HookRequest
 from sidecar.web import Limits, serve_http
 
@@ -37,6 +39,7 @@ class KeepingDoor:
     kept: list[HookRequest] = field(default_factory=list)
     pending: list["Future[object]"] = field(default_factory=list)
     answers: list[tuple[str, int]] = field(default_factory=list)
+    shows: Callable[[str], str] | None = None
     news: threading.Condition = field(default_factory=threading.Condition)
 
     def receive(self, channel: str, request: HookRequest) -> "Future[object]":
@@ -63,6 +66,17 @@ class KeepingDoor:
     def metrics(self) -> bytes:
         """Return what was set."""
         return self.measured
+
+    def linked(self, path: str) -> Linked:
+        """Take any path for a link that ends with the word "sealed"."""
+        if self.shows is None or not path.endswith("sealed"):
+            raise RejectedInput("no link", status=410 if path.endswith("ended") else 404)
+        return Linked(path, "", date(2026, 1, 1))
+
+    def page(self, linked: Linked) -> str:
+        """Return what was set for a path."""
+        assert self.shows is not None
+        return self.shows(linked.record)
 
     def answered(self, channel: str, status: int) -> None:
         """Remember an answer."""

@@ -1,7 +1,7 @@
-"""Explain: from a value in the CRM back to the raw words that it came from, in one walk over `because`.
+"""The chain: from a value in the CRM back to the raw words that it came from, in one walk over `because`.
 
-It reads the book and nothing else, so the answer is the same when the model, the CRM or the channel is gone. Of an
-inference's many inputs only those are followed that the claim quotes; everything else is one `sidecar activities` away.
+Of an inference's many inputs only those are followed that the claim quotes; everything else is one `sidecar activities`
+away. What was erased is named where it stood, because a chain that silently misses a link can't be trusted.
 """
 
 from collections.abc import Iterator
@@ -30,6 +30,8 @@ from sidecar.model import (
 )
 
 MAX_NODES = 200
+STEP = "step:"
+ERASED = "erased"
 _ORDER = ("posting", "change", "decision", "claim", "inference", "match", "activity", "delivery", "reading", "release")
 
 
@@ -58,12 +60,12 @@ class Explanation:
 
 def explain(journal: Journal, account: str, record: str, field_name: str) -> Explanation:
     """Explain a field of a CRM record (`contact:17`, or its bare ref) or of a party (its id)."""
-    standing, sync = _find(journal, account, record)
+    standing, sync = find(journal, account, record)
     if sync is not None:
         found = sync.fields.get(field_name)
         if found is not None:
-            return _of_property(journal, standing, sync, field_name, found)
-    return _of_belief(journal, standing, record, field_name)
+            return of_property(journal, standing, sync, field_name, found)
+    return of_belief(journal, standing, record, field_name)
 
 
 def nodes(chain: tuple[Node, ...]) -> Iterator[Node]:
@@ -73,7 +75,8 @@ def nodes(chain: tuple[Node, ...]) -> Iterator[Node]:
         yield from nodes(node.because)
 
 
-def _find(journal: Journal, account: str, record: str) -> tuple[Standing, RecordSync | None]:
+def find(journal: Journal, account: str, record: str) -> tuple[Standing, RecordSync | None]:
+    """Return where the party stands that a record belongs to, or that has this id, and what we know of the record."""
     kind, _, ref = record.rpartition(":")
     for candidate in [kind] if kind else ["contact", "deal", "company", "note", "task"]:
         party = journal.linked_party(account, candidate, ref)
@@ -87,7 +90,8 @@ def _find(journal: Journal, account: str, record: str) -> tuple[Standing, Record
     return standing, None
 
 
-def _of_property(journal: Journal, standing: Standing, sync: RecordSync, name: str, found: FieldSync) -> Explanation:
+def of_property(journal: Journal, standing: Standing, sync: RecordSync, name: str, found: FieldSync) -> Explanation:
+    """Explain what a property of the CRM holds, as far as we know it."""
     record = f"{sync.kind}:{sync.ref}"
     if found.hold:
         author = found.hold.author
@@ -101,7 +105,10 @@ def _of_property(journal: Journal, standing: Standing, sync: RecordSync, name: s
     return Explanation(standing.party, record, name, found.posted, chain, "" if chain else "we never posted it")
 
 
-def _of_belief(journal: Journal, standing: Standing, record: str, name: str) -> Explanation:
+def of_belief(journal: Journal, standing: Standing, record: str, name: str) -> Explanation:
+    """Explain what is believed of a party, or waits for a person: a field, or a next step as `step:` and its id."""
+    if name.startswith(STEP):
+        return _of_step(journal, standing, record, name)
     for engagement in reversed(standing.engagements):
         held = engagement.fields.get(name)
         waiting = engagement.suggestions.get(name)
@@ -117,6 +124,17 @@ def _of_belief(journal: Journal, standing: Standing, record: str, name: str) -> 
     raise PermanentError(
         f"nothing is known of {name!r}; fields: {', '.join(known)}; properties: {', '.join(properties)}"
     )
+
+
+def _of_step(journal: Journal, standing: Standing, record: str, name: str) -> Explanation:
+    for engagement in reversed(standing.engagements):
+        for step in engagement.steps:
+            fact = journal.get(step.decision) if step.id == name.removeprefix(STEP) else None
+            if fact:
+                return Explanation(
+                    standing.party, record, name, step.what, _walk(journal, fact), f"it is {step.status}"
+                )
+    raise PermanentError("no such step is known of this party")
 
 
 def _walk(journal: Journal, start: Fact) -> tuple[Node, ...]:
@@ -138,6 +156,9 @@ def _node(journal: Journal, fact: Fact, quoted: frozenset[str], told: set[str]) 
             below.append(Node("more", "", f"{left} more; `sidecar export --party` has them all", {"count": left}))
             break
         below.append(_node(journal, cause, quoted, told))
+    for id, kind in journal.erased_causes(fact.id)[: max(MAX_NODES - len(told), 0)]:
+        told.add(id)
+        below.append(Node(ERASED, id, f"this {kind} was erased from the book; only its place in the chain is left"))
     return Node(fact.KIND, fact.id, *_told(fact), tuple(below))
 
 
@@ -157,7 +178,8 @@ def _told(fact: Fact) -> tuple[str, dict[str, Any]]:
         line = f"{fact.engine} ({fact.model}), prompt {fact.prompt} {fact.prompt_sha256[:12]}, ${fact.cost_usd:.4f}"
         return line, {
             "engine": fact.engine, "model": fact.model, "prompt": fact.prompt, "prompt_sha256": fact.prompt_sha256,
-            "cost_usd": fact.cost_usd, "request_id": fact.request_id,
+            "cost_usd": fact.cost_usd, "request_id": fact.request_id, "input_tokens": fact.input_tokens,
+            "output_tokens": fact.output_tokens, "duration_ms": fact.duration_ms,
         }  # fmt: skip
     return _source(fact)
 
