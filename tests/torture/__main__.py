@@ -15,14 +15,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.support.crms import CRMS as VENDORS
+from tests.support.crms import crm_class
 from tests.torture.accounts import Account
 from tests.torture.far_crm import FarCrm, Moods
-from tests.torture.hubspot_crm import hubspot
 from tests.torture.kills import ALL_AT_ONCE, ENV, Crm, Office, far, kill_at_points, kill_at_random, passed
 from tests.torture.launcher import Mother
 from tests.torture.postgres import Postgres, postgres, trouble
 from tests.torture.power_cut import can_trace, cut, live
-from tests.twins.hubspot import HubSpotTwin
+from tests.torture.vendor_crm import vendor
 
 LIVES: tuple[tuple[str, ...], ...] = ((), ("often_checkpointed",))
 """A life as the product lives, and one in which SQLite checkpoints often."""
@@ -38,7 +39,7 @@ PLANTED = {
     "two_transactions": ("missing", "before commit due end party done"),
     "no_settle_time": ("duplicates", ""),
 }
-CRMS = ("hubspot", "hubspot without keys", "far", "far without keys")
+CRMS = (*VENDORS, "hubspot without keys", "far", "far without keys")
 
 
 def power_cut(much: float) -> bool:
@@ -76,18 +77,11 @@ def point_kills(much: float) -> bool:
 
 
 def planted_bugs(much: float) -> bool:
-    """Plant one bug after another, and see each under its own counter."""
-    is_well = True
-    for seed, (counter, dies_at) in PLANTED.items():
-        late = Moods(late_s=IDLE_S, next={"create task": "late"}) if seed == "no_settle_time" else Moods()
-        with _office("far without keys" if seed == "no_settle_time" else "far", late, seed) as office:
-            office.crowd(4, 2, lines=ALL_AT_ONCE)
-            if dies_at:
-                kill_at_points(office, [dies_at])
-            else:
-                office.work()
-            account = office.settle()
-        is_well &= _tell(getattr(account, counter) > 0, office, account, part="planted_bugs", seed=seed, by=counter)
+    """Plant one bug after another, on the CRM elsewhere and on each vendor's, and see each under its own counter."""
+    is_well = _planted("no_settle_time", "far without keys", Moods(late_s=IDLE_S, next={"create task": "late"}))
+    for crm in ("far", *VENDORS):
+        for seed in [seed for seed, (_, dies_at) in PLANTED.items() if dies_at]:
+            is_well &= _planted(seed, crm, Moods())
     return is_well
 
 
@@ -153,6 +147,19 @@ def _points(crm: str, much: float, database: Postgres | None = None) -> bool:
     return _tell(account.is_clean, office, account, part="point_kills", **figures)
 
 
+def _planted(seed: str, crm: str, moods: Moods) -> bool:
+    counter, dies_at = PLANTED[seed]
+    with _office(crm, moods, seed) as office:
+        office.crowd(4, 2, lines=ALL_AT_ONCE)
+        if dies_at:
+            kill_at_points(office, [dies_at])
+        else:
+            office.work()
+        account = office.settle()
+    is_noticed = getattr(account, counter) > 0
+    return _tell(is_noticed, office, account, part="planted_bugs", crm=crm, seed=seed, by=counter)
+
+
 @contextmanager
 def _office(crm: str, moods: Moods, *seeds: str, database: Postgres | None = None) -> Iterator[Office]:
     with tempfile.TemporaryDirectory() as name, Mother(ENV) as mother, _crm(crm, Path(name), moods) as held:
@@ -168,8 +175,9 @@ def _crm(name: str, folder: Path, moods: Moods) -> Iterator[Crm]:
         with FarCrm(folder, settle_s=settle_s, keys=with_keys, moods=moods) as crm:
             yield far(crm)
         return
-    with HubSpotTwin(search_lag_s=0.5, activity_properties="unique" if with_keys else "none") as twin:
-        yield hubspot(twin, moods, settle_s=settle_s)
+    switches: dict[str, Any] = {} if with_keys else {"activity_properties": "none"}
+    with crm_class(name.removesuffix(" without keys"))(search_lag_s=0.5, **switches) as theirs:
+        yield vendor(theirs, moods, settle_s=settle_s)
 
 
 def _tell(is_as_it_should_be: bool, office: Office, account: Account, **figures: Any) -> bool:

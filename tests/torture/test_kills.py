@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.crms import CRMS, crm_class
 from tests.torture.far_crm import FarCrm, Moods
-from tests.torture.hubspot_crm import hubspot
 from tests.torture.kills import ALL_AT_ONCE, Office, far, kill_at_points, kill_at_random, passed
 from tests.torture.launcher import Mother
-from tests.twins.hubspot import HubSpotTwin
+from tests.torture.vendor_crm import vendor
 
 SETTLE_S, LATE_S = 1.0, 0.3
 NEVER_S = 600.0
@@ -31,10 +31,11 @@ def office(
         yield Office(folder, mother, far(crm), seeds), crm
 
 
-def test_killed_at_random_nothing_is_lost_and_nothing_twice(tmp_path: Path, mother: Mother) -> None:
-    """Five deaths while senders come again and HubSpot's twin has its moods; seen to fail with each seed below."""
-    with HubSpotTwin(search_lag_s=0.3) as twin:
-        here = Office(tmp_path, mother, hubspot(twin, Moods(0.1, 0.1, 0.1, LATE_S), settle_s=SETTLE_S))
+@pytest.mark.parametrize("name", sorted(CRMS))
+def test_killed_at_random_nothing_is_lost_and_nothing_twice(tmp_path: Path, mother: Mother, name: str) -> None:
+    """Five deaths while senders come again and a vendor's twin has its moods; seen to fail with each seed below."""
+    with crm_class(name)(search_lag_s=0.3) as crm:
+        here = Office(tmp_path, mother, vendor(crm, Moods(0.1, 0.1, 0.1, LATE_S), settle_s=SETTLE_S))
         here.crowd(200, 2, pace_s=0.3)
         kill_at_random(here, 5, lives_s=(0.4, 1.2))
         account = here.settle()
