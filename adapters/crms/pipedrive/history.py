@@ -3,7 +3,8 @@
 It is asked one call a record, and costs 20 tokens, so the core asks only about what isn't ours. A token acts as its
 user: who stands behind a change is read from the way it came (`vendor.author_kind`). Notes and activities have no
 changelog, so of them nobody can tell; their history is empty. What a record was made with is in no changelog: it is
-told from what stood there before the first change, as ours where the record bears our key.
+told from what stood there before the first change, as ours where the record bears our key. Else a deal's own origin
+tells how it was made; who made a person or an organization, nothing does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,12 @@ from typing import Any
 
 from adapters.crms.pipedrive.account import MAX_PAGES, Company, Property
 from adapters.crms.pipedrive.records import Records
-from adapters.crms.pipedrive.vendor import CHANGELOGS, author_kind, held, moment, v1_stamp
+from adapters.crms.pipedrive.vendor import CHANGELOGS, ORIGINS, author_kind, held, moment, v1_stamp
 from sidecar.model import Author, AuthorKind, Edit
 
 AGENT = "crm-sidecar"
 Row = Mapping[str, Any]
+UNTOLD = Author(AuthorKind.UNKNOWN)
 _KEYS: Mapping[str, str] = {"email": "emails", "phone": "phones", "user_id": "owner_id"}
 """What v1's changelog calls v2's fields."""
 
@@ -32,11 +34,12 @@ class Histories:
         """Return the edits of these properties of each live record; a value written again is no edit."""
         properties = [self._company.property(kind, name) for name in dict.fromkeys(names)]
         rows = self._records.fetch(kind, refs)
-        if kind not in CHANGELOGS:
-            return {ref: [] for ref in rows}
-        return {ref: self._of(kind, row, properties) for ref, row in rows.items()}
+        return {ref: self.told(kind, row, properties) for ref, row in rows.items()}
 
-    def _of(self, kind: str, row: Row, properties: Sequence[Property]) -> list[Edit]:
+    def told(self, kind: str, row: Row, properties: Sequence[Property]) -> list[Edit]:
+        """Return the edits of these properties of one record as read; none where there is no changelog."""
+        if kind not in CHANGELOGS:
+            return []
         path = f"{CHANGELOGS[kind]}/{held(row, 'id')}/changelog"
         entries = list(self._company.wire.rows("changelog", path, {}, MAX_PAGES))[::-1]  # it is told newest first
         entries.sort(key=lambda entry: moment(held(entry, "time")))
@@ -50,7 +53,10 @@ class Histories:
         is_ours = bool(key and (row.get("custom_fields") or {}).get(key))
         was_moved = any(_code(entry) == key and entry.get("old_value") is None for entry in entries)
         came_later = was_moved and all(held(e, "time") != v1_stamp(_born(row)) for e in entries if _code(e) == key)
-        return Author(AuthorKind.US, "", "Sidecar") if is_ours and not came_later else Author(AuthorKind.UNKNOWN)
+        if is_ours and not came_later:
+            return Author(AuthorKind.US, "", "Sidecar")
+        way = ORIGINS.get(held(row, "origin"), "")
+        return Author(author_kind(way, "", AGENT), held(row, "creator_user_id"), way) if way else UNTOLD
 
 
 def _edits(held_by: Property, now: Row, entries: Sequence[Row], maker: Author) -> list[Edit]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sidecar.model import AuthorKind
+from sidecar.model import Author, AuthorKind, Source
 
 T = TypeVar("T")
 
@@ -43,7 +43,15 @@ BATCH, VARCHAR_CHARS, TEXT_CHARS = 100, 255, 65_000
 WON, LOST = "won", "lost"
 """Statuses of a deal, which every pipeline has beside its stages, and which are stages to us."""
 PEOPLE = frozenset(("app", "mobile", "web"))
-MACHINES = frozenset(("api", "automation", "workflow", "sync", "webhook", "marketplace"))
+_SOURCES: Mapping[str, Source] = {
+    **dict.fromkeys(("api", "sync", "webhook", "marketplace"), Source.INTEGRATION),
+    **dict.fromkeys(("automation", "workflow"), Source.AUTOMATION),
+    "import": Source.IMPORT,
+}
+"""What programs write by; an import's values somebody typed elsewhere, or nobody did."""
+ORIGINS: Mapping[str, str] = {"ManuallyCreated": "app", "API": "api", "Import": "import"}
+"""How a deal came to be, in the changelog's words. Source: changelog of 2024-05-20, published answers."""
+MACHINES = frozenset(way for way, came in _SOURCES.items() if came is not Source.IMPORT)
 TYPES: Mapping[str, str] = {
     "varchar": "text", "varchar_auto": "text", "text": "long_text", "phone": "text", "double": "number",
     "date": "date", "enum": "enum",
@@ -58,6 +66,13 @@ def author_kind(source: str, agent: str, ours: str) -> AuthorKind:
     if source == "api" and agent.startswith(ours):
         return AuthorKind.US
     return AuthorKind.AUTOMATION if source in MACHINES else AuthorKind.UNKNOWN
+
+
+def source(author: Author) -> Source:
+    """Say where a value came from, by the way that it came, which an author bears as a name."""
+    if author.kind in (AuthorKind.PERSON, AuthorKind.US):
+        return Source(author.kind.value)
+    return _SOURCES.get(author.name, Source.UNKNOWN)
 
 
 def moment(text: str) -> datetime:

@@ -85,10 +85,10 @@ class Wire:
         for _ in range(pages):
             answer = self.get(operation, path, asked)
             yield from rows_in(answer)
-            onward = _onward(answer)
-            if not onward:
+            further = onward(answer)
+            if not further:
                 return
-            asked = {**asked, **onward}
+            asked = {**asked, **further}
         raise TemporaryError(f"Pipedrive lists more than {pages} pages at {operation}")
 
     def _tried(self, request: Request) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def row_in(answer: Mapping[str, Any]) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _onward(answer: Mapping[str, Any]) -> dict[str, str]:
+def onward(answer: Mapping[str, Any]) -> dict[str, str]:
     """Return what a request for the next page adds: a cursor, or a start where v1 counts."""
     more = answer.get("additional_data") or {}
     if more.get("next_cursor"):
