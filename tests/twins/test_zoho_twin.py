@@ -184,7 +184,7 @@ def test_every_route_answers_what_its_schema_fits(twin: ZohoTwin, ask: ZohoAsker
         if not any(method == route.method and kind.endswith(route.kind) for method, kind in walked)
     ]  # fmt: skip
     assert missed == []
-    assert {entry.status for entry in twin.requests} <= {200, 201, 204}
+    assert [entry for entry in twin.requests if entry.status not in (200, 201, 204)] == []
 
 
 def _walk_settings(ask: ZohoAsker) -> None:
@@ -204,7 +204,7 @@ def _walk_settings(ask: ZohoAsker) -> None:
     assert ask("PATCH", f"/settings/fields/{id}", renamed, module="Contacts").status == 200
     (told,) = ask("GET", f"/settings/fields/{id}", module="Contacts").body["fields"]
     assert (told["api_name"], told["field_label"]) == ("AI_stage", "AI step")
-    assert [choice["actual_value"] for choice in told["pick_list_values"]] == ["enquired", "booked"]
+    assert [choice["actual_value"] for choice in told["pick_list_values"]] == ["-None-", "enquired", "booked"]
     assert told in ask("GET", "/settings/fields", module="Contacts").body["fields"]
     assert ask("DELETE", f"/settings/fields/{id}", module="Contacts").status == 200
     (layout,) = ask("GET", "/settings/layouts", module="Deals").body["layouts"]
@@ -219,7 +219,7 @@ def _walk_settings(ask: ZohoAsker) -> None:
     assert ask("GET", "/settings/custom_views", module="Contacts").body["custom_views"][0]["id"] == id
     told = ask("GET", f"/settings/custom_views/{id}", module="Contacts").body["custom_views"][0]
     assert told["criteria"] == view["criteria"]
-    assert ask("DELETE", f"/settings/custom_views/{id}", module="Contacts").status == 200
+    assert ask("DELETE", "/settings/custom_views", ids=id, module="Contacts").status == 200
 
 
 def _walk_records(twin: ZohoTwin, ask: ZohoAsker) -> None:

@@ -132,8 +132,8 @@ _SETTINGS: list[Any] = [
          query={"module"}),
     _row("GET", "/settings/custom_views/{id}", "views.get", settings.get_view, "settings.custom_views.READ",
          query={"module"}),
-    _row("DELETE", "/settings/custom_views/{id}", "views.delete", settings.delete_view,
-         "settings.custom_views.DELETE", query={"module"}),
+    _row("DELETE", "/settings/custom_views", "views.delete", settings.delete_views, "settings.custom_views.DELETE",
+         query={"ids", "module"}),
     _row("POST", "/coql", "coql", coql.query, "coql.READ", coql.credits),
 ]  # fmt: skip
 _RECORDS: list[Any] = [

@@ -120,14 +120,22 @@ def create_views(call: Call) -> Answer:
     return Answer(status, body, schema_settings.MadeViews)
 
 
-def delete_view(call: Call) -> Answer:
-    """Delete a list view."""
-    view = call.org.views.get(call.parts["id"])
-    if view is None or view["module"] != catalogue.module_of(call):
-        raise wrong_path(2, "the id given seems to be invalid")
-    del call.org.views[view["id"]]
-    done = {"code": "SUCCESS", "details": {"id": view["id"]}, "message": "custom view deleted", "status": "success"}
-    return Answer(200, {"custom_views": [done]}, schema_settings.MadeViews)
+def delete_views(call: Call) -> Answer:
+    """Delete list views."""
+    module = catalogue.module_of(call)
+    if not call.text("ids"):
+        raise missing_param("ids")
+    results: list[dict[str, Any] | RowError] = []
+    for id in call.ids():
+        view = call.org.views.get(id)
+        if view is None or view["module"] != module:
+            results.append(RowError("INVALID_DATA", "the id given seems to be invalid", {"id": id}))
+            continue
+        del call.org.views[id]
+        done = {"code": "SUCCESS", "details": {"id": id}, "message": "custom view deleted", "status": "success"}
+        results.append(done)
+    status, body = outcome(call, "custom_views", results, 200)
+    return Answer(status, body, schema_settings.MadeViews)
 
 
 def _new_view(call: Call, module: str, row: Any, path: str) -> dict[str, Any]:
