@@ -67,7 +67,8 @@ def _people() -> list[SObject]:
         _f("FirstName", "string", 40, "cu"), _f("Name", "string", 121, "n"), _f("Email", "email", 128, "cuni"),
         _f("IsActive", "boolean", 0, "cund"), _f("UserType", "picklist", 40, "", picklistValues=["Standard"]),
         _f("Alias", "string", 8, "cun"), _f("TimeZoneSidKey", "picklist", 40, "cun"),
-        _ref("ProfileId", "cun", "Profile"), *_stamps(),
+        _f("CompanyName", "string", 80, "cu"), _f("Title", "string", 80, "cu"), _f("City", "string", 40, "cu"),
+        _f("State", "string", 80, "cu"), _ref("ProfileId", "cun", "Profile"), *_stamps(),
     ], is_setup=True, deletable=False)  # fmt: skip
     profile = sobject("Profile", "Profile", "00e", [
         _f("Id", "id", 18, "ndi"), _f("Name", "string", 255, "n"), *_stamps(),

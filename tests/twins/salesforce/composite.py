@@ -119,4 +119,5 @@ def _referred(call: Call, found: re.Match[str], known: Mapping[str, Any]) -> Any
 
 def _failed(part: Mapping[str, Any]) -> bool:
     rows = part["body"] if isinstance(part["body"], list) else []
-    return part["httpStatusCode"] >= 300 or any(isinstance(row, dict) and row.get("success") is False for row in rows)
+    refused = part["httpStatusCode"] == 300 or part["httpStatusCode"] >= 400
+    return refused or any(isinstance(row, dict) and row.get("success") is False for row in rows)

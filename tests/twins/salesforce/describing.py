@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.twins.salesforce import rows
 from tests.twins.salesforce.calls import Answer, Call
-from tests.twins.salesforce.errors import ApiError
+from tests.twins.salesforce.errors import ApiError, Condition
 from tests.twins.salesforce.org import Record, wire_time
 from tests.twins.salesforce.querying import Query
 from tests.twins.salesforce.schema import SObject
@@ -47,8 +48,11 @@ def basics(call: Call) -> Answer:
 
 
 def describe(call: Call) -> Answer:
-    """Return an object with the fields that this user may see, and its record types."""
+    """Return an object with its record types and the fields that this user may see; 304 if nothing changed since."""
     of = call.of
+    since = call.conditional("if-modified-since")
+    if since and (at := rows.http_date(since, strict=False)) and call.org.schema_at <= at:
+        raise Condition(304)
     fields = []
     for each in call.access.fields(of):
         may = call.access.writes(of, each)
@@ -108,12 +112,12 @@ def _queried(call: Call, *, everything: bool) -> Answer:
     text = call.text("q")
     if not text:
         raise ApiError("MALFORMED_QUERY", "A query string has to be specified")
-    total, rows = Query(call.org, call.access, text, everything=everything).run(call.version)
+    total, found = Query(call.org, call.access, text, everything=everything).run(call.version)
     size = call.org.switches.batch
     options = call.headers.get("sforce-query-options", "").replace(" ", "").lower()
     if options.startswith("batchsize="):
         size = min(max(int(options.partition("=")[2] or 0), 200), 2000)
-    return Answer(200, call.cursors.first(call.access.user, call.version, total, rows, size))
+    return Answer(200, call.cursors.first(call.access.user, call.version, total, found, size))
 
 
 def _head(call: Call, of: SObject) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Gateway:
         if request.method != "POST":
             return self.reply(405, {"error": "invalid_request", "error_description": "must use HTTP POST"})
         try:
-            return self.reply(200, self.sessions.exchange(request.body))
+            return self.reply(200, self.sessions.exchange(request.body, request.headers.get("authorization", "")))
         except tokens.Refused as error:
             return self.reply(400, tokens.refused(error))
 

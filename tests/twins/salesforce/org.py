@@ -80,6 +80,7 @@ class Org:
         self.list_views: dict[str, dict[str, Any]] = {}
         self.record_type_stages: dict[str, list[str]] = {}
         self.locked: dict[str, int] = {}
+        self.schema_at = self.now()
         self._numbers: dict[str, int] = {}
         self._indexes: dict[tuple[str, str], dict[Any, dict[str, None]]] = {}
         self.id = ids.make("00D", 1)

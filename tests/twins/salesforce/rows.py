@@ -31,7 +31,7 @@ def get(call: Call) -> Answer:
         datetime.fromisoformat(record.values["LastModifiedDate"]) if "LastModifiedDate" in record.values else None
     )
     since = call.conditional("if-modified-since")
-    if since and modified and (at := _http_date(since, strict=False)) and modified <= at:
+    if since and modified and (at := http_date(since, strict=False)) and modified <= at:
         raise Condition(304)
     _check_conditions(call, record)
     headers = {"ETag": etag(record)} if record.sobject == "Account" else {}
@@ -113,7 +113,7 @@ def _check_conditions(call: Call, record: Record) -> None:
     """Raise the 412 where a condition doesn't hold."""
     since = call.conditional("if-unmodified-since")
     if since and "LastModifiedDate" in record.values:
-        at = _http_date(since, strict=True)
+        at = http_date(since, strict=True)
         if at and datetime.fromisoformat(record.values["LastModifiedDate"]) > at:
             raise Condition(412)
     tags = call.conditional("if-match")
@@ -125,7 +125,8 @@ def _check_conditions(call: Call, record: Record) -> None:
             raise Condition(412)
 
 
-def _http_date(text: str, *, strict: bool) -> datetime | None:
+def http_date(text: str, *, strict: bool) -> datetime | None:
+    """Return the time in a conditional header; what is none is a 400, or None where it may be ignored."""
     try:
         at = parsedate_to_datetime(text)
     except ValueError:

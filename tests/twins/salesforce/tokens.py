@@ -5,6 +5,7 @@ the login server (`aud`), valid for minutes. Client credentials: the app's key a
 Source: Salesforce help, "OAuth 2.0 JWT Bearer Flow" and "Client Credentials Flow", read 2026-11.
 """
 
+import base64
 import secrets
 from datetime import datetime, timedelta
 from functools import cache
@@ -51,9 +52,12 @@ class Sessions:
         self.open[token] = (user, now)
         return user
 
-    def exchange(self, body: bytes) -> dict[str, Any]:
-        """Return what the token endpoint answers, or raise its refusal."""
+    def exchange(self, body: bytes, authorization: str = "") -> dict[str, Any]:
+        """Return what the token endpoint answers, or raise its refusal; key and secret may come as Basic."""
         form = {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
+        if authorization.startswith("Basic "):
+            pair = base64.b64decode(authorization.removeprefix("Basic ")).decode("latin-1")
+            form["client_id"], _, form["client_secret"] = pair.partition(":")
         grant = form.get("grant_type", "")
         if grant == JWT_GRANT and "jwt" in self.org.switches.grants:
             user = self._by_assertion(form.get("assertion", ""))
@@ -89,7 +93,7 @@ class Sessions:
             raise Refused("invalid_grant", "audience is invalid") from None
         except jwt.PyJWTError:
             raise Refused("invalid_grant", "invalid assertion") from None
-        left_s = claims["exp"] - self.org.clock().timestamp()
+        left_s = float(claims["exp"]) - self.org.clock().timestamp()
         if not 0 < left_s <= LONGEST_S:
             raise Refused("invalid_grant", "assertion is expired" if left_s <= 0 else "expiration is too far away")
         if claims["iss"] != switches.consumer_key:

@@ -74,6 +74,7 @@ def delete(call: Call) -> Answer:
                 org.remove(each, call.access.user)
     del org.records["CustomField"][record.id]
     del org.custom_fields[record.id]
+    org.schema_at = org.now()
     return Answer(204)
 
 
@@ -164,6 +165,7 @@ def _enter(org: Org, full_name: str, metadata: Mapping[str, Any]) -> None:
         org.history.tracked[sobject].add(name)
     for of in _tables(sobject):
         org.sobjects[of].fields[name] = Field(raw)
+    org.schema_at = org.now()
 
 
 def _described(name: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
