@@ -1,4 +1,4 @@
-"""A HubSpot twin under a clock that stands still, and a plain client of it."""
+"""A HubSpot twin and a Salesforce twin under a clock that stands still, and a plain client of each."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,8 @@ import pytest
 from tests.support.asking import Asker
 from tests.support.facts import SetClock
 from tests.twins.hubspot import HubSpotTwin
+from tests.twins.salesforce import SalesforceTwin
+from tests.twins.salesforce.asking import Teller
 
 
 @pytest.fixture
@@ -27,3 +29,18 @@ def twin(clock: SetClock) -> Iterator[HubSpotTwin]:
 def ask(twin: HubSpotTwin) -> Asker:
     """A plain client of the portal."""
     return Asker(twin.url, twin.token)
+
+
+@pytest.fixture
+def salesforce(clock: SetClock) -> Iterator[SalesforceTwin]:
+    """An org."""
+    with SalesforceTwin(clock) as twin:
+        yield twin
+
+
+@pytest.fixture
+def tell(salesforce: SalesforceTwin) -> Iterator[Teller]:
+    """A plain client of the org."""
+    teller = Teller(salesforce)
+    yield teller
+    teller.close()

@@ -26,7 +26,6 @@ from simple_salesforce.exceptions import (
 )
 from simple_salesforce.login import SalesforceLogin
 
-from tests.support.facts import SetClock
 from tests.twins.salesforce import SalesforceTwin, ids, limit_exceeded, locked, not_acceptable, unavailable
 from tests.twins.salesforce.asking import Teller
 
@@ -38,21 +37,6 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "currency": ("1",), "int": (1.5, "1"), "date": ("1.2.2026", 1, "2026-02-30"), "email": (1,), "reference": (1,),
     "datetime": ("2026-01-01 10:00:00", 1, "2026-01-01T10:00:00"), "picklist": (1,), "phone": (441,), "url": (1,),
 }  # fmt: skip
-
-
-@pytest.fixture
-def twin(clock: SetClock) -> Iterator[SalesforceTwin]:
-    """An org."""
-    with SalesforceTwin(clock) as twin:
-        yield twin
-
-
-@pytest.fixture
-def ask(twin: SalesforceTwin) -> Iterator[Teller]:
-    """A plain client."""
-    teller = Teller(twin)
-    yield teller
-    teller.close()
 
 
 class _Here(requests.Session):
@@ -72,17 +56,20 @@ class _Here(requests.Session):
 
 
 @pytest.fixture
-def session(twin: SalesforceTwin) -> Iterator[_Here]:
+def session(salesforce: SalesforceTwin) -> Iterator[_Here]:
     """A session that finds the twin."""
-    with _Here(twin) as session:
+    with _Here(salesforce) as session:
         yield session
 
 
 @pytest.fixture
-def client(twin: SalesforceTwin, session: _Here) -> Any:
+def client(salesforce: SalesforceTwin, session: _Here) -> Any:
     """The published client, whose attributes are objects of the org, with a session."""
     return Salesforce(
-        session_id=twin.session(), instance_url=f"https://{twin.switches.my_domain}", session=session, version="68.0"
+        session_id=salesforce.session(),
+        instance_url=f"https://{salesforce.switches.my_domain}",
+        session=session,
+        version="68.0",
     )
 
 
@@ -92,7 +79,7 @@ def _recorded(sobject: str) -> dict[str, dict[str, Any]]:
     return {field["name"]: {**usual, **field} for field in fields}
 
 
-def _least(ask: Teller, sobject: str) -> dict[str, Any]:
+def _least(tell: Teller, sobject: str) -> dict[str, Any]:
     """Return what a new record must bring, by the recorded describe alone; an event besides when it is."""
     values: dict[str, Any] = {}
     for name, field in _recorded(sobject).items():
@@ -105,16 +92,16 @@ def _least(ask: Teller, sobject: str) -> dict[str, Any]:
             values[name] = {"date": "2026-04-01", "reference": ""}.get(field["type"], "X")
             if field["type"] == "reference":
                 parent = field["referenceTo"][0]
-                values[name] = ask.made(parent, **_least(ask, parent))
+                values[name] = tell.made(parent, **_least(tell, parent))
     if sobject == "Event":
         values |= {"StartDateTime": "2026-04-01T10:00:00Z", "DurationInMinutes": 30}
     return values
 
 
 @pytest.mark.parametrize("sobject", RECORDED)
-def test_a_describe_is_as_it_was_recorded(ask: Teller, sobject: str) -> None:
+def test_a_describe_is_as_it_was_recorded(tell: Teller, sobject: str) -> None:
     """Every field that an org's describe has is told with the same type, length, choices and permissions."""
-    told = {field["name"]: field for field in ask("GET", f"/sobjects/{sobject}/describe").body["fields"]}
+    told = {field["name"]: field for field in tell("GET", f"/sobjects/{sobject}/describe").body["fields"]}
     for name, field in _recorded(sobject).items():
         for key, value in field.items():
             if key != "picklistValues":
@@ -123,59 +110,59 @@ def test_a_describe_is_as_it_was_recorded(ask: Teller, sobject: str) -> None:
         assert [row["value"] for row in told[name]["picklistValues"]] == choices, name
     more = {"RecordTypeId"} if sobject == "Opportunity" else set()
     assert told.keys() - _recorded(sobject).keys() == more
-    whole = ask("GET", f"/sobjects/{sobject}/{ask.made(sobject, **_least(ask, sobject))}").body
+    whole = tell("GET", f"/sobjects/{sobject}/{tell.made(sobject, **_least(tell, sobject))}").body
     assert whole.keys() - {"attributes"} == told.keys()
     assert [name for name, field in _recorded(sobject).items() if not field["nillable"] and whole[name] is None] == []
 
 
 @pytest.mark.parametrize("sobject", RECORDED)
-def test_what_must_be_there_is_what_the_describe_says(ask: Teller, sobject: str) -> None:
+def test_what_must_be_there_is_what_the_describe_says(tell: Teller, sobject: str) -> None:
     """A create without one of the fields that are never null and have no default is refused, and names it."""
-    least = _least(ask, sobject)
-    ask.made(sobject, **least)
+    least = _least(tell, sobject)
+    tell.made(sobject, **least)
     for name in least.keys() & _recorded(sobject).keys() - {"StartDateTime", "DurationInMinutes"}:
         for rest in ({**least, name: None}, {key: value for key, value in least.items() if key != name}):
-            heard = ask("POST", f"/sobjects/{sobject}", rest)
+            heard = tell("POST", f"/sobjects/{sobject}", rest)
             assert (heard.status, heard.body[0]["errorCode"]) == (400, "REQUIRED_FIELD_MISSING"), name
             assert heard.body[0]["fields"] == [name]
 
 
 @pytest.mark.parametrize("sobject", RECORDED)
-def test_what_may_be_written_is_what_the_describe_says(ask: Teller, sobject: str) -> None:
+def test_what_may_be_written_is_what_the_describe_says(tell: Teller, sobject: str) -> None:
     """Fields that can't be created or updated are refused by name, on each of the two ways."""
-    least = _least(ask, sobject)
-    id = ask.made(sobject, **least)
+    least = _least(tell, sobject)
+    id = tell.made(sobject, **least)
     for name, field in _recorded(sobject).items():
         for method, path, allowed in (("POST", "", "createable"), ("PATCH", f"/{id}", "updateable")):
             if not field[allowed]:
                 body = {**(least if method == "POST" else {}), name: None}
-                status, code = ask.refused(method, f"/sobjects/{sobject}{path}", body)
+                status, code = tell.refused(method, f"/sobjects/{sobject}{path}", body)
                 expected = "INVALID_FIELD" if name == "Id" else "INVALID_FIELD_FOR_INSERT_UPDATE"
                 assert (status, code) == (400, expected), (method, name)
 
 
 @pytest.mark.parametrize("sobject", RECORDED)
-def test_texts_are_as_long_as_the_describe_says(ask: Teller, sobject: str) -> None:
+def test_texts_are_as_long_as_the_describe_says(tell: Teller, sobject: str) -> None:
     """A text of exactly its length is kept whole, one more character refuses the write."""
-    id = ask.made(sobject, **_least(ask, sobject))
+    id = tell.made(sobject, **_least(tell, sobject))
     for name, field in _recorded(sobject).items():
         if field["type"] not in TEXTS or not field["updateable"]:
             continue
         fits = "x" * field["length"]
-        heard = ask("PATCH", f"/sobjects/{sobject}/{id}", {name: fits + "x"})
+        heard = tell("PATCH", f"/sobjects/{sobject}/{id}", {name: fits + "x"})
         assert (heard.status, heard.body[0]["errorCode"], heard.body[0]["fields"]) == (400, "STRING_TOO_LONG", [name])
-        assert ask("PATCH", f"/sobjects/{sobject}/{id}", {name: fits}).status == 204
-        assert ask("GET", f"/sobjects/{sobject}/{id}", fields=name).body[name] == fits
+        assert tell("PATCH", f"/sobjects/{sobject}/{id}", {name: fits}).status == 204
+        assert tell("GET", f"/sobjects/{sobject}/{id}", fields=name).body[name] == fits
 
 
 @pytest.mark.parametrize("sobject", RECORDED)
-def test_restricted_choices_are_those_that_the_describe_lists(ask: Teller, sobject: str) -> None:
+def test_restricted_choices_are_those_that_the_describe_lists(tell: Teller, sobject: str) -> None:
     """Outside its list a restricted picklist takes nothing; another picklist takes anything."""
-    id = ask.made(sobject, **_least(ask, sobject))
+    id = tell.made(sobject, **_least(tell, sobject))
     for name, field in _recorded(sobject).items():
         if field["type"] != "picklist" or not field["updateable"]:
             continue
-        heard = ask("PATCH", f"/sobjects/{sobject}/{id}", {name: "no such choice"})
+        heard = tell("PATCH", f"/sobjects/{sobject}/{id}", {name: "no such choice"})
         if field["restrictedPicklist"]:
             code = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
             assert (heard.status, heard.body[0]["errorCode"]) == (400, code), name
@@ -183,33 +170,33 @@ def test_restricted_choices_are_those_that_the_describe_lists(ask: Teller, sobje
             assert heard.status == 204, name
         for choice in field["picklistValues"][:3]:
             value = choice if isinstance(choice, str) else choice["value"]
-            assert ask("PATCH", f"/sobjects/{sobject}/{id}", {name: value}).status == 204, (name, value)
+            assert tell("PATCH", f"/sobjects/{sobject}/{id}", {name: value}).status == 204, (name, value)
 
 
 @pytest.mark.parametrize("sobject", RECORDED)
-def test_a_value_of_the_wrong_json_type_is_refused(ask: Teller, sobject: str) -> None:
+def test_a_value_of_the_wrong_json_type_is_refused(tell: Teller, sobject: str) -> None:
     """Numbers in quotes, times without an offset, lists and whole numbers with a fraction are parser errors."""
-    id = ask.made(sobject, **_least(ask, sobject))
+    id = tell.made(sobject, **_least(tell, sobject))
     for name, field in _recorded(sobject).items():
         for value in WRONG.get(field["type"], ()) if field["updateable"] else ():
-            refused = ask.refused("PATCH", f"/sobjects/{sobject}/{id}", {name: value})
+            refused = tell.refused("PATCH", f"/sobjects/{sobject}/{id}", {name: value})
             assert refused == (400, "JSON_PARSER_ERROR"), (name, value)
-        assert ask.refused("PATCH", f"/sobjects/{sobject}/{id}", {f"{name}x": "y"}) == (400, "INVALID_FIELD")
+        assert tell.refused("PATCH", f"/sobjects/{sobject}/{id}", {f"{name}x": "y"}) == (400, "INVALID_FIELD")
 
 
-def test_the_published_client_reads_every_answer(twin: SalesforceTwin, client: Any) -> None:
+def test_the_published_client_reads_every_answer(salesforce: SalesforceTwin, client: Any) -> None:
     """simple-salesforce creates, reads, upserts, queries over pages, lists changes and counts our calls."""
-    twin.adds_field("contact", "AI_Key__c", externalId=True, unique=True)
+    salesforce.adds_field("contact", "AI_Key__c", externalId=True, unique=True)
     ann = client.Contact.create({"LastName": "Bee", "AI_Key__c": "k1"})
     assert ann["success"] and client.Contact.get(ann["id"])["Name"] == "Bee"
     assert client.Contact.update(ann["id"], {"FirstName": "Ann"}) == 204
     assert client.Contact.get_by_custom_id("AI_Key__c", "k1")["Name"] == "Ann Bee"
     assert client.Contact.upsert("AI_Key__c/k1", {"LastName": "Sea"}) == 200
     assert client.Contact.upsert("AI_Key__c/k2", {"LastName": "Dee"}) == 201
-    twin.switches.batch = 1
+    salesforce.switches.batch = 1
     found = client.query_all("SELECT Id, Name FROM Contact ORDER BY Name")
     assert [row["Name"] for row in found["records"]] == ["Ann Sea", "Dee"] and found["done"]
-    now = twin.org.now()
+    now = salesforce.org.now()
     span = (now - timedelta(minutes=5), now + timedelta(minutes=5))
     assert ann["id"] in client.Contact.updated(*span)["ids"]
     assert client.Contact.delete(ann["id"]) == 204
@@ -219,7 +206,7 @@ def test_the_published_client_reads_every_answer(twin: SalesforceTwin, client: A
     assert [row["success"] for row in said] == [True, False]
     assert client.Contact.describe()["name"] == "Contact" and client.Contact.metadata()["recentItems"] == []
     assert len(client.describe()["sobjects"]) > 10 and client.limits()["DailyApiRequests"]["Remaining"] > 0
-    assert client.api_usage["api-usage"].used == twin.limits.used()
+    assert client.api_usage["api-usage"].used == salesforce.limits.used()
     made = client.toolingexecute(
         "sobjects/CustomField", method="POST",
         json={"FullName": "Lead.AI__c", "Metadata": {"label": "AI", "type": "Text", "length": 9}},
@@ -227,16 +214,16 @@ def test_the_published_client_reads_every_answer(twin: SalesforceTwin, client: A
     assert made["success"]
 
 
-def test_the_published_client_raises_what_each_status_means(twin: SalesforceTwin, client: Any) -> None:
+def test_the_published_client_raises_what_each_status_means(salesforce: SalesforceTwin, client: Any) -> None:
     """300, 400, 401, 403, 404 and the rest come as the client's own errors, each with the body that tells the code."""
-    twin.adds_field("contact", "Twice__c", externalId=True)
+    salesforce.adds_field("contact", "Twice__c", externalId=True)
     for _ in range(2):
         client.Contact.create({"LastName": "Bee", "Twice__c": "t"})
 
     def code(kind: type[SalesforceError], call: Callable[[], Any]) -> tuple[int, Any]:
         with pytest.raises(kind) as caught:
             call()
-        said = caught.value.content
+        said: Any = caught.value.content
         is_list = isinstance(said, list) and said and isinstance(said[0], dict)
         return caught.value.status, said[0]["errorCode"] if is_list else said
 
@@ -253,46 +240,47 @@ def test_the_published_client_raises_what_each_status_means(twin: SalesforceTwin
         (unavailable(), SalesforceGeneralError, "SERVER_UNAVAILABLE"),
         (not_acceptable(), SalesforceGeneralError, str(not_acceptable().body)),
     ):
-        twin.fault(fault)
+        salesforce.fault(fault)
         assert code(kind, limited) == (fault.status, expected)
-    twin.end_sessions()
+    salesforce.end_sessions()
     assert code(SalesforceExpiredSession, limited) == (401, "INVALID_SESSION_ID")
 
 
 def test_the_published_client_logs_in_both_ways(session: _Here) -> None:
     """A JWT signed for the app and the app's secret each give a session; the answer names the host to speak to."""
-    with SalesforceTwin() as twin:
-        session.twin = twin
-        switches = twin.switches
+    with SalesforceTwin() as salesforce:
+        session.twin = salesforce
+        switches = salesforce.switches
         more: dict[str, Any] = {"session": session, "consumer_key": switches.consumer_key}
-        for way in (
-            {"username": switches.username, "privatekey": twin.private_key},
+        ways: tuple[dict[str, Any], ...] = (
+            {"username": switches.username, "privatekey": salesforce.private_key},
             {"consumer_secret": switches.consumer_secret, "domain": "roofs.my"},
-        ):
+        )
+        for way in ways:
             token, host = SalesforceLogin(**more, **way)
             assert host == switches.my_domain
             assert Salesforce(session_id=token, instance=host, session=session).query("SELECT Id FROM Lead")["done"]
         with pytest.raises(SalesforceAuthenticationFailed, match="invalid_client"):
             SalesforceLogin(**more, consumer_secret="wrong", domain="roofs.my")
-        assert twin.logins == 2
+        assert salesforce.logins == 2
 
 
-def test_an_assertion_must_be_signed_for_this_app_user_and_server_and_fresh(twin: SalesforceTwin, ask: Teller) -> None:
+def test_an_assertion_must_be_for_this_app_user_and_server_and_fresh(salesforce: SalesforceTwin, tell: Teller) -> None:
     """Another key, algorithm, audience, app, user or time gets no session, and a reason that names which."""
-    now = twin.org.clock()
-    claims = {"iss": twin.switches.consumer_key, "sub": twin.switches.username, "aud": "https://login.salesforce.com",
+    now = salesforce.org.clock()
+    claims = {"iss": salesforce.switches.consumer_key, "sub": salesforce.switches.username, "aud": "https://login.salesforce.com",
               "exp": int((now + timedelta(minutes=3)).timestamp())}  # fmt: skip
 
     def asked(key: str = "", algorithm: str = "RS256", **other: Any) -> Any:
-        signed = jwt.encode({**claims, **other}, key or twin.private_key, algorithm=algorithm)
+        signed = jwt.encode({**claims, **other}, key or salesforce.private_key, algorithm=algorithm)
         form = f"grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion={signed}".encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return ask("POST", "/services/oauth2/token", form, headers)
+        return tell("POST", "/services/oauth2/token", form, headers)
 
     told = asked().body
-    assert told["instance_url"] == "https://roofs.my.salesforce.com" and told["id"].endswith(f"/{twin.user}")
-    who = ask("GET", "/services/oauth2/userinfo", headers={"Authorization": f"Bearer {told['access_token']}"}).body
-    assert (who["user_id"], who["organization_id"]) == (twin.user, twin.org.id)
+    assert told["instance_url"] == "https://roofs.my.salesforce.com" and told["id"].endswith(f"/{salesforce.user}")
+    who = tell("GET", "/services/oauth2/userinfo", headers={"Authorization": f"Bearer {told['access_token']}"}).body
+    assert (who["user_id"], who["organization_id"]) == (salesforce.user, salesforce.org.id)
     assert asked(key="x" * 40, algorithm="HS256").body["error_description"] == "invalid assertion"
     assert asked(aud="https://example.test").body["error_description"] == "audience is invalid"
     assert asked(sub="nobody@roofs.test").body["error_description"] == "user hasn't approved this consumer"
@@ -302,7 +290,7 @@ def test_an_assertion_must_be_signed_for_this_app_user_and_server_and_fresh(twin
     assert datetime.fromtimestamp(int(told["issued_at"]) / 1000, UTC) == now
 
 
-def test_dependent_requests_run_in_one_call_as_in_the_published_example(ask: Teller) -> None:
+def test_dependent_requests_run_in_one_call_as_in_the_published_example(tell: Teller) -> None:
     """An account, its data in a contact, its owner and a describe with a header of its own, each by its reference.
 
     Source: REST API guide, "Execute Dependent Requests in a Single API Call", read 2026-11: the same five steps.
@@ -319,9 +307,9 @@ def test_dependent_requests_run_in_one_call_as_in_the_published_example(ask: Tel
         {"method": "GET", "url": f"{root}/Account/describe", "referenceId": "describe",
          "httpHeaders": {"If-Modified-Since": "Sun, 31 May 2026 18:13:37 GMT"}},
     ]  # fmt: skip
-    told = ask("POST", "/composite/", {"allOrNone": True, "compositeRequest": parts}).body["compositeResponse"]
+    told = tell("POST", "/composite/", {"allOrNone": True, "compositeRequest": parts}).body["compositeResponse"]
     assert [part["httpStatusCode"] for part in told] == [201, 200, 201, 200, 304]
-    contact = ask("GET", f"/sobjects/Contact/{told[2]['body']['id']}").body
+    contact = tell("GET", f"/sobjects/Contact/{told[2]['body']['id']}").body
     assert (contact["Title"], contact["MailingCity"]) == ("CTO of Roofs", "Bath")
     assert contact["AccountId"] == told[0]["body"]["id"] and contact["MailingAddress"]["street"] == "Market Street 1"
     assert told[0]["httpHeaders"]["Location"] == f"{root}/Account/{told[0]['body']['id']}"
