@@ -1,0 +1,289 @@
+"""Writes records in batches of a hundred: checked before they are sent, sent once, each row of the answer read.
+
+The same key makes one record: it is looked for first, by a query that doesn't lag, and where Zoho keeps it unique the
+row is an upsert on the key, so that a creation which was applied late is met and not repeated. A write of Zoho's
+answers with ids alone, so what was written is read back before it is told. Updates go under the version that they rely
+on, those of one version together. Nothing sets off a workflow (`trigger` is empty), and nothing is sent after a batch
+whose outcome is unknown.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.crms.zoho.faults import row_error
+from adapters.crms.zoho.find import Finder
+from adapters.crms.zoho.org import Org
+from adapters.crms.zoho.records import Records, Row
+from adapters.crms.zoho.vendor import (
+    BATCH,
+    MODULES,
+    OF,
+    PARENT,
+    TIES,
+    UPSERTED,
+    WHAT,
+    chunks,
+    held,
+    ref_in,
+)
+from adapters.formats.rich_text import mark_of, marked, token
+from adapters.formats.writes import Results, by_kind
+from sidecar.errors import (
+    ConfigError,
+    PermanentError,
+    RecordGone,
+    SidecarError,
+    TemporaryError,
+    UnknownOutcome,
+)
+from sidecar.model import Link, Value
+from sidecar.ports import Create, Failed, Update, Written
+
+SILENT: Mapping[str, Any] = {"trigger": []}
+
+
+class Writer:
+    """Writes to one org."""
+
+    def __init__(self, org: Org, records: Records, finder: Finder) -> None:
+        self._org, self._records, self._finder = org, records, finder
+
+    def write(self, writes: Sequence[Create | Update]) -> list[Written | Failed]:
+        """Write rows, one result each, in their order."""
+        return by_kind(writes, self._create, self._update)
+
+    # Creations ------------------------------------------------------------------------------------------------------
+
+    def _create(self, kind: str, mine: Sequence[tuple[int, Create]], results: Results) -> None:
+        known = self._records.by_key(kind, [write.key for _, write in mine])
+        ends = self._ends([link for _, write in mine for link in write.links])
+        rows: dict[str, Row] = {}
+        for at, write in mine:
+            if write.key in known:
+                results[at] = Written(self._records.record(kind, known[write.key]))
+            elif write.key not in rows:
+                try:
+                    rows[write.key] = self._made(kind, write, ends)
+                except SidecarError as error:
+                    results[at] = Failed(error)
+        made = self._inserted(kind, rows)
+        for at, write in mine:
+            results.setdefault(at, made.get(write.key, Failed(PermanentError(f"{kind}: it could not be made"))))
+
+    def _inserted(self, kind: str, rows: Mapping[str, Row]) -> dict[str, Written | Failed]:
+        """Send new rows; of those with one address the first, which the others then are refused by."""
+        made: dict[str, Written | Failed] = {}
+        first, later = self._taken(kind, rows, made)
+        self._sent_new(kind, first, made)
+        for key, holder in later.items():
+            held_by = made[holder]
+            who = held_by.record.ref if isinstance(held_by, Written) else "another one of this batch"
+            made[key] = Failed(PermanentError(f"{kind}.email: {kind} {who} already has this address"))
+        return made
+
+    def _taken(
+        self, kind: str, rows: Mapping[str, Row], made: dict[str, Written | Failed]
+    ) -> tuple[dict[str, Row], dict[str, str]]:
+        """Refuse addresses that somebody has; return what is left, and whose address stands before it in the batch."""
+        if kind != "contact":
+            return dict(rows), {}
+        addresses = {key: str(row["Email"]).strip().casefold() for key, row in rows.items() if row.get("Email")}
+        holders = self._finder.holders(dict.fromkeys(addresses.values())) if addresses else {}
+        first, later, seen = dict[str, Row](), dict[str, str](), dict[str, str]()
+        for key, row in rows.items():
+            address = addresses.get(key, "")
+            if address in holders:
+                made[key] = Failed(
+                    PermanentError(f"contact.email: contact {holders[address]} already has this address")
+                )
+            elif address and address in seen:
+                later[key] = seen[address]
+            else:
+                first[key], seen[address] = row, key
+        return first, later
+
+    def _sent_new(self, kind: str, rows: Mapping[str, Row], made: dict[str, Written | Failed]) -> None:
+        path, more = f"/{MODULES[kind]}", dict[str, Any]()
+        if kind in UPSERTED:
+            path, more = f"{path}/upsert", {"duplicate_check_fields": [self._org.key(kind)]}
+        stop: SidecarError | None = None
+        for keys in chunks(list(rows), BATCH):
+            try:
+                if stop is not None:
+                    raise _unsent(stop)
+                body = {"data": [rows[key] for key in keys], **more, **SILENT}
+                told = self._told(kind, self._org.wire.send("write", "POST", path, body), len(keys))
+                made |= self._confirmed(kind, dict(zip(keys, told, strict=True)), {})
+            except SidecarError as error:
+                stop = stop or (error if isinstance(error, UnknownOutcome) else None)
+                made |= {key: made.get(key, Failed(error)) for key in keys}
+
+    def _made(self, kind: str, write: Create, ends: Mapping[Link, bool]) -> Row:
+        if not write.key:
+            raise PermanentError(f"a {kind} can't be created under an empty key")
+        row = {name: value for name, value in self._row(kind, write.fields).items() if value is not None}
+        if kind == "note":
+            row["Note_Content"] = marked(row.get("Note_Content") or "", token(write.key))
+        else:
+            row[self._org.key(kind)] = write.key
+        if kind == "contact":
+            row.setdefault("Last_Name", row.get("Email") or row.get("Phone") or "?")
+        if kind == "deal":
+            self._check_stage(row, {})
+        return row | self._ties(write, ends)
+
+    def _ends(self, links: Sequence[Link]) -> dict[Link, bool]:
+        """Say of each record that something is to be tied to whether it is there; one list tells of a hundred."""
+        there: dict[Link, bool] = {}
+        for kind in dict.fromkeys(link.kind for link in links):
+            refs = [link.ref for link in dict.fromkeys(links) if link.kind == kind]
+            found = self._records.fetch(kind, refs, ("id",))
+            there |= {Link(kind, ref): ref in found for ref in refs}
+        return there
+
+    @staticmethod
+    def _ties(write: Create, ends: Mapping[Link, bool]) -> Row:
+        """Return the fields that tie a record; where one field takes several kinds, the first of them that is given."""
+        wanted: dict[str, list[Link]] = {}
+        for link in dict.fromkeys(write.links):
+            name = TIES[write.kind].get(link.kind)
+            if name is None or any(link.kind == other.kind for other in wanted.get(name, ())):
+                which = "a" if name is None else "a second"
+                raise PermanentError(f"Zoho ties no {write.kind} to {which} {link.kind}")
+            if not ends[link]:
+                raise RecordGone(f"the {link.kind} {link.ref} that it belongs to is gone")
+            wanted.setdefault(name, []).append(link)
+        order, row = list(TIES[write.kind]), Row()
+        for name, links in wanted.items():
+            link = min(links, key=lambda link: order.index(link.kind))
+            row[name] = {"id": link.ref}
+            if name == PARENT:
+                row[name]["module"] = {"api_name": MODULES[link.kind]}
+            elif name == WHAT:
+                row[OF] = MODULES[link.kind]
+        return row
+
+    # Updates --------------------------------------------------------------------------------------------------------
+
+    def _update(self, kind: str, mine: Sequence[tuple[int, Update]], results: Results) -> None:
+        needed = [write.ref for _, write in mine if self._relies(kind, write)]
+        before = self._records.fetch(kind, needed) if needed else {}
+        groups: dict[str | None, dict[int, Row]] = {}
+        for at, write in mine:
+            try:
+                row = self._changed(kind, write, before)
+            except SidecarError as error:
+                results[at] = Failed(error)
+                continue
+            groups.setdefault(write.if_version, {})[at] = row
+        writes, stop = dict(mine), None
+        for version, rows in groups.items():
+            for part in chunks(list(rows), BATCH):
+                portion = {at: rows[at] for at in part}
+                stop = self._sent_changes(kind, version, portion, writes, results, stop) or stop
+
+    def _sent_changes(
+        self,
+        kind: str,
+        version: str | None,
+        rows: Mapping[int, Row],
+        writes: Mapping[int, Update],
+        results: Results,
+        stop: SidecarError | None,
+    ) -> SidecarError | None:
+        """Send the changes that rely on one version; return what nothing more may be sent after."""
+        refs = {at: writes[at].ref for at in rows}
+        sent = [at for at, row in rows.items() if len(row) > 1]
+        try:
+            if stop is not None and sent:
+                raise _unsent(stop)
+            told: dict[int, str | Exception] = {at: refs[at] for at in rows if at not in sent}
+            if sent:
+                body = {"data": [rows[at] for at in sent], **SILENT}
+                path = f"/{MODULES[kind]}"
+                answered = self._org.wire.send("write", "PUT", path, body, unmodified_since=version)
+                told |= dict(zip(sent, self._told(kind, answered, len(sent), [refs[at] for at in sent]), strict=True))
+            results |= self._confirmed(kind, told, refs)
+        except SidecarError as error:
+            results |= {at: results.get(at, Failed(error)) for at in rows}
+            return error if isinstance(error, UnknownOutcome) else None
+        return None
+
+    @staticmethod
+    def _relies(kind: str, write: Update) -> bool:
+        """Say whether a change can't be made without knowing what stands."""
+        return (kind == "note" and "body" in write.fields) or (kind == "deal" and "stage" in write.fields)
+
+    def _changed(self, kind: str, write: Update, before: Mapping[str, Row]) -> Row:
+        row = self._row(kind, write.fields)
+        if self._relies(kind, write):
+            if write.ref not in before:
+                raise RecordGone(f"{kind} {write.ref} is gone")
+            stands = before[write.ref]
+            if kind == "deal":
+                self._check_stage(row, stands)
+            elif word := mark_of(held(stands, "Note_Content")):
+                row["Note_Content"] = marked(row.get("Note_Content") or "", word)
+        if not write.ref.isdigit():
+            raise RecordGone(f"{kind} {write.ref} is gone")
+        return {"id": write.ref, **row}
+
+    # Both -----------------------------------------------------------------------------------------------------------
+
+    def _row(self, kind: str, fields: Mapping[str, Value]) -> Row:
+        """Return what writes these fields; each is checked."""
+        properties = {name: self._org.property(kind, name, value) for name, value in fields.items()}
+        known = self._org.catalogue(kind).definitions
+        row: Row = {}
+        for name, value in fields.items():
+            row |= properties[name].to_vendor(value, known)
+        return row
+
+    def _check_stage(self, row: Row, stands: Mapping[str, Any]) -> None:
+        """Refuse a stage that the deal's pipeline doesn't have, in the words of the pipelines that were read."""
+        stage, place = held(row, "Stage"), self._org.place_of({**stands, **row})
+        if stage and place and stage not in {known for known, _ in place.stages}:
+            raise PermanentError(f"deal.stage: not a stage of the pipeline {place.ref!r}")
+
+    def _told(self, kind: str, answered: Sequence[Row], count: int, refs: Sequence[str] = ()) -> list[str | Exception]:
+        """Return what became of each row: its ref, or its error."""
+        if len(answered) != count:
+            if count and len(answered) == 1 and answered[0].get("status") == "error":
+                answered = [answered[0]] * count  # one refusal of all of them
+            else:
+                raise UnknownOutcome(
+                    f"Zoho's answer tells of {len(answered)} rows of {count}: they may be written, or not"
+                )
+        told: list[str | Exception] = []
+        names = self._org.catalogue(kind).ours
+        for place, row in enumerate(answered):
+            ref = ref_in(row.get("details"))
+            if row.get("status") == "success" and ref:
+                told.append(ref)
+            else:
+                told.append(row_error(kind, refs[place] if place < len(refs) else "", row, names))
+        if any(isinstance(error, ConfigError) for error in told):
+            self._org.forget()
+        return told
+
+    def _confirmed(self, kind: str, told: Mapping[Any, str | Exception], refs: Mapping[Any, str]) -> dict[Any, Any]:
+        """Return results: what was written is read back; what can't be is told as unknown."""
+        wanted = [ref for ref in told.values() if isinstance(ref, str)]
+        try:
+            rows = self._records.fetch(kind, wanted) if wanted else {}
+        except SidecarError as error:
+            unread = UnknownOutcome(f"{kind}: written, and could not be read back ({type(error).__name__})")
+            return {at: Failed(unread if isinstance(ref, str) else ref) for at, ref in told.items()}
+        results: dict[Any, Any] = {}
+        for at, ref in told.items():
+            if isinstance(ref, Exception):
+                results[at] = Failed(ref)
+            elif ref in rows:
+                results[at] = Written(self._records.record(kind, rows[ref]))
+            else:
+                results[at] = Failed(RecordGone(f"{kind} {refs.get(at, ref)} is gone"))
+        return results
+
+
+def _unsent(error: SidecarError) -> SidecarError:
+    return TemporaryError(f"not sent, because the outcome of an earlier row is unknown ({type(error).__name__})")

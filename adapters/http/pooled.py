@@ -1,0 +1,96 @@
+"""A pooled client of httpx2 for APIs that have no client of their vendor's: JSON, bounded, and never redirected.
+
+It reads each answer whole, within a size and a time, and says what became of a call in our words (`calls`): what no
+connection was opened for has not happened, what broke off later may have. A proxy of the environment must not see the
+credentials, so the environment doesn't count.
+
+The trade-off: answers are in memory whole, which suits pages of records, and would not suit files. This module imports
+httpx2 at its top, so whoever needs it imports it late. Source: httpx2 2.16, read and run 2026-11.
+"""
+
+import json
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from adapters.http.calls import CutOffError, NotSentError, Timeouts
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+AGENT = "crm-sidecar"
+_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: header names in lower case; `data` is the parsed JSON, None where the body was none."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: Any = field(default=None, repr=False)
+
+
+class Pooled:
+    """Sends requests over at most so many connections; safe to share between threads."""
+
+    def __init__(self, timeouts: Timeouts, connections: int) -> None:
+        self._whole_s = timeouts.whole_s
+        self._client = httpx2.Client(
+            timeout=httpx2.Timeout(timeouts.read_s, connect=timeouts.connect_s),
+            limits=httpx2.Limits(max_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+            headers={"User-Agent": AGENT, "Accept": "application/json"},
+        )
+        weakref.finalize(self, self._client.close)  # connections end with whoever held them
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send JSON or a form and return the answer, whatever its status; `NotSentError` or `CutOffError` without."""
+        ends_at = time.monotonic() + self._whole_s
+        given = {"params": dict(query) if query else None, "json": body, "data": dict(form) if form else None}
+        try:
+            with self._client.stream(method, url, headers=dict(headers), **given) as answer:
+                content = _read(answer, ends_at)
+                told = {name.lower(): value for name, value in answer.headers.items()}
+                return Reply(answer.status_code, told, _json(content))
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
+            raise NotSentError("this is no address that could be called") from None
+        except _UNSENT as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise NotSentError("its certificate is not trusted; is a proxy between, or the clock wrong?") from None
+            raise NotSentError("no connection") from None
+        except httpx2.TimeoutException:
+            raise CutOffError("no answer in time") from None
+        except httpx2.HTTPError as error:
+            raise CutOffError(f"the connection broke ({type(error).__name__})") from None
+
+
+def _read(answer: httpx2.Response, ends_at: float) -> bytes:
+    parts, size = [], 0
+    for part in answer.iter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise CutOffError("the answer is too large")
+        if time.monotonic() > ends_at:
+            raise CutOffError("the answer took too long")
+    return b"".join(parts)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
