@@ -6,10 +6,15 @@ An owner who has left must not stop the sidecar: what was theirs goes to the con
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from sidecar.model import FieldPolicy, Mode, Policy, Route
+from sidecar.model import OFF, REVIEW, FieldPolicy, Mode, Policy, Route
 from sidecar.ports import FieldSpec, Pipeline
 
 _DEAL_NATIVE = ("name", "stage", "pipeline", "owner")
+PIN_CHARS = 250
+_MODES = (Mode.AUTO.value, Mode.SUGGEST.value, OFF)
+_MODE = "Yours: off keeps the AI from writing here, suggest holds it to suggestions; empty is as configured."
+_PIN = "Yours: the fields that the AI leaves as they are here, such as: stage, budget"
+_REVIEW = "accept_all or reject_all answers what waits in AI suggestions; the AI then says ok again."
 _TYPES = {"text": "text", "long_text": "long_text"}
 
 
@@ -20,13 +25,25 @@ def wanted_properties(policy: Policy, kinds: Collection[str]) -> Mapping[str, Se
         for target in field.targets:
             if target.kind in kinds and not field.native:
                 wanted.setdefault(target.kind, []).append(_spec(field, target.property))
+    for kind in wanted.keys() & {"contact", "deal"}:
+        wanted[kind] += _of_people(policy)
     return wanted
+
+
+def _of_people(policy: Policy) -> list[FieldSpec]:
+    """Return the properties by which people steer us, which begin empty and stay theirs."""
+    specs = {
+        policy.mode_property: FieldSpec(policy.mode_property, "enum", "AI Mode", _MODES, ours=True, help=_MODE),
+        policy.pin_property: FieldSpec(policy.pin_property, "text", "AI Pin", (), PIN_CHARS, ours=True, help=_PIN),
+    }
+    return [spec for name, spec in specs.items() if name]
 
 
 def _spec(field: FieldPolicy, name: str) -> FieldSpec:
     label = name.removeprefix("ai_").replace("_", " ").capitalize()
     kind = "enum" if field.values else _TYPES.get(field.type, field.type)
-    return FieldSpec(name, kind, f"AI {label}", field.values, None if field.values else _room(field), True, True)
+    room, help_ = None if field.values else _room(field), _REVIEW if field.name == REVIEW else ""
+    return FieldSpec(name, kind, f"AI {label}", field.values, room, True, True, help_)
 
 
 def _room(field: FieldPolicy) -> int | None:
@@ -35,7 +52,10 @@ def _room(field: FieldPolicy) -> int | None:
 
 def writable(policy: Policy, mode: Mode, kinds: Collection[str]) -> Mapping[str, Sequence[str]]:
     """Return the properties that the policy may write in a mode, by record kind, those of the CRM's own among them."""
-    found = {kind: [spec.name for spec in specs] for kind, specs in wanted_properties(policy, kinds).items()}
+    found = {
+        kind: [spec.name for spec in specs if spec.name not in policy.of_people]
+        for kind, specs in wanted_properties(policy, kinds).items()
+    }
     if mode is Mode.AUTO:
         for field in policy.fields.values():
             for target in field.targets:

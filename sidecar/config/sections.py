@@ -27,6 +27,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 Words = Annotated[tuple[Text, ...], BeforeValidator(_words)]
 Roles = Annotated[tuple[Role, ...], BeforeValidator(_words)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Property = Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,62})?$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -218,9 +219,12 @@ class InferenceSection(Section):
 
 
 class PolicySection(Section):
-    """How far the ladder is climbed where no route or field says otherwise."""
+    """How far the ladder is climbed where no route or field says otherwise, and how people have a say in their CRM."""
 
     mode: Mode = Mode.SHADOW
+    suggestion_days: int = Field(default=14, ge=1, le=365)
+    mode_property: Property = "ai_mode"
+    pin_property: Property = "ai_pin"
 
 
 class StageSection(Section):

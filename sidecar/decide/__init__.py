@@ -8,12 +8,13 @@ also written to the CRM is for the mode, and for `sync`.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sidecar.decide.computed import compute
 from sidecar.decide.stages import Ruling, move
 from sidecar.model import (
     BASELINE,
+    EXPIRED,
     OTHERS,
     Certainty,
     Claim,
@@ -55,7 +56,8 @@ def decide(
     decisions = [opening[1]] if opening else []
     standing = advance(standing, opening[1]) if opening else standing
     for claim in sorted(claims, key=_order):
-        decision = mint(_decision(claim, _rule(claim, standing, policy, baseline=baseline), inference.engine, policy))
+        ruling = _in_time(_rule(claim, standing, policy, baseline=baseline), claim, inference, policy)
+        decision = mint(_decision(claim, ruling, inference.engine, policy))
         decisions.append(decision)
         standing = advance(standing, decision)
     computed, verdicts, standing = _computed(inference, standing, before, policy, mint, len(claims) + 1)
@@ -236,6 +238,15 @@ def _weighed(claim: Claim, field: FieldPolicy, standing: Standing, policy: Polic
     if claim.confidence < field.threshold:
         return Ruling(Verdict.SUGGEST, "threshold", f"confidence {claim.confidence} is below {field.threshold}")
     return Ruling(Verdict.APPLY, "policy", "grounded, allowed and sure enough")
+
+
+def _in_time(ruling: Ruling, claim: Claim, inference: Inference, policy: Policy) -> Ruling:
+    """What was too old to wait for a person when the newest words were said is not suggested again."""
+    waits = ruling.verdict in (Verdict.SUGGEST, Verdict.HOLD)
+    if waits and claim.at + timedelta(days=policy.suggestion_days) <= inference.newest_at:
+        why = f"a suggestion whose words are {policy.suggestion_days} days old is over"
+        return Ruling(Verdict.REJECT, EXPIRED, why)
+    return ruling
 
 
 def _rule_step(claim: Claim, step: Step, standing: Standing) -> Ruling:

@@ -24,6 +24,12 @@ from sidecar.model.fold.crm import BASELINE, OTHERS
 from sidecar.model.mint import Fact, Mint
 from sidecar.model.notice import Notice
 from sidecar.model.policy import (
+    ACCEPT_ALL,
+    ANSWERS,
+    OFF,
+    REJECT_ALL,
+    REVIEW,
+    SUGGESTIONS,
     FieldClass,
     FieldPolicy,
     Mode,
@@ -74,10 +80,16 @@ from sidecar.model.things import (
 from sidecar.model.work import Lease, WorkKey, WorkKind, WorkRow
 
 __all__ = [
+    "ACCEPT_ALL",
+    "ANSWERS",
     "BASELINE",
     "EXPIRED",
     "KINDS",
+    "OFF",
     "OTHERS",
+    "REJECT_ALL",
+    "REVIEW",
+    "SUGGESTIONS",
     "Activity",
     "Actor",
     "Alert",

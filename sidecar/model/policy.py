@@ -25,6 +25,15 @@ class Mode(StrEnum):
         return tuple(Mode).index(self)
 
 
+REVIEW, SUGGESTIONS = "review", "suggestions"
+"""The fields that say that something waits for a person, and what."""
+ACCEPT_ALL, REJECT_ALL = "accept_all", "reject_all"
+ANSWERS = (ACCEPT_ALL, REJECT_ALL)
+"""What a person may set the review field to: an answer to what waits, and never a belief."""
+OFF = "off"
+"""What people set a record's AI mode to when nothing is to be written there; the other words are the ladder's."""
+
+
 class FieldClass(StrEnum):
     """What "human wins" means for a field: for good; as a new baseline; until newer activities say otherwise."""
 
@@ -178,7 +187,9 @@ def lowest(*modes: Mode) -> Mode:
 class Policy:
     """Everything that decides what may be written; `sha256` names this version of it in each Decision.
 
-    `rungs` are how much of it is in force at the moment; they are no part of the version.
+    `rungs` are how much of it is in force at the moment; they are no part of the version. `mode_property` and
+    `pin_property` are people's: by them a rep lowers the mode of a record, and names what in it stays as it is; with an
+    empty name there is none. A suggestion that nobody answered within `suggestion_days` of its words is dropped.
     """
 
     fields: Mapping[str, FieldPolicy]
@@ -192,8 +203,16 @@ class Policy:
     baseline_writes: bool = False
     overdue_grace_days: int = 0
     alerts_per_owner: int = 10
+    suggestion_days: int = 14
+    mode_property: str = "ai_mode"
+    pin_property: str = "ai_pin"
     sha256: str = ""
     rungs: Rungs = Rungs()
+
+    @property
+    def of_people(self) -> tuple[str, ...]:
+        """The properties of contacts and deals by which people steer us: read, and never written."""
+        return tuple(name for name in (self.mode_property, self.pin_property) if name)
 
     @property
     def first_stage(self) -> str:
@@ -203,6 +222,12 @@ class Policy:
     def route(self, channel: str, addresses: frozenset[str] = frozenset()) -> Route:
         """Return the first route that takes the activity, else the first of all."""
         return next((r for r in self.routes if r.takes(channel, addresses)), self.routes[0])
+
+    def properties(self, kind: str, name: str) -> tuple[str, ...]:
+        """Return the properties that stand for a field of ours on a kind of record; a deal's stage is the CRM's too."""
+        given = self.fields.get(name)
+        found = tuple(t.property for t in given.targets if t.kind == kind) if given else ()
+        return (*found, "stage") if (kind, name) == ("deal", "stage") else found
 
     def configured(self, route: Route, given: FieldPolicy | None = None) -> Mode:
         """Return the mode that the config gives to a field on a route; without a field, to the records of the route."""

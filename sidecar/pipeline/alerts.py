@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sidecar.decide import Decided, refresh
+from sidecar.decide.expiry import expired, next_end
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import (
+    Decision,
     FieldClass,
-    Inference,
     Lease,
     Mint,
     OpenAlert,
@@ -23,17 +23,18 @@ from sidecar.model import (
     Window,
     WorkKey,
     WorkKind,
+    advance,
 )
+from sidecar.pipeline.afresh import afresh
 from sidecar.pipeline.parts import Parts
-from sidecar.sync import DesiredField, DesiredRecord
+from sidecar.pipeline.people import claim_of
+from sidecar.sync import AI_LINE, DesiredField, DesiredRecord, is_muted, plain
 from sidecar.watch import Digest, digest, next_look, watch
 
 SWEEP = "sweep"
 DESK = "desk:"
 SCAN = 500
 MAX_ALERTS = 2_000
-_REFRESHED = 10_000
-"""Positions from here on are claims that a look at a party has computed anew."""
 
 
 class Alerts:
@@ -66,21 +67,35 @@ class Alerts:
             self._desk(standing, lease)
             return
         parts = self._parts
-        refreshed = self._refreshed(standing)
         window = Window(parts.clock(), self._journal.installed_at)
+        over = self._over(standing, window.now)
+        for decision in over:
+            standing = advance(standing, decision)
+        refreshed = afresh(self._journal, parts.policy, standing)
         alerts = watch(refreshed.standing, parts.policy, window, parts.own.timezone, self._journal.mint)
         desk = WorkKey(WorkKind.SYNC, DESK + standing.route_in(parts.policy).owner)
         sync = WorkKey(WorkKind.SYNC, standing.party)
-        keys = [key for key, is_due in ((desk, alerts), (sync, refreshed.decisions)) if is_due]
+        keys = [key for key, is_due in ((desk, alerts), (sync, over or refreshed.decisions)) if is_due]
         self._journal.commit(
             Entry(
-                facts=(*refreshed.claims, *refreshed.decisions, *alerts),
+                facts=(*over, *refreshed.claims, *refreshed.decisions, *alerts),
                 touches=tuple(Touch(key) for key in keys),
-                watch_at={standing.party: next_look(refreshed.standing, parts.policy, window, parts.own.timezone)},
+                watch_at={standing.party: self._next(refreshed.standing, window)},
                 finish=Finish(lease, "done"),
             )
         )
         parts.wake(keys)
+
+    def _over(self, standing: Standing, now: datetime) -> tuple[Decision, ...]:
+        """Return what drops the suggestions that nobody answered in time."""
+        journal = self._journal
+        return expired(standing, self._parts.policy, now, journal.mint, lambda waiting: claim_of(journal, waiting))
+
+    def _next(self, standing: Standing, window: Window) -> datetime | None:
+        """Return when time alone could make the party an exception, or end a suggestion."""
+        policy = self._parts.policy
+        look, end = next_look(standing, policy, window, self._parts.own.timezone), next_end(standing, policy)
+        return min(look, end) if look and end else look or end
 
     def _desk(self, standing: Standing, lease: Lease) -> None:
         """A new day has a new list: look again at midnight, and make it where the day has none yet."""
@@ -93,18 +108,6 @@ class Alerts:
         self._journal.commit(Entry(touches=touches, watch_at={standing.party: midnight}, finish=Finish(lease, "done")))
         parts.wake([touch.work for touch in touches])
 
-    def _refreshed(self, standing: Standing) -> Decided:
-        """What is computed from beliefs follows them, also when a person and no inference has changed them."""
-        inference = self._journal.get(standing.last_inference) if standing.last_inference else None
-        if not isinstance(inference, Inference):
-            return Decided((), (), standing)
-        policy, mint = self._parts.policy, self._journal.mint
-        made = refresh(inference, standing, policy, mint, first=_REFRESHED)
-        if not made.decisions:
-            return made
-        first = _REFRESHED + len(self._journal.effects(inference.id, "claim"))
-        return refresh(inference, standing, policy, mint, first=first)
-
 
 def desk(parts: Parts, standing: Standing) -> tuple[DesiredRecord, ...]:
     """Return the one task that an owner's desk should hold today, and those of other days, to be closed."""
@@ -112,6 +115,7 @@ def desk(parts: Parts, standing: Standing) -> tuple[DesiredRecord, ...]:
     owner = name.removeprefix(DESK)
     parties = dict.fromkeys(a.party for a in parts.journal.open_alerts(MAX_ALERTS) if a.party)
     standings = {party: parts.journal.standing(party) for party in parties}
+    standings = {p: found for p, found in standings.items() if found is None or not is_muted(found, parts.policy)}
     open_alerts = {party: found.alerts for party, found in standings.items() if found}
     names = {party: standing.name or party for party, standing in standings.items() if standing}
 
@@ -148,11 +152,12 @@ def _today(
     found: Digest, names: Mapping[str, str], owner: str, today: str, route: Route, parts: Parts
 ) -> DesiredRecord:
     lines = [
-        f"{i}. {names.get(line.party, line.party)}: {'; '.join(alert.reason for alert in line.alerts)}"
+        f"{i}. {plain(names.get(line.party, line.party))}: {'; '.join(alert.reason for alert in line.alerts)}"
         for i, line in enumerate(found.lines, 1)
     ]
     if found.left_off:
         lines.append(f"and {found.left_off} more: `sidecar inbox` lists them")
+    lines.append(AI_LINE)
     title = f"{len(found.lines) + found.left_off} relationships need a look"
     values: dict[str, Value] = {"title": title, "body": "\n".join(lines), "due": today, "status": "open"}
     if owner:

@@ -28,15 +28,30 @@ from sidecar.model import (
     Standing,
     WorkKey,
     WorkKind,
+    advance,
 )
 from sidecar.pipeline.alerts import DESK, desk, desk_route
 from sidecar.pipeline.brakes import paused_here
+from sidecar.pipeline.heard import heard, unheard
 from sidecar.pipeline.hints import touched
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.questions import asked
 from sidecar.pipeline.sight import Sight, cause_of, look_back, see
 from sidecar.ports import Ledger
-from sidecar.sync import NOTED_TODAY, DesiredRecord, Plan, Posted, desired, links, made_on, notes, plan, post
+from sidecar.sync import (
+    NOTED_TODAY,
+    DesiredRecord,
+    Plan,
+    Posted,
+    Wording,
+    desired,
+    links,
+    made_on,
+    notes,
+    plan,
+    post,
+    steered,
+)
 
 LEDGER = "ledger"
 """Key of the poll that looks for people's edits."""
@@ -97,6 +112,9 @@ class LedgerSteps:
         route = self.route(standing)
         wanted = self.wanted(standing, route)
         sight = see(self._parts, self._ledger(), standing, wanted, route)
+        said = heard(self._journal, self._parts.policy, standing, sight.standing, sight.facts)
+        sight.standing, sight.facts = said.standing, [*sight.facts, *said.facts]
+        sight.doubles += unheard(self._parts.policy, said.standing)
         return sight, frozenset(record.key for record in wanted)
 
     def planned(self, sight: Sight, asked: frozenset[str]) -> Plan:
@@ -141,15 +159,18 @@ class LedgerSteps:
         if standing.party.startswith(DESK):
             return desk(parts, standing)
         quotes, threads = self._quotes(standing)
-        drafts = notes(standing, quotes, threads, parts.policy, parts.clock(), wait=parts.wait)
+        links, party = parts.links, standing.party
+        wording = Wording(quotes, lambda name, since: links.url(party, name, since) if links else "")
+        drafts = notes(standing, wording, threads, parts.policy, parts.clock(), wait=parts.wait)
         kinds = self._ledger().capabilities.kinds
-        wanted = desired(standing, parts.policy_now(), route, drafts, self._journal.mint, self._today())
-        return tuple(record for record in wanted if record.kind in kinds)
+        wanted = desired(standing, parts.policy_now(), route, drafts, self._journal.mint, self._today(), wording)
+        return tuple(record for record in steered(wanted, standing, parts.policy) if record.kind in kinds)
 
     def _quotes(self, standing: Standing) -> tuple[dict[str, tuple[Evidence, ...]], dict[str, str]]:
-        """The evidence behind each believed value, and the conversation of each quoted activity."""
+        """The evidence behind each value, believed or suggested, and the conversation of each quoted activity."""
         engagement = standing.engagement
         ids = [f.decision for f in engagement.fields.values()] + [s.decision for s in engagement.steps if s.decision]
+        ids += [waiting.decision for waiting in engagement.suggestions.values()]
         decisions = [d for d in self._journal.get_many(ids).values() if isinstance(d, Decision)]
         found = self._journal.get_many([d.claim for d in decisions])
         claims = {c.id: c for c in found.values() if isinstance(c, Claim)}
@@ -216,11 +237,19 @@ class LedgerSteps:
         if ledger.capabilities.history and not ledger.capabilities.conditional_write:
             route = self.route(sight.standing)
             run_over += look_back(parts, ledger, sight.standing, posted.written, made.changes, route)
+            run_over += self._heard_back(sight.standing, run_over)
         facts += [*run_over, *self._gone(posted, refs)]
         if facts:
             self._journal.commit(Entry(facts=tuple(facts), fence=lease))
         _raise_first(posted)
         return bool(run_over)
+
+    def _heard_back(self, before: Standing, facts: Sequence[Fact]) -> list[Fact]:
+        """What follows from what people said between our read and our write."""
+        after = before
+        for fact in facts:
+            after = advance(after, fact)
+        return heard(self._journal, self._parts.policy, before, after, facts).facts
 
     def _gone(self, posted: Posted, refs: Mapping[str, str]) -> list[Reading]:
         """Readings of records that we had made, and that a person deleted before we knew that we had."""

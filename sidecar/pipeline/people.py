@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sidecar.decide import by_person
 from sidecar.errors import PermanentError
-from sidecar.journal import Entry, Touch
+from sidecar.journal import Entry, Journal, Touch
 from sidecar.model import (
     Activity,
     Claim,
@@ -18,6 +18,7 @@ from sidecar.model import (
     Record,
     Release,
     Standing,
+    Suggestion,
     Value,
     Verdict,
     WorkKey,
@@ -28,6 +29,13 @@ from sidecar.resolve import NEW, assigned
 from sidecar.sync import deal_key
 
 MAX_WAITING = 200
+
+
+def claim_of(journal: Journal, suggestion: Suggestion) -> Claim | None:
+    """Return the claim that a suggestion makes."""
+    decision = journal.get(suggestion.decision)
+    claim = journal.get(decision.claim) if isinstance(decision, Decision) else None
+    return claim if isinstance(claim, Claim) else None
 
 
 class People:
@@ -97,9 +105,8 @@ class People:
         if suggestion is None:
             waiting = ", ".join(sorted(standing.engagement.suggestions)) or "nothing"
             raise PermanentError(f"no suggestion waits on {field!r}; waiting: {waiting}")
-        decision = self._journal.get(suggestion.decision)
-        claim = self._journal.get(decision.claim) if isinstance(decision, Decision) else None
-        if not isinstance(claim, Claim):
+        claim = claim_of(self._journal, suggestion)
+        if claim is None:
             raise PermanentError("the claim behind that suggestion is not in the book")
         action = "approve" if approve else "reject"
         release = self._release(

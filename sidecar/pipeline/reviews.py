@@ -88,12 +88,12 @@ def reviews(journal: Journal, written: Sequence[Written], policy: Policy) -> lis
     for row in written:
         if isinstance(row.fact, Correction):
             words += [_Word(c, row.fact.at, True) for c in row.fact.because if c.startswith(Change.KIND + "-")]
-        elif isinstance(row.fact, Reading) and _by_people(row.fact):
+        elif isinstance(row.fact, Reading) and _by_people(row.fact, policy):
             party = row.fact.party or ""
             if party not in postings:
                 found = journal.written((Posting.KIND,), party)
                 postings[party] = [(w.seq, w.fact) for w in found if isinstance(w.fact, Posting)]
-            words += _left(row.fact, (p for seq, p in postings[party] if seq < row.seq))
+            words += _left(row.fact, policy, (p for seq, p in postings[party] if seq < row.seq))
     return _reviewed(journal, words, policy)
 
 
@@ -120,17 +120,18 @@ def interval(count: int, of: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _by_people(reading: Reading) -> dict[str, Hold]:
-    """What people wrote into a record, as a Reading has it, by property."""
+def _by_people(reading: Reading, policy: Policy) -> dict[str, Hold]:
+    """What people wrote into a record, as a Reading has it, by property; whoever only steers us reviews nothing."""
     if reading.gone:
         return {}
     said = {**reading.holds, **reading.freed}
-    return {name: hold for name, hold in said.items() if hold.author.kind is AuthorKind.PERSON}
+    persons = {name: hold for name, hold in said.items() if hold.author.kind is AuthorKind.PERSON}
+    return {name: hold for name, hold in persons.items() if name not in policy.of_people}
 
 
-def _left(reading: Reading, postings: Iterable[Posting]) -> Iterable[_Word]:
+def _left(reading: Reading, policy: Policy, postings: Iterable[Posting]) -> Iterable[_Word]:
     """Yield a word on each value of ours that a person put back, or left when editing something else of the record."""
-    said, current = _by_people(reading), {p.field: p for p in postings if p.key == reading.key}
+    said, current = _by_people(reading, policy), {p.field: p for p in postings if p.key == reading.key}
     for name, posting in current.items():
         edits = [hold.at for other, hold in said.items() if other != name]
         if name in reading.freed:

@@ -13,6 +13,7 @@ from sidecar.model import (
     Change,
     Correction,
     Edit,
+    Fact,
     FieldSync,
     Gone,
     Link,
@@ -27,7 +28,7 @@ from sidecar.model import (
 from sidecar.pipeline.parts import Parts
 from sidecar.ports import Ledger
 from sidecar.resolve import choose_deal, is_open
-from sidecar.sync import DesiredRecord, Look, Observed, RecordPlan, Viewpoint, absent, observe, ours, same
+from sidecar.sync import DesiredRecord, Look, Observed, RecordPlan, Viewpoint, absent, held_in, observe, ours, same
 
 MAX_MOVES = 5
 """How often a record that was merged, and merged again, is followed at one look."""
@@ -39,13 +40,14 @@ Seen = Reading | Posting | Correction
 class Sight:
     """What a look at the CRM brought: records by key, the facts to journal, the standing with them taken in.
 
-    `questions` leave open which record is meant; `doubles` only say that a record too many is there.
+    `questions` leave open which record is meant; `doubles` only say what somebody should know: that a record too many
+    is there, or that a word in a field is nobody's.
     `merged` is set when a record of the party was merged into one of another party: that Reading, and the other party.
     """
 
     standing: Standing
     looks: dict[str, Look]
-    facts: list[Seen]
+    facts: list[Fact]
     questions: list[str]
     doubles: list[str]
     merged: tuple[Reading, str] | None = None
@@ -282,4 +284,8 @@ def _may_have_been_made(sync: RecordSync) -> bool:
 def _doubtful(at: Record, wanted: DesiredRecord, sync: RecordSync) -> set[str]:
     """The properties whose value is not plainly ours, or of which a write has an unknown outcome."""
     fields = {name: sync.fields.get(name, FieldSync()) for name in {*sync.fields, *wanted.fields, *wanted.names}}
-    return {name for name, held in fields.items() if held.pending or not ours(held, at.fields.get(name))}
+    doubtful = {name for name, held in fields.items() if held.pending or not ours(held, at.fields.get(name))}
+    # What people steer by is theirs, always: only news of it is worth asking who wrote it.
+    said = {name: hold.value if (hold := held_in(sync, name)) else None for name in wanted.of_people}
+    news = {name for name, value in said.items() if not same(value, at.fields.get(name))}
+    return (doubtful - said.keys()) | news

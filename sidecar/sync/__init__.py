@@ -15,13 +15,16 @@ from sidecar.sync.desired import (
     desired,
     made_on,
 )
-from sidecar.sync.notes import MARKER, notes
+from sidecar.sync.notes import notes
 from sidecar.sync.observe import Observed, Viewpoint, absent, observe
 from sidecar.sync.plan import EVERYTHING, Look, Plan, RecordPlan, Refused, plan, rung_for
 from sidecar.sync.post import Posted, links, post
+from sidecar.sync.steering import held_in, is_muted, pins, steered
 from sidecar.sync.whose import ours, same
+from sidecar.sync.wording import AI_LINE, MARKER, Wording, plain
 
 __all__ = [
+    "AI_LINE",
     "EVERYTHING",
     "MARKER",
     "NOTED_TODAY",
@@ -35,17 +38,23 @@ __all__ = [
     "RecordPlan",
     "Refused",
     "Viewpoint",
+    "Wording",
     "absent",
     "contact_key",
     "deal_key",
     "desired",
+    "held_in",
+    "is_muted",
     "links",
     "made_on",
     "notes",
     "observe",
     "ours",
+    "pins",
+    "plain",
     "plan",
     "post",
     "rung_for",
     "same",
+    "steered",
 ]

@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import partial
 
 from sidecar.model import (
+    OTHERS,
+    SUGGESTIONS,
     Engagement,
     FieldClass,
     FieldPolicy,
@@ -23,8 +25,12 @@ from sidecar.model import (
     Value,
     lowest,
 )
+from sidecar.sync.wording import AI_LINE, Wording, plain, waiting
 
 MAX_TITLE_CHARS = 200
+MAX_SHOWN = 10
+"""How many suggestions a record shows at once."""
+PLAIN = Wording()
 NOTED_TODAY = "the party has its new note of this day"
 """Why a conversation's note is not made yet, although the conversation has settled."""
 
@@ -47,7 +53,8 @@ class DesiredField:
 class DesiredRecord:
     """One record: `create` says whether it may be made (`why_not` when it may not); `links` are keys of ours.
 
-    `mode` is the record's own, whatever those of its fields are: it decides whether the record may be made.
+    `mode` is the record's own, whatever those of its fields are: it decides whether the record may be made. `of_people`
+    are the properties by which people steer us, read and never written; `muted` says that they want nothing written.
     """
 
     kind: str
@@ -59,6 +66,8 @@ class DesiredRecord:
     links: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     mode: Mode = Mode.AUTO
+    of_people: tuple[str, ...] = ()
+    muted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +83,27 @@ class NoteDraft:
 
 
 def desired(
-    standing: Standing, policy: Policy, route: Route, notes: tuple[NoteDraft, ...], mint: Mint, today: datetime
+    standing: Standing,
+    policy: Policy,
+    route: Route,
+    notes: tuple[NoteDraft, ...],
+    mint: Mint,
+    today: datetime,
+    wording: Wording = PLAIN,
 ) -> tuple[DesiredRecord, ...]:
     """Return the records wanted for a party, contact first: contact, deal, notes, tasks.
 
     `today` is the time in our own time zone, whose days new notes are counted by.
     """
-    contact = _contact(standing, policy, route, mint)
+    contact = _contact(standing, policy, route, mint, wording)
     records = [contact]
-    deal = _deal(standing, policy, route, contact.key, mint)
+    deal = _deal(standing, policy, route, contact.key, mint, wording)
     if deal:
         records.append(deal)
     links = tuple(r.key for r in records)
     records += _notes(standing, notes, policy, route, links, mint, today)
     records += [
-        _task(standing, step, policy, route, links, mint)
+        _task(standing, step, policy, route, links, mint, wording)
         for step in standing.engagement.steps
         if step.who.casefold() != "customer"
     ]
@@ -122,8 +137,8 @@ def _key(standing: Standing, make: Callable[[str], str]) -> str:
     return next((r.key for r in records if r and r.ref and not r.gone), keys[0])
 
 
-def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint) -> DesiredRecord:
-    fields = {**_identity(standing, policy, route), **_inferred(standing, policy, route, "contact")}
+def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint, wording: Wording) -> DesiredRecord:
+    fields = {**_identity(standing, policy, route), **_inferred(standing, policy, route, "contact", wording)}
     may = policy.create_contact == "auto" or standing.permit("contact") in standing.allowed
     why_not = "" if may else f"crm.create.contact is {policy.create_contact!r}"
     return DesiredRecord(
@@ -135,6 +150,7 @@ def _contact(standing: Standing, policy: Policy, route: Route, mint: Mint) -> De
         why_not=why_not,
         names=_names(policy, "contact"),
         mode=policy.mode_for(route),
+        of_people=policy.of_people,
     )
 
 
@@ -157,17 +173,21 @@ def _identity(standing: Standing, policy: Policy, route: Route) -> dict[str, Des
     return fields
 
 
-def _inferred(standing: Standing, policy: Policy, route: Route, kind: str) -> dict[str, DesiredField]:
+def _inferred(standing: Standing, policy: Policy, route: Route, kind: str, wording: Wording) -> dict[str, DesiredField]:
     fields = {}
     for name, held in standing.engagement.fields.items():
         given = policy.fields.get(name)
+        value, because = held.value, [held.decision]
+        if given and name == SUGGESTIONS and value is not None and held.engine not in OTHERS:
+            shown = waiting(standing.engagement.suggestions, wording, MAX_SHOWN, given.max_chars)
+            value, because = shown.text, [held.decision, *shown.because]
         for target in given.targets if given else ():
             if given and target.kind == kind and name != "name" and _fits(held.value, given):
                 fields[target.property] = DesiredField(
-                    held.value,
+                    value,
                     name,
                     given.cls,
-                    (held.decision,),
+                    tuple(because),
                     held.evidence_at,
                     given.native,
                     policy.mode_for(route, given),
@@ -188,7 +208,9 @@ def _names(policy: Policy, kind: str) -> dict[str, str]:
     return {**names, "stage": "stage"} if kind == "deal" else names
 
 
-def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: Mint) -> DesiredRecord | None:
+def _deal(
+    standing: Standing, policy: Policy, route: Route, contact: str, mint: Mint, wording: Wording
+) -> DesiredRecord | None:
     engagement = standing.engagement
     stage = engagement.fields.get("stage")
     if not stage:
@@ -200,7 +222,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
     fields = {
         "name": DesiredField(_title(standing, route), "", FieldClass.IDENTITY, causes, None, True, mode),
         **({"stage": native} if theirs else {}),  # a deal is always in some stage: to believe none empties nothing
-        **_inferred(standing, policy, route, "deal"),
+        **_inferred(standing, policy, route, "deal", wording),
     }
     if route.pipeline:
         fields["pipeline"] = DesiredField(route.pipeline, "", FieldClass.IDENTITY, causes, None, True, mode)
@@ -217,6 +239,7 @@ def _deal(standing: Standing, policy: Policy, route: Route, contact: str, mint: 
         links=(contact,),
         names=_names(policy, "deal"),
         mode=lowest(mode, moves),  # a deal is not made where its stage may not be written
+        of_people=policy.of_people,
     )
 
 
@@ -285,21 +308,24 @@ def _note(
 
 
 def _task(
-    standing: Standing, step: Step, policy: Policy, route: Route, links: tuple[str, ...], mint: Mint
+    standing: Standing, step: Step, policy: Policy, route: Route, links: tuple[str, ...], mint: Mint, wording: Wording
 ) -> DesiredRecord:
+    """A next step as a task; its title is ours to reword, its words below are a person's once they change them."""
     mode = policy.mode_for(route)
     causes, at = (step.decision,), step.at
     status = "open" if step.status == "open" else "done"
     due = (step.due or "")[:10] or None
-    values: dict[str, Value] = {"title": step.what[:MAX_TITLE_CHARS], "status": status, "due": due}
+    title = plain(step.what, MAX_TITLE_CHARS)
+    values: dict[str, Value] = {"title": title, "body": _told(step, wording), "status": status, "due": due}
     if route.owner:
         values["owner"] = route.owner
     names = {"status": f"step:{step.id}"}
+    classes = {"status": FieldClass.STATE, "body": FieldClass.IDENTITY}
     fields = {
         name: DesiredField(
             value,
             names.get(name, ""),
-            FieldClass.STATE if name == "status" else FieldClass.OBSERVATION,
+            classes.get(name, FieldClass.OBSERVATION),
             causes,
             at,
             False,
@@ -312,3 +338,9 @@ def _task(
     why_not = "" if create else "the step has ended"
     key = task_key(step.id, mint)
     return DesiredRecord("task", key, standing.engagement.number, fields, create, why_not, links, names, mode)
+
+
+def _told(step: Step, wording: Wording) -> str:
+    quote = wording.quote(step.decision)
+    link = wording.link(f"step:{step.id}", step.at) if step.at else ""
+    return "\n".join([*([quote] if quote else []), *([f"Why: {link}"] if link else []), AI_LINE])

@@ -1,7 +1,8 @@
 """The rolling note of a conversation: what is believed, each with the words that it came from.
 
-One note per conversation, rewritten in place, so that a timeline isn't flooded. Plain text: an adapter escapes it for
-its CRM. It ends with a short marker by which a person, and our own capture, can tell a note of ours from theirs.
+One note per conversation, rewritten in place, so that a timeline isn't flooded. Plain text, made to be read in five
+seconds: what it is about, a line for each belief with its quote, what is to be done. It ends with the line by which a
+person, and any program, can tell a note of ours from theirs.
 """
 
 from collections.abc import Mapping
@@ -9,15 +10,15 @@ from datetime import datetime, timedelta
 
 from sidecar.model import Conversation, Evidence, Policy, Standing
 from sidecar.sync.desired import NoteDraft
+from sidecar.sync.wording import AI_LINE, Wording, label, plain, quoted
 
-MARKER = "[sidecar]"
-MAX_QUOTE_CHARS = 240
 MAX_LINES = 14
+MAX_SUMMARY_CHARS = 1500
 
 
 def notes(
     standing: Standing,
-    quotes: Mapping[str, tuple[Evidence, ...]],
+    wording: Wording,
     threads: Mapping[str, str],
     policy: Policy,
     now: datetime,
@@ -26,8 +27,8 @@ def notes(
 ) -> tuple[NoteDraft, ...]:
     """Draft the notes of a party's conversations.
 
-    `quotes` are the evidence by decision, `threads` say which conversation each quoted activity belongs to. Without
-    `wait` a conversation counts as settled at once.
+    `threads` say which conversation each quoted activity belongs to. Without `wait` a conversation counts as settled at
+    once.
     """
     if not policy.notes.enabled:
         return ()
@@ -35,7 +36,7 @@ def notes(
     for conversation in standing.conversations:
         if conversation.channel in policy.notes.skip_channels:
             continue
-        body, because = _body(conversation, standing, quotes, threads)
+        body, because = _body(conversation, standing, wording, threads)
         if because:
             quiet = now - conversation.last_at >= timedelta(seconds=policy.notes.settle_s)
             at = conversation.last_at
@@ -44,40 +45,38 @@ def notes(
 
 
 def _body(
-    conversation: Conversation,
-    standing: Standing,
-    quotes: Mapping[str, tuple[Evidence, ...]],
-    threads: Mapping[str, str],
+    conversation: Conversation, standing: Standing, wording: Wording, threads: Mapping[str, str]
 ) -> tuple[str, tuple[str, ...]]:
     engagement = standing.engagement
     lines: list[str] = []
     because: list[str] = []
     for name, held in sorted(engagement.fields.items()):
-        here = _here(quotes.get(held.decision, ()), conversation, threads)
+        here = _here(wording.quotes.get(held.decision, ()), conversation, threads)
         if here and held.value is not None:
-            lines.append(f'{name}: {held.value} - "{_short(here.quote)}" ({here.role.value})')
+            lines.append(f"- {label(name)}: {plain(held.value)}. {quoted(here)}")
             because.append(held.decision)
     for step in engagement.steps:
-        here = _here(quotes.get(step.decision, ()), conversation, threads)
+        here = _here(wording.quotes.get(step.decision, ()), conversation, threads)
         if here:
-            due = f", due {step.due or step.due_text}" if step.due or step.due_text else ""
-            lines.append(f'{step.status} step ({step.who}{due}): {step.what} - "{_short(here.quote)}"')
+            due = f", due {plain(step.due or step.due_text)}" if step.due or step.due_text else ""
+            what = f"{_TODO.get(step.status, step.status)} ({plain(step.who)}{due}): {plain(step.what)}"
+            lines.append(f"- {what}. {quoted(here)}")
             because.append(step.decision)
     if not because:
         return "", ()
     first, last = f"{conversation.first_at:%Y-%m-%d}", f"{conversation.last_at:%Y-%m-%d}"
     days = first if first == last else f"{first} to {last}"
     noun = "activity" if conversation.count == 1 else "activities"
-    head = f"{conversation.channel}, {days}, {conversation.count} {noun}, read by AI"
+    head = f"{conversation.channel}, {days}, {conversation.count} {noun}"
     summary = engagement.fields.get("summary")
-    told = [str(summary.value)] if summary and summary.value else []
-    return "\n".join([head, *told, *lines[:MAX_LINES], MARKER]), tuple(dict.fromkeys(because))
+    told = [plain(summary.value, MAX_SUMMARY_CHARS)] if summary and summary.value else []
+    link = wording.link("", conversation.last_at)
+    last_lines = [f"Why: {link}"] if link else []
+    return "\n".join([head, *told, *lines[:MAX_LINES], *last_lines, AI_LINE]), tuple(dict.fromkeys(because))
+
+
+_TODO = {"open": "To do", "done": "Done", "dropped": "Not to be done"}
 
 
 def _here(evidence: tuple[Evidence, ...], conversation: Conversation, threads: Mapping[str, str]) -> Evidence | None:
     return next((e for e in evidence if threads.get(e.activity) == conversation.thread), None)
-
-
-def _short(quote: str) -> str:
-    flat = " ".join(quote.split())
-    return flat if len(flat) <= MAX_QUOTE_CHARS else flat[: MAX_QUOTE_CHARS - 1] + "…"

@@ -165,8 +165,8 @@ class _Planner:
         ]
 
     def _may_create(self, wanted: DesiredRecord, sync: RecordSync) -> bool:
-        if not wanted.create:
-            self._refuse(wanted, "", None, wanted.why_not)
+        if not wanted.create or wanted.muted:
+            self._refuse(wanted, "", None, wanted.why_not or wanted.muted)
         elif EVERYTHING in self._paused:
             self._refuse(wanted, "", None, self._paused[EVERYTHING])
         elif wanted.kind != "contact" and (reason := self._waits_for_a_model()):
@@ -199,8 +199,8 @@ class _Planner:
             return None
         if state.hold and state.hold.overrun:
             return "a person's value is being put back"
-        if state.pinned:
-            return "pinned by a person"
+        if wanted.muted or state.pinned:
+            return wanted.muted or "pinned by a person"
         if state.withheld_at and (field.evidence_at is None or field.evidence_at <= state.withheld_at):
             return "it was rolled back, and no newer evidence speaks for it"
         reason = self._out_of_mode(field, rung_for(wanted, name, is_new=False))

@@ -3,7 +3,8 @@
 Pure. A property is ours while it holds our last posted value, a value of our own unconfirmed Change, or nothing where
 we never posted. Everything else is somebody's hold. The CRM's own history, where there is one, is the better witness:
 it names the author, tells our own half-finished write from a person who typed the same, and shows an edit that our
-write ran over. Without it a hold is respected all the same, and never counted as a correction.
+write ran over. Without it a hold is respected all the same, and never counted as a correction. An answer in the review
+field is a word about other values: it corrects nothing, and is no belief.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sidecar.model import (
+    ANSWERS,
+    REVIEW,
     Author,
     AuthorKind,
     Edit,
@@ -60,7 +63,7 @@ def whose(
 
 def properties(sync: RecordSync, wanted: DesiredRecord) -> list[str]:
     """Return the names of the properties that concern us."""
-    return sorted({*sync.fields, *wanted.fields, *wanted.names})
+    return sorted({*sync.fields, *wanted.fields, *wanted.names, *wanted.of_people})
 
 
 def same(a: Value, b: Value) -> bool:
@@ -118,7 +121,8 @@ class _Property:
         run_over = self._run_over(before, confirmed[0]) if confirmed else None
         if run_over:
             verdict.holds[name] = replace(run_over, overrun=True, unsettled=())
-            if run_over != before.hold and before.was_posted and run_over.author.kind is AuthorKind.PERSON:
+            is_persons = run_over.author.kind is AuthorKind.PERSON and not self._is_answer(run_over.value)
+            if run_over != before.hold and before.was_posted and is_persons:
                 verdict.corrected[name] = before.posted
         elif self._is_ours():
             if self._held.hold and not self._held.hold.overrun:
@@ -174,17 +178,22 @@ class _Property:
             if not is_news:
                 return
         verdict.holds[self._name] = hold
-        if self._held.was_posted and hold.author.kind is AuthorKind.PERSON and self._we_wrote_before():
+        is_persons = hold.author.kind is AuthorKind.PERSON and not self._is_answer(hold.value)
+        if self._held.was_posted and is_persons and self._we_wrote_before():
             verdict.corrected[self._name] = self._held.posted
 
     def _we_wrote_before(self) -> bool:
         """A record that ours was merged into holds values that a person left long before: no corrections of ours."""
         return any(e.author.kind is AuthorKind.US for e in self._own)
 
+    def _is_answer(self, value: Value) -> bool:
+        return _meaning(self._name, self._wanted) == REVIEW and value in ANSWERS
+
     def _hold(self, edit: Edit | None) -> Hold:
         author = edit.author if edit else Author(AuthorKind.UNKNOWN)
         value = edit.value if edit else self._current
-        name = "" if author.kind is AuthorKind.US else _meaning(self._name, self._wanted)
+        is_belief = author.kind is not AuthorKind.US and not self._is_answer(value)
+        name = _meaning(self._name, self._wanted) if is_belief else ""
         means = _in_our_words(name, self._name, value, self._route)
         stage = self._stages.get(str(means)) if name == "stage" else None
         return Hold(

@@ -163,7 +163,7 @@ def test_lists_are_ranked_and_capped_and_say_what_they_leave_off(open_house: Ope
     assert len(alerts(house)) == 3
     assert the_list(house).fields["title"] == "3 relationships need a look"
     body = str(the_list(house).fields["body"]).splitlines()
-    assert body[0].startswith("1. Cat: ") and len(body) == 3
+    assert body[0].startswith("1. Cat: ") and len(body) == 4
     assert body[2].startswith("and 1 more")
 
 

@@ -110,8 +110,8 @@ def test_one_check_names_all_that_a_vendors_crm_lacks(tmp_path: Path) -> None:
         "create deal.ai_score (number): sidecar provision",
     ):
         assert any(line.startswith(part) for line in wrong), (part, wrong)
-    assert sum("sidecar provision" in line for line in wrong) == 28
-    assert len(wrong) == len(set(wrong)) == 32
+    assert sum("sidecar provision" in line for line in wrong) == 32
+    assert len(wrong) == len(set(wrong)) == 36
 
 
 def test_who_stands_in_for_an_unknown_owner_is_named(office: Office) -> None:
@@ -427,23 +427,23 @@ def test_properties_are_taken_away_once_nothing_is_written_any_more(office: Offi
     office.run()
     assert "the sidecar still writes to this CRM; first: sidecar mode shadow" in office.refused("deprovision", "--yes")
     office.told("mode", "shadow", "--reason", "we leave")
-    assert len(office.data("--dry-run", "deprovision")["properties"]) == 28
+    assert len(office.data("--dry-run", "deprovision")["properties"]) == 32
     result = office.sidecar("deprovision")
     assert result.exit_code == 1 and "there is nobody to ask here: say --yes" in result.stderr
     assert "say --yes" in office.refused("deprovision", "--json")
     held = office.data("ledger", "show", "contact")["records"][0]["fields"]
     assert "ai_stage" in held
-    assert len(office.data("deprovision", "--yes")["properties"]) == 28
+    assert len(office.data("deprovision", "--yes")["properties"]) == 32
     held = office.data("ledger", "show", "contact")["records"][0]["fields"]
     assert held == {"name": "Ann", "email": "ann@x.test"}
     assert "The CRM has none of them." in office.told("deprovision", "--yes")
-    assert "28 done." in office.told("provision") and "has them all" in office.told("provision")
+    assert "32 done." in office.told("provision") and "has them all" in office.told("provision")
 
 
 def test_force_takes_properties_away_from_under_the_writer(office: Office) -> None:
     """Whoever insists is obeyed."""
     office.told(*YES)
-    assert len(office.data("deprovision", "--yes", "--force")["properties"]) == 28
+    assert len(office.data("deprovision", "--yes", "--force")["properties"]) == 32
 
 
 def test_nobody_goes_live_without_an_account(tmp_path: Path) -> None:

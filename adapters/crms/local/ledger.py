@@ -239,8 +239,6 @@ class LocalLedger:
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
     ) -> Sequence[str]:
         """Make what is missing, all or none; `ConfigError` for a property that exists and can't hold what is wanted."""
-        for kind in (*wanted, *(view.kind for view in views)):
-            self._known(kind)
         lines: list[str] = []
         with self._store.reading() if dry_run else self._store.writing() as db:
             schemas = {kind: self._schema(db, kind) for kind in (*wanted, *(view.kind for view in views))}
@@ -339,6 +337,7 @@ class LocalLedger:
             raise UnsupportedFeature(f"this ledger has no records of the kind {kind!r}")
 
     def _schema(self, db: sqlite3.Connection, kind: str) -> dict[str, FieldSpec]:
+        self._known(kind)
         return {**self._native[kind], **rows.properties(db, kind)}
 
     def _write(self, write: Create | Update) -> Written | Failed:

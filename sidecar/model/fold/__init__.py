@@ -160,10 +160,16 @@ def _decided(standing: Standing, decision: Decision) -> Standing:
         value, at, verdict = decision.value, decision.evidence_at, decision.verdict.value
         held = Suggestion(value, decision.id, decision.reason, at, verdict, decision.activities)
         suggestions[_slot(decision)] = held
-    elif decision.by == "policy" and decision.rule != EXPIRED:
+    elif decision.by == "policy" and not _is_over(engagement, decision):
         suggestions = dict(engagement.suggestions)
     standing = _with(standing, replace(engagement, suggestions=suggestions))
     return approved(standing, decision) if decision.by != "policy" and decision.verdict is Verdict.APPLY else standing
+
+
+def _is_over(engagement: Engagement, decision: Decision) -> bool:
+    """Say whether this drops what waits; what came in its place meanwhile has days of its own."""
+    waiting = engagement.suggestions.get(_slot(decision))
+    return decision.rule == EXPIRED and waiting is not None and waiting.decision == decision.after
 
 
 def _slot(decision: Decision) -> str:

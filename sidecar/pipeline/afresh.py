@@ -1,0 +1,23 @@
+"""What is computed from beliefs, anew: also when a person, the clock, and no inference has changed them.
+
+Computed values hang on the last inference, as claims of their own behind those that it made.
+"""
+
+from sidecar.decide import Decided, refresh
+from sidecar.journal import Journal
+from sidecar.model import Inference, Policy, Standing
+
+_FIRST = 10_000
+"""Positions from here on are claims that were computed anew."""
+
+
+def afresh(journal: Journal, policy: Policy, standing: Standing) -> Decided:
+    """Compute score, next step and review state from what is believed now; nothing where nothing changes."""
+    inference = journal.get(standing.last_inference) if standing.last_inference else None
+    if not isinstance(inference, Inference):
+        return Decided((), (), standing)
+    made = refresh(inference, standing, policy, journal.mint, first=_FIRST)
+    if not made.decisions:
+        return made
+    first = _FIRST + len(journal.effects(inference.id, "claim"))
+    return refresh(inference, standing, policy, journal.mint, first=first)
