@@ -184,7 +184,6 @@ def test_every_route_answers_what_its_schema_fits(twin: ZohoTwin, ask: ZohoAsker
         if not any(method == route.method and kind.endswith(route.kind) for method, kind in walked)
     ]  # fmt: skip
     assert missed == []
-    assert [entry for entry in twin.requests if entry.status not in (200, 201, 204)] == []
 
 
 def _walk_settings(ask: ZohoAsker) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from tests.twins.zoho import schema_settings
 from tests.twins.zoho.calls import Answer, Call, outcome, rows_of
 from tests.twins.zoho.errors import ApiError, RowError, missing, missing_param, wrong_path, wrong_value
-from tests.twins.zoho.fields import JSON_TYPES, LENGTHS, MODULES, TEXTAREAS, Field, api_name, option
+from tests.twins.zoho.fields import JSON_TYPES, LENGTHS, MODULES, NOTHING_CHOSEN, TEXTAREAS, Field, api_name, option
 from tests.twins.zoho.org import Org
 
-PER_CALL, OPTIONS, LABEL = 5, 200, 50
+PER_CALL, OPTIONS, LABEL = 5, 200, 25
 FREE_REFUSES = frozenset({"multiselectpicklist", "bigint", "website"})
 UNIQUE_TYPES = ("text", "email", "phone", "integer", "bigint")
 PATCHED = frozenset({"id", "field_label", "pick_list_values", "length", "unique", "tooltip", "external"})
@@ -96,7 +96,8 @@ def made(org: Org, module: str, row: Any, path: str) -> Field:
                        "json_path": f"{path}.field_label"})  # fmt: skip
     field = Field(
         api_name(label, org.fields[module]), label, kind, _length(row, kind, path), org.next_id(), is_custom=True,
-        options=_options(org, [], row, kind, path), external=(row.get("external") or {}).get("type", ""),
+        options=_options(org, _nothing(org, kind), row, kind, path),
+        external=(row.get("external") or {}).get("type", ""),
         textarea=(row.get("textarea") or {}).get("type", "small") if kind == "textarea" else "",
     )  # fmt: skip
     field.case_sensitive = _unique(row, kind, path)
@@ -148,7 +149,7 @@ def _options(org: Org, held: list[dict[str, Any]], row: dict[str, Any], kind: st
     if kind not in ("picklist", "multiselectpicklist"):
         return []
     given = row.get("pick_list_values")
-    if given is None and held:
+    if given is None and len(held) > 1:
         return held
     if not isinstance(given, list) or not given:
         raise missing("pick_list_values", f"{path}.pick_list_values")
@@ -165,6 +166,11 @@ def _options(org: Org, held: list[dict[str, Any]], row: dict[str, Any], kind: st
     if len(options) > OPTIONS:
         raise RowError("LIMIT_EXCEEDED", "limit exceeded", {"api_name": "pick_list_values", "json_path": path})
     return options
+
+
+def _nothing(org: Org, kind: str) -> list[dict[str, Any]]:
+    """Return the choice of none, which every picklist begins with."""
+    return [option(NOTHING_CHOSEN, 1, org.next_id())] if kind == "picklist" else []
 
 
 def _unique(row: dict[str, Any], kind: str, path: str) -> bool | None:

@@ -4,8 +4,8 @@
     where ((Email = 'ann@x.test') and (Modified_Time >= '2026-03-02T12:00:00+01:00')) order by id asc limit 0, 200
 
 It reads what is there, not what the index knows. A quote within a value is doubled; texts of several lines can't be
-asked for. Left out: aggregates, group by, aliases and subqueries, which are answered as not supported. Source:
-zoho/crm-oas v8.0 coql, the vendor's "COQL limitations" of v2 to v8 and its Kaizen 171, read 2026-11-22.
+asked for, nor can notes. Left out: aggregates, group by, aliases and subqueries, which are answered as not supported.
+Source: zoho/crm-oas v8.0 coql, the vendor's "COQL limitations" of v2 to v8 and its Kaizen 171, read 2026-11-22.
 """
 
 import operator
@@ -91,7 +91,7 @@ class Parser:
         asked.columns = self._columns()
         self._word("from")
         asked.module = self._take("word")
-        if asked.module not in self.org.records:
+        if asked.module not in self.org.records or asked.module == "Notes":
             raise ApiError(400, "INVALID_MODULE", "the given module is not supported in api")
         for column in asked.columns:
             self._field(asked.module, column)

@@ -29,6 +29,8 @@ LENGTHS = {
     "bigint": 18, "double": 16, "currency": 16, "date": 20, "datetime": 20, "boolean": 5, "multiselectpicklist": 120,
 }  # fmt: skip
 """Types of custom field -> how long a value may be unless told."""
+NOTHING_CHOSEN = "-None-"
+"""The first choice of a picklist that may be empty; read by the API, an empty one is null or this."""
 TEXTAREAS = {"small": 2000, "large": 32_000, "rich_text": 50_000}
 JSON_TYPES = {
     "integer": "integer", "bigint": "string", "double": "double", "currency": "double", "boolean": "boolean",
@@ -169,7 +171,8 @@ def _address(prefix: str) -> list[Field]:
 
 
 def _f(name: str, data_type: str, length: int, options: tuple[str, ...] = (), **more: Any) -> Field:
-    choices = [option(label, number, "") for number, label in enumerate(options, 1)]
+    labels = (NOTHING_CHOSEN, *options) if data_type == "picklist" and not more.get("required") else options
+    choices = [option(label, number, "") for number, label in enumerate(labels, 1)]
     return Field(name, name.replace("_", " "), data_type, length, options=choices, **more)
 
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.twins.zoho import catalogue, merging, values
-from tests.twins.zoho.fields import Field
+from tests.twins.zoho.fields import NOTHING_CHOSEN, Field
 from tests.twins.zoho.org import Author, Entry, Org, Record, Workflow, derived
 
 ALIASES = {
     "contact": "Contacts", "lead": "Leads", "company": "Accounts", "account": "Accounts", "deal": "Deals",
     "task": "Tasks", "meeting": "Events", "note": "Notes",
 }  # fmt: skip
-NOTHING_CHOSEN = "-None-"
 
 
 class Hands:

@@ -35,8 +35,9 @@ class Switches:
     request of which some rows, or all, are refused. `takes_unknown_options`: whether a picklist stores what isn't
     among its choices; `refuses_unknown_fields`: whether a field that isn't there is an error or is dropped in silence.
     `merge_delay_s`: after how long a merge is done. `record_cap`, `custom_field_cap`: most records of the org, and
-    fields of a module. `tells_credits_on_429`: whether a refusal says what is left. `token_answer_status`: what a
-    refused refresh is answered with.
+    fields of a module. `lists_deleted_notes`: whether notes that are gone are listed as other records are.
+    `tells_credits_on_429`: whether a refusal says what is left. `token_answer_status`: what a refused refresh is
+    answered with.
     """
 
     edition: str = "enterprise"
@@ -58,6 +59,7 @@ class Switches:
     merge_delay_s: float = 0.0
     record_cap: int | None = None
     custom_field_cap: int | None = None
+    lists_deleted_notes: bool = True
     tells_credits_on_429: bool = False
     token_answer_status: int = 200
 
@@ -140,7 +142,8 @@ class Org:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.fields: dict[str, dict[str, Field]] = fields.native()
         self.fields["Deals"]["Stage"].options = [fields.option(each[0], n, "") for n, each in enumerate(STAGES, 1)]
-        self.fields["Deals"]["Pipeline"].options = [fields.option(each, n, "") for n, each in enumerate(PIPELINES, 1)]
+        labels = (fields.NOTHING_CHOSEN, *PIPELINES)
+        self.fields["Deals"]["Pipeline"].options = [fields.option(each, n, "") for n, each in enumerate(labels, 1)]
         for each in [one for of in self.fields.values() for one in of.values()]:
             each.id = self.next_id()
             each.options = [{**choice, "id": self.next_id()} for choice in each.options]

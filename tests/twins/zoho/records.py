@@ -133,6 +133,9 @@ def deleted(call: Call) -> Answer:
     if kind not in ("all", "recycle", "permanent"):
         raise ApiError(400, "PATTERN_NOT_MATCHED", "Please check whether the input values are correct",
                        {"param_name": "type"}, "data")  # fmt: skip
+    if call.module == "Notes" and not call.org.switches.lists_deleted_notes:
+        raise ApiError(400, "INVALID_MODULE", "the module name given seems to be invalid",
+                       {"resource_path_index": 0}, "data")  # fmt: skip
     rows = [
         (record.deletion, record) for record in call.org.records[call.module].values()
         if record.deletion and (since is None or record.deletion.at > since)

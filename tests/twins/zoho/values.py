@@ -52,6 +52,8 @@ def wire(org: Org, record: Record, names: list[str] | None = None) -> dict[str, 
     for name in known if names is None else [name for name in names if name in known]:
         body[name] = told(org, record, known[name], held.get(name))
     body |= {"id": record.id}
+    if record.module != "Notes" and (names is None or "Layout" in names):
+        body["Layout"] = {"name": "Standard", "display_label": "Standard", "id": org.layout_ids[record.module]}
     if body.get("What_Id"):
         body["$se_module"] = record.values.get("$se_module")
     if names is None:
@@ -120,6 +122,8 @@ def same(field: Field, value: Any, other: Any) -> bool:
 
 def _one(org: Org, module: str, name: str, value: Any, path: str, itself: str | None) -> dict[str, Any]:
     field = org.fields[module].get(name)
+    if name == "Layout" and bare_id(value) != org.layout_ids[module]:
+        raise wrong_value("id", f"{path}.id")
     if field is None:
         if org.switches.refuses_unknown_fields and name not in KEPT:
             raise RowError("INVALID_DATA", "the field api name given seems to be invalid", {"api_name": name,
