@@ -1,4 +1,4 @@
-"""What admins set up in Zoho, and what the API makes of it: fields and their names, choices, caps, list views, leads."""
+"""What admins set up in Zoho, and what the API makes of it: names of fields, choices, caps, list views, leads."""
 
 from collections.abc import Iterator
 from typing import Any
