@@ -19,8 +19,9 @@ from sidecar.app import App
 from sidecar.journal import Journal
 from sidecar.model import WorkKind, WorkRow
 from tests.e2e.test_walk import answer
-from tests.support.hubspots import office, switch_on, switch_on_unchecked
+from tests.support.crms.hubspot import HubSpotCrm
 from tests.support.served import Sidecar, until
+from tests.support.vendors import office, switch_on, switch_on_unchecked
 from tests.twins.hubspot import BlackHole, Drop, HubSpotTwin, Reset, Slow, Status, Truncated, html, locked, too_many
 
 QUOTE = "we need a training day"
@@ -49,10 +50,16 @@ CRM = {
 
 
 @pytest.fixture(scope="module")
-def twin() -> Iterator[HubSpotTwin]:
+def portal() -> Iterator[HubSpotCrm]:
     """A HubSpot account on a socket."""
-    with HubSpotTwin(search_lag_s=0.5) as opened:
+    with HubSpotCrm(search_lag_s=0.5) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def twin(portal: HubSpotCrm) -> HubSpotTwin:
+    """The same as what strikes it sees it."""
+    return portal.twin
 
 
 @dataclass
@@ -107,15 +114,15 @@ class Crowd:
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory, twin: HubSpotTwin) -> Iterator[Crowd]:
+def crowd(tmp_path_factory: pytest.TempPathFactory, portal: HubSpotCrm) -> Iterator[Crowd]:
     """One sidecar for the whole table, whose model follows a script."""
     folder = tmp_path_factory.mktemp("outages")
     (folder / "script.json").write_text(json.dumps(RULES))
-    box = office(folder, twin, max_wait_s=1.0)
+    box = office(folder, portal, max_wait_s=1.0)
     switch_on_unchecked(box)
     with box.serve(), App.from_file(folder / "config.toml", box.env) as app:
-        yield Crowd(box, twin, app.journal)
-        everything_is_there_once(box, twin)
+        yield Crowd(box, portal.twin, app.journal)
+        everything_is_there_once(box, portal.twin)
 
 
 def everything_is_there_once(box: Sidecar, twin: HubSpotTwin) -> None:
@@ -178,15 +185,15 @@ def _asked_since(llmock: LLMock, asked: int) -> bool:
     return len(llmock.requests) > asked
 
 
-def test_a_model_that_is_away_delays_and_loses_nothing(tmp_path: Any, llmock: LLMock, twin: HubSpotTwin) -> None:
+def test_a_model_that_is_away_delays_and_loses_nothing(tmp_path: Any, llmock: LLMock, portal: HubSpotCrm) -> None:
     """Down, overloaded, limiting: deliveries wait in the book and are read afterwards; seen to fail with a park."""
     box = office(
-        tmp_path, twin, llm=f'type = "anthropic"\nbase_url = "{llmock.base_url("anthropic")}"\nmax_retries = 0',
+        tmp_path, portal, llm=f'type = "anthropic"\nbase_url = "{llmock.base_url("anthropic")}"\nmax_retries = 0',
         secrets={"ANTHROPIC_API_KEY": "a-key-for-the-stand-in"},
     )  # fmt: skip
     switch_on(box)
     with box.serve(), App.from_file(tmp_path / "config.toml", box.env) as app:
-        crowd = Crowd(box, twin, app.journal, count=10_000)
+        crowd = Crowd(box, portal.twin, app.journal, count=10_000)
         for what, strike in LLM.items():
             strike(llmock)
             asked = len(llmock.requests)
@@ -196,4 +203,4 @@ def test_a_model_that_is_away_delays_and_loses_nothing(tmp_path: Any, llmock: LL
             llmock.reply(answer(("stage", "qualified", "a1", QUOTE)), times=None)
             until(partial(crowd.written, addresses), f"what was said while it {what}", 90.0)
         assert not crowd.parked
-    everything_is_there_once(box, twin)
+    everything_is_there_once(box, portal.twin)

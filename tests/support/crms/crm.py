@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -35,7 +35,8 @@ class Crm(ABC):
     `stages` are the sidecar's stages and the vendor's ids of them; `required` names what can't be empty there, and
     `made_up` what holds something though nobody knows it, as the vendor's page in docs/ says; `tells_merges` says
     whether a merged record tells into which one. `changes` and `writes` are the method and path, as regular
-    expressions, of the calls that change records, and of those that make them too. `unpaced` are settings under which
+    expressions, of the calls that change records, and of those that make them too; `person` is what its history calls
+    somebody at its screens. `unpaced` are settings under which
     nobody waits for real time, `hasty` those of a sidecar that serves in real time and is to give up soon.
     """
 
@@ -49,6 +50,7 @@ class Crm(ABC):
     writes: ClassVar[tuple[str, str]]
     unpaced: ClassVar[Settings] = {}
     hasty: ClassVar[Settings] = {}
+    person: ClassVar[str]
     twin: Any
 
     @abstractmethod
@@ -62,7 +64,7 @@ class Crm(ABC):
     ) -> None:
         """Make the twin, which listens once this is entered."""
 
-    def __enter__(self) -> "Crm":
+    def __enter__(self) -> Self:
         self.twin.start()
         return self
 

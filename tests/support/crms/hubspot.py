@@ -39,6 +39,8 @@ class HubSpotCrm(Crm):
     made_up = frozenset((("task", "due"),))
     changes = ("POST", r"batch/update")
     writes = ("POST", r"batch/(create|update|upsert)")
+    person = "userId:101"
+    twin: HubSpotTwin
     unpaced: ClassVar[Settings] = {
         "deletions_every_s": 1, "burst": 1000, "search_per_s": 1000, "max_wait_s": 0,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A served sidecar whose CRM is the HubSpot twin, furnished and switched on by the commands that an operator types."""
+"""A served sidecar whose CRM is a vendor's twin, furnished and switched on by the commands that an operator types."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,9 @@ from typing import Any
 from sidecar.app import App
 from sidecar.app.ladder import Move
 from sidecar.model import Mode
+from tests.support.crms import Crm
 from tests.support.served import SECRET, Sidecar, sidecar
-from tests.twins.hubspot import HubSpotTwin
 
-STAGES = {
-    "enquired": "appointmentscheduled", "qualified": "qualifiedtobuy", "booked": "presentationscheduled",
-    "attended": "contractsent", "closed_won": "closedwon", "closed_lost": "closedlost",
-}  # fmt: skip
 CONFIG = """
 [web]
 host = "127.0.0.1"
@@ -27,28 +23,11 @@ type = "webhook"
 secret_env = "WEB_SECRET"
 {channels}
 [crm]
-type = "hubspot"
-base_url = "{twin}"
-every_s = 1
-settle_s = 1
-search_lag_s = 1
-burst = 1000
-search_per_s = 3
-deletions_every_s = 1
-connect_timeout_s = 2
-read_timeout_s = 1
-call_timeout_s = 2
-max_wait_s = {max_wait_s}
-{crm}
+{section}
 [crm.create]
 contact = "auto"
 deal = "qualified"
-[[route]]
-name = "sales"
-pipeline = "default"
-{owner}
-[route.stages]
-{stages}
+{route}
 [llm]
 {llm}
 [inference]
@@ -63,24 +42,21 @@ SCRIPT = 'type = "scripted"\npath = "script.json"'
 
 def office(
     folder: Path,
-    twin: HubSpotTwin,
+    crm: Crm,
     *,
     llm: str = SCRIPT,
     channels: str = "",
-    crm: str = "",
-    owner: str = "",
     mode: str = "auto",
-    max_wait_s: float = 6.0,
     secrets: dict[str, str] | None = None,
+    **settings: str | float | bool,
 ) -> Sidecar:
-    """Return a sidecar in a folder whose CRM is the twin."""
-    stages = "\n".join(f'{ours} = "{theirs}"' for ours, theirs in STAGES.items())
-    config = CONFIG.format(
-        twin=twin.url, llm=llm, channels=channels, crm=crm, stages=stages, mode=mode,
-        max_wait_s=max_wait_s,
-        owner=f'owner = "{owner}"' if owner else "",
-    )  # fmt: skip
-    return sidecar(folder, config, {"WEB_SECRET": SECRET, "HUBSPOT_TOKEN": twin.token, **(secrets or {})})
+    """Return a sidecar in a folder whose CRM is a vendor's; `settings` are those of `[crm]` that are to differ."""
+    given: dict[str, str | float | bool] = {
+        "settle_s": 1, "search_lag_s": 1, "deletions_every_s": 1, "max_wait_s": 6.0, **settings,
+    }  # fmt: skip
+    section = crm.section(crm.hasty, **given)
+    config = CONFIG.format(section=section, route=crm.route("sales"), llm=llm, channels=channels, mode=mode)
+    return sidecar(folder, config, {"WEB_SECRET": SECRET, **crm.env, **(secrets or {})})
 
 
 def switch_on(box: Sidecar) -> Any:
