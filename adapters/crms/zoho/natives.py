@@ -97,8 +97,8 @@ def _words(name: str, label: str, ours: Mapping[str, str], otherwise: str) -> Na
 
 def host_of(text: str) -> str:
     """Return the domain in a web address, whoever typed it how; empty for none."""
-    found = urlsplit(text.strip() if "//" in text else f"//{text.strip()}")
     try:
+        found = urlsplit(text.strip() if "//" in text else f"//{text.strip()}")
         return (found.hostname or "").removeprefix("www.")
     except ValueError:
         return ""

@@ -37,7 +37,7 @@ def _name(sign: str) -> str:
 
 def _sign(name: str) -> str:
     try:
-        sign = chr(int(name[2:], 16)) if name.startswith("u+") else unicodedata.lookup(name)
+        sign = chr(int(name[2:], 16)) if name.startswith("u+") else unicodedata.lookup(name.upper())
     except (KeyError, ValueError, OverflowError):
         return ""
     return sign if len(sign) == 1 and _is_lost(sign) else ""
