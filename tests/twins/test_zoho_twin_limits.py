@@ -52,6 +52,8 @@ def test_a_token_lives_an_hour_and_says_where_the_api_is(clock: SetClock, twin: 
     fresh = ZohoAsker(twin, twin.token)
     twin.tokens.revoke()
     assert fresh("GET", "/org").body["code"] == "INVALID_TOKEN"
+    with ZohoTwin(clock) as another:
+        assert ZohoAsker(another, twin.token)("GET", "/org").body["code"] == "INVALID_TOKEN"
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,7 @@ def test_a_searched_value_is_escaped(twin: ZohoTwin, ask: ZohoAsker) -> None:
         ("Email is not null and Phone is not null and Title is null", 400), ("Description = 'x'", 400),
         (f"id in ({', '.join(map(repr, map(str, range(51))))})", 400), ("First_Name = 'O'Hara'", 400),
         ("Title = x", 400), ("(Title = 'x'", 400), ("Nothing = 'x'", 400), ("Email >= 'a'", 400),
+        ("First_Name like 'A%n'", 400), ("id is not null order by id, id desc", 400),
         ("Modified_Time > '2026-03-02T12:00:00Z'", 400), ("Title = 'x' limit 2001", 400),
     ],
 )  # fmt: skip

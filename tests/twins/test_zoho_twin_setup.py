@@ -71,6 +71,19 @@ def test_the_free_edition_refuses_types_and_a_cap_refuses_more(twin: ZohoTwin, a
     assert [row["code"] for row in heard.body["data"]] == ["SUCCESS", "LIMIT_EXCEEDED"]
 
 
+def test_a_layout_asks_for_what_an_admin_made_mandatory(twin: ZohoTwin, ask: ZohoAsker) -> None:
+    """A field that became mandatory refuses new records without it, and clearing it; old records stay."""
+    id = ask.made("Contacts", ANN)
+    twin.makes_required("contact", "Phone")
+    for heard in (
+        ask("POST", "/Contacts", {"data": [{"Last_Name": "Bo"}]}),
+        ask("PUT", "/Contacts", {"data": [{"id": id, "Phone": None}]}),
+    ):
+        (row,) = heard.body["data"]
+        assert (row["code"], row["details"]["api_name"]) == ("MANDATORY_NOT_FOUND", "Phone")
+    assert ask("PUT", "/Contacts", {"data": [{"id": id, "Title": "Dr"}]}).status == 200
+
+
 def test_choices_of_a_picklist_are_added_and_taken_away(twin: ZohoTwin, ask: ZohoAsker) -> None:
     """A patch names new choices by label and old ones by id; a field's values go with it."""
     name = twin.adds_field("deal", "AI review", "picklist", ("approve", "reject"))

@@ -21,7 +21,7 @@ from tests.twins.zoho.fields import Field
 from tests.twins.zoho.org import Org, Record, whole
 from tests.twins.zoho.values import moment
 
-LIMIT, DEFAULT, COLUMNS, IN_VALUES, CRITERIA, OFFSET = 2000, 200, 50, 50, 25, 100_000
+LIMIT, DEFAULT, COLUMNS, IN_VALUES, CRITERIA, ORDERS, OFFSET = 2000, 200, 50, 50, 25, 10, 100_000
 TOKENS = re.compile(
     r"\s*(?:(?P<text>'(?:''|[^'])*')|(?P<word>[A-Za-z$_][\w$.]*)|(?P<number>-?\d+(?:\.\d+)?)"
     r"|(?P<sign><=|>=|!=|[=<>(),]))"
@@ -126,6 +126,7 @@ class Parser:
             while self._peek() == ",":
                 self._take("sign")
                 asked.order.append(self._ordering(asked.module))
+            _check_order([name for name, _ in asked.order])
         if self._peek() == "limit":
             self._word("limit")
             asked.limit = self._whole_number("limit")
@@ -195,6 +196,8 @@ class Parser:
             high = self._value(of)
             return lambda held: held.get(name) is not None and (low <= held[name] <= high) == (sign == "between")
         asked = self._value(of)
+        if "like" in sign and "%" in str(asked)[1:-1]:
+            raise ApiError(400, "INVALID_QUERY", "invalid value found", {"column_name": name})
         return lambda held: _compared(sign, held.get(name), asked)
 
     def _sign(self) -> str:
@@ -267,6 +270,14 @@ class Parser:
             raise ApiError(400, "INVALID_QUERY", f"{clause} given seems to be invalid", {clause: text})
         self.at += 1
         return int(text)
+
+
+def _check_order(names: list[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ApiError(400, "DUPLICATE_DATA", "duplicate column in order by", {"column_name": twice})
+    if len(names) > ORDERS:
+        raise ApiError(400, "LIMIT_EXCEEDED", "order by columns limit exceeded", {"limit": ORDERS})
 
 
 def _compared(sign: str, held: Any, asked: Any) -> bool:

@@ -132,6 +132,10 @@ class Hands:
         """Forbid that two records hold the same value."""
         self.org.fields[_module(module)][name].case_sensitive = False
 
+    def makes_required(self, module: str, name: str) -> None:
+        """Make a field of the layout mandatory: a record without it is refused."""
+        self.org.fields[_module(module)][name].required = True
+
     # Looking ----------------------------------------------------------------------------------------------------
 
     def all(self, module: str) -> list[Record]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from secrets import token_hex
 from typing import Any
 
 from tests.twins.zoho.org import Switches
@@ -22,11 +23,12 @@ THROTTLED = {
 
 @dataclass
 class Tokens:
-    """Which tokens live; `minted` counts all that ever did."""
+    """Which tokens live; `minted` counts all that ever did. Another org on the same port knows none of them."""
 
     clock: Callable[[], datetime]
     switches: Switches
     minted: int = 0
+    of_this_org: str = field(default_factory=lambda: token_hex(8))
     _live: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _recent: dict[str, deque[datetime]] = field(default_factory=dict)
     _blocked_until: dict[str, datetime] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class Tokens:
     def mint(self, refresh: str) -> str:
         """Return a new access token of a refresh token, without any throttle."""
         self.minted += 1
-        token = "1000." + sha256(f"{refresh}-{self.minted}".encode()).hexdigest()[:32]
+        token = "1000." + sha256(f"{self.of_this_org}-{refresh}-{self.minted}".encode()).hexdigest()[:32]
         alive = [each for each, (of, _) in self._live.items() if of == refresh]
         if len(alive) >= LIVE:
             del self._live[alive[0]]

@@ -208,7 +208,7 @@ def _is_date(text: str) -> bool:
 def _unique(org: Org, module: str, field: Field, value: Any, path: str, itself: str | None) -> None:
     others = [
         each for each in org.all(module)
-        if each.id != itself and same(field, derived(module, each.values).get(field.api_name), value)
+        if each.id != itself and same(field, each.values.get(field.api_name), value)
     ]  # fmt: skip
     if others:
         first = others[0]
