@@ -21,6 +21,7 @@ from sidecar.app.in_force import InForce, adopt, adopted
 from sidecar.app.ladder import ACCOUNT, Ladder
 from sidecar.app.metrics import Metrics
 from sidecar.app.observed import observed_ledger, observed_llm
+from sidecar.app.opening import Opening
 from sidecar.app.readiness import unmapped, unprompted, wanted_properties, with_owners
 from sidecar.app.schedule import Schedule
 from sidecar.app.shown import shown
@@ -240,7 +241,13 @@ class App:
     def worker(self) -> Worker:
         """The worker over the pipeline."""
         limits = self.settings.limits
-        return Worker(self.pipeline, concurrency=limits.concurrency, lease_s=limits.lease_s)
+        known = self.opening.is_over
+        return Worker(self.pipeline, concurrency=limits.concurrency, lease_s=limits.lease_s, is_bound=known)
+
+    @cached_property
+    def opening(self) -> Opening:
+        """How far the start has come of a sidecar that serves."""
+        return Opening(self)
 
     def ready(self) -> None:
         """Bind the journal to the CRM account, see that stages have places and routes prompts; else `ConfigError`."""
@@ -295,13 +302,17 @@ class App:
             self.conditions.begin()
             self.alarms.start()
             schedule.start()
+            self.opening.start()
             while not stop.wait(1.0):
+                if self.opening.error is not None:
+                    raise self.opening.error
                 if self.journal.failed:
                     raise TemporaryError("the journal can't be trusted any more; the process must end and be restarted")
         finally:
             if self.journal.failed:
                 self.alarms.last_words(self.conditions.now())
             schedule.stop()
+            self.opening.stop(self.settings.limits.stop_grace_s)
             self.engine.stop(self.settings.limits.stop_grace_s)
             worker.join(self.settings.limits.stop_grace_s)
             self.alarms.stop(self.settings.limits.stop_grace_s)

@@ -20,7 +20,7 @@ from sidecar.journal import JournalFailed, Pause
 from sidecar.model import WorkKey, WorkKind
 from sidecar.pipeline import LEDGER
 from sidecar.pipeline.brakes import BY_BREAKER
-from sidecar.worker import BY_ERROR
+from sidecar.worker import BY_ERROR, CAPTURING
 
 if TYPE_CHECKING:
     from sidecar.app import App
@@ -65,8 +65,8 @@ class Conditions:
         if found:
             return found
         looks: tuple[Callable[[], Iterator[Condition]], ...] = (
-            self._disk, self._stuck, self._pauses, self._budget, self._parked, self._silent, self._prompt,
-            self._slipped,
+            self._disk, self._stuck, self._awaited, self._pauses, self._budget, self._parked, self._silent,
+            self._prompt, self._slipped,
         )  # fmt: skip
         try:
             return [condition for look in looks for condition in look()]
@@ -127,13 +127,16 @@ class Conditions:
             )
 
     def _held(self) -> tuple[list[WorkKind], list[WorkKey]]:
-        """What brakes hold, and a dry run."""
+        """What brakes hold, a dry run, and a start that waits for the CRM."""
         paused = self._app.journal.paused()
         held = [kind for kind, scope in ((WorkKind.PARTY, "llm"), (WorkKind.SYNC, LEDGER)) if scope in paused]
         if self._app.dry_run and WorkKind.SYNC not in held:
             held.append(WorkKind.SYNC)
+        if is_awaited := not self._app.opening.is_over():
+            held = [kind for kind in WorkKind if kind not in CAPTURING]
         channels = [scope.removeprefix("channel:") for scope in paused if scope.startswith("channel:")]
-        return held, [WorkKey(WorkKind.POLL, name) for name in (*channels, *([LEDGER] if LEDGER in paused else []))]
+        ledger = [LEDGER] if is_awaited or LEDGER in paused else []
+        return held, [WorkKey(WorkKind.POLL, name) for name in (*channels, *ledger)]
 
     def _stuck(self) -> Iterator[Condition]:
         journal, bound_s = self._app.journal, self._app.settings.ops.stuck_s
@@ -145,6 +148,15 @@ class Conditions:
         elif number := journal.abandoned(ABANDONED_S, self._held()[0]):
             summary = f"{number} pieces of work were left by a process that hangs or is gone"
             yield Condition("stuck", "work", summary, remedy, is_fault=True)
+
+    def _awaited(self) -> Iterator[Condition]:
+        if reason := self._app.opening.reason:
+            yield Condition(
+                "awaited",
+                LEDGER,
+                f"the CRM hasn't answered since the start: {_first_line(reason)}",
+                "It is asked again every few minutes; webhooks are taken meanwhile, and conversations wait.",
+            )
 
     def _pauses(self) -> Iterator[Condition]:
         for scope, pause in sorted(self._app.journal.paused().items()):

@@ -36,12 +36,12 @@ def _serve(ctx: typer.Context) -> None:
     stop = threading.Event()
     _stop_on_signal(stop)
     with session(ctx).open(secrets=True) as app:
-        app.ready()
+        app.opening.begin()
         serve(app, stop)
 
 
 def serve(app: "App", stop: threading.Event, listening: Any = None) -> None:
-    """Serve an app that is ready until `stop` is set; `listening` is called once with the web and admin ports."""
+    """Serve an app, ready or opening, until `stop` is set; `listening` is called once with the web and admin ports."""
     parts = app.pipeline.parts  # made here, before the threads that share it
     section = app.settings.crm
     _log.info(
