@@ -74,12 +74,16 @@ class Links:
         """
         if len(record) > MAX_NAME_CHARS or len(field) > MAX_NAME_CHARS or not record:
             raise ValueError("a link names a record and a field of bounded length")
+        return self._sealed(record, field, self.until(since))
+
+    def until(self, since: datetime) -> date:
+        """Return the first day (UTC) on which a link made for a time doesn't hold any more."""
         day = min(max(since.date().toordinal() - _EPOCH, 0), _LAST) + self._days + 1
-        return self._sealed(record, field, day)
+        return date.fromordinal(day + _EPOCH)
 
     def within(self, linked: Linked, party: str, field: str) -> str:
         """Return the link to one field, for a page that shows all of the party's: it ends with that page's own."""
-        return self._sealed(party, field, linked.until.toordinal() - _EPOCH)
+        return self._sealed(party, field, linked.until)
 
     def read(self, path: str, now: datetime) -> Linked:
         """Return what a request's path shows; `RejectedInput` with 404 for no link of ours, 410 for one out of time.
@@ -101,9 +105,9 @@ class Links:
             raise RejectedInput("a link out of time", status=410)
         return Linked(unquote(match["record"]), unquote(match["field"] or ""), until)
 
-    def _sealed(self, record: str, field: str, day: int) -> str:
+    def _sealed(self, record: str, field: str, until: date) -> str:
         names = "/".join(quote(name, safe=":") for name in (record, field) if name)
-        sealed = f"{PREFIX}{names}/{_VERSION}-{day:05d}"
+        sealed = f"{PREFIX}{names}/{_VERSION}-{until.toordinal() - _EPOCH:05d}"
         return f"{self._base}{sealed}-{_seal(self._keys[0], sealed)}"
 
 

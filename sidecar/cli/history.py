@@ -5,7 +5,7 @@ Both read the book and nothing else, so they answer when the model, the CRM or t
 
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from rich.tree import Tree
 
 from sidecar.cli.render import add, block, emit, moment, plain, short, show, table
 from sidecar.cli.session import AsJson, Limit, example, find_id, find_party, session
-from sidecar.errors import PermanentError
+from sidecar.errors import ConfigError, PermanentError
 
 if TYPE_CHECKING:
     from sidecar.app import App
@@ -48,9 +48,23 @@ class Happened:
     party: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LinkMade:
+    """A link to the explain page; its fields are the keys of the JSON, `last_day` is UTC's."""
+
+    link: str
+    record: str
+    field: str
+    last_day: date
+
+
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
-    epilog = example("sidecar explain contact:17 ai_stage", "sidecar explain 'Ann Lee' stage --json")
+    epilog = example(
+        "sidecar explain contact:17 ai_stage",
+        "sidecar explain 'Ann Lee' stage --json",
+        "sidecar explain 'Ann Lee' --link",
+    )
     app.command("explain", epilog=epilog)(_explain)
     epilog = example("sidecar activities --party 'Ann Lee'", "sidecar activities --raw activity-3fa2c1")
     app.command("activities", epilog=epilog)(_activities)
@@ -59,11 +73,22 @@ def register(app: typer.Typer) -> None:
 def _explain(
     ctx: typer.Context,
     record: Annotated[str, typer.Argument(help="A CRM record (contact:17, or its ref alone), or a party.")],
-    field: Annotated[str, typer.Argument(help="A property of the record (ai_stage), or a field of ours (stage).")],
+    field: Annotated[
+        str, typer.Argument(help="A property of the record (ai_stage), or a field of ours (stage). All, with --link.")
+    ] = "",
+    link: Annotated[
+        bool, typer.Option("--link", help="Print a link to the page that shows it, for [web] explain_days.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Follow a value back to the words that it came from."""
+    """Follow a value back to the words that it came from, or print a link to the page that shows it."""
     with session(ctx).open() as app:
+        if link:
+            made = linked(app, record, field)
+            emit(made) if as_json else typer.echo(made.link)
+            return
+        if not field:
+            raise PermanentError("name a field; `sidecar party` shows what is believed, and --link links to all of it")
         found = explained(app, record, field)
     if as_json:
         emit(found)
@@ -86,6 +111,28 @@ def explained(app: "App", record: str, field: str) -> "Explanation":
         if party == record:
             raise unknown from None
         return explain(app.journal, account, party, field)
+
+
+def linked(app: "App", record: str, field: str) -> LinkMade:
+    """Make a link to a field, or to all that is known of a party, from now on; `ConfigError` where there is no page."""
+    if app.links is None:
+        raise ConfigError(
+            "is not set: without it, and [web] explain_key_env, there is no page", setting="web.public_url"
+        )
+    found = explained(app, record, field).record if field else whose(app, record)
+    now = app.clock()
+    last = app.links.until(now) - timedelta(days=1)
+    return LinkMade(link=app.links.url(found, field, now), record=found, field=field, last_day=last)
+
+
+def whose(app: "App", record: str) -> str:
+    """Return the party of a CRM record, or of an id, name or address."""
+    from sidecar.explain import find
+
+    try:
+        return find(app.journal, app.journal.meta(ACCOUNT) or "", record)[0].party
+    except PermanentError:
+        return find_party(app.journal, record).party
 
 
 def explanation_tree(found: "Explanation") -> Tree:

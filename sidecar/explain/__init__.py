@@ -7,8 +7,8 @@ writes nothing. Whatever a customer wrote is data here: it is shown, and never b
 them for one link, and `page` is the HTML. Each is bounded: the longest relationship costs what a short one does.
 """
 
-from sidecar.explain.chain import MAX_NODES, Explanation, Node, explain, nodes
+from sidecar.explain.chain import MAX_NODES, Explanation, Node, explain, find, nodes
 from sidecar.explain.page import html
 from sidecar.explain.view import view
 
-__all__ = ["MAX_NODES", "Explanation", "Node", "explain", "html", "nodes", "view"]
+__all__ = ["MAX_NODES", "Explanation", "Node", "explain", "find", "html", "nodes", "view"]

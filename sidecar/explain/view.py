@@ -124,13 +124,20 @@ def _explained(
     believed = _belief(journal, standing, linked.record, name)
     if sync and found:
         told = of_property(journal, standing, sync, linked.field, found)
-        chain = _without_repeats((*told.chain, *(believed.chain if believed else ())))
         note = told.note if not found.hold else ""
+        chain = _joined(told.chain, believed, None if found.hold else held)
         return Told(name, told.value, held, waiting, note, places), chain
     if believed is None:
         raise PermanentError(f"nothing is known of {linked.field!r}")
-    chain = _without_repeats((*_written(journal, standing, asked, believed.value), *believed.chain))
-    return Told(name, believed.value, held, waiting, "" if held or waiting else believed.note, places), chain
+    written = _written(journal, standing, asked, believed.value)
+    note = "" if held or waiting else believed.note
+    return Told(name, believed.value, held, waiting, note, places), _joined(written, believed, held)
+
+
+def _joined(written: tuple[Node, ...], believed: Explanation | None, held: FieldStanding | None) -> tuple[Node, ...]:
+    """Join the chain of a write with what waits; why the same is `held` still would be said twice."""
+    beliefs = believed.chain if believed else ()
+    return _without_repeats((*written, *(r for r in beliefs if not (written and held and r.id == held.decision))))
 
 
 def _believed(standing: Standing, name: str) -> tuple[FieldStanding | None, Suggestion | None]:

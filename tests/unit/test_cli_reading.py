@@ -193,6 +193,33 @@ def test_a_belief_is_explained_by_name(settled: Office) -> None:
     assert settled.data("explain", "ben@x.test", "stage")["value"] == "enquired"
 
 
+PAGE = {
+    "SIDECAR_WEB__PUBLIC_URL": "https://sidecar.ours.test", "SIDECAR_WEB__EXPLAIN_KEY_ENV": "EXPLAIN_KEY",
+    "EXPLAIN_KEY": "a-key-that-nobody-guesses-0123456789",
+}  # fmt: skip
+
+
+def test_a_link_is_made_for_a_field_or_for_all(settled: Office) -> None:
+    """An admin hands out a page by one command; a name leads to the party, and JSON says when the link ends."""
+    (told, one, all_) = (
+        settled.sidecar("explain", *asked, "--link", env=PAGE)
+        for asked in (["Ann Lee", "intent"], ["Ann Lee", "intent", "--json"], ["ann@x.test", "--json"])
+    )
+    assert (told.exit_code, one.exit_code, all_.exit_code) == (0, 0, 0)
+    made = json.loads(one.stdout)
+    assert told.stdout.strip() == made["link"]
+    assert made["link"].startswith(f"https://sidecar.ours.test/explain/{made['record']}/intent/1-")
+    assert (json.loads(all_.stdout)["record"], json.loads(all_.stdout)["field"]) == (made["record"], "")
+    assert PAGE["EXPLAIN_KEY"] not in told.output + one.output + all_.output
+
+
+def test_a_link_needs_a_page_and_a_field_that_is_known(settled: Office) -> None:
+    """Without a key there is nothing to link to, and a misspelt field is refused before anybody gets its link."""
+    assert "web.public_url: is not set" in settled.refused("explain", "Ann Lee", "intent", "--link", code=2)
+    assert "fields: " in settled.sidecar("explain", "Ann Lee", "stages", "--link", env=PAGE).output
+    assert "name a field" in settled.refused("explain", "Ann Lee")
+
+
 def test_what_can_not_be_explained_says_what_can(settled: Office) -> None:
     """A misspelt record or field is answered with where to look."""
     assert "sidecar inbox" in settled.refused("explain", "nobody@x.test", "stage")
