@@ -232,6 +232,13 @@ class Org:
         back = replace(record, values={**record.values, "IsDeleted": False}, deleted_at=None)
         return self.update(back, {}, by)
 
+    def empty(self, sobject: str, name: str) -> None:
+        """Forget what every record held in a field that is no more."""
+        for id, record in self.records[sobject].items():
+            values = {key: value for key, value in record.values.items() if key != name}
+            self.records[sobject][id] = replace(record, values=values)
+        self._indexes.pop((sobject, name), None)
+
     def _put(self, record: Record) -> None:
         table, of = self.records[record.sobject], self.sobjects[record.sobject]
         old = table.get(record.id)

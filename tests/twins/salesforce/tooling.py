@@ -69,6 +69,7 @@ def delete(call: Call) -> Answer:
     for of in _tables(sobject):
         org.sobjects[of].fields.pop(name, None)
         org.history.tracked.get(of, set()).discard(name)
+        org.empty(of, name)
         for each in org.every("FieldPermissions"):
             if each.values["Field"] == f"{of}.{name}":
                 org.remove(each, call.access.user)
