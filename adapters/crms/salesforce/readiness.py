@@ -1,0 +1,85 @@
+"""What an operator must know before it goes live: is the session good, what may its user not do, what isn't kept.
+
+Each lack is named with its remedy, and found by reading: what an object's describe says that the integration user may
+do, whether our fields can be seen and written, whether their history is kept, and how many calls of the day are left.
+"""
+
+from collections.abc import Iterator
+
+from adapters.crms.salesforce.org import Org
+from adapters.crms.salesforce.vendor import (
+    ACTIVITIES,
+    AT,
+    HISTORIES,
+    KEY,
+    LEAD_TIE,
+    OBJECTS,
+    OPPORTUNITY,
+    OUTCOME,
+    PERMISSION_SET,
+)
+from sidecar.errors import SidecarError
+
+LOW = 0.1
+
+
+class Readiness:
+    """Looks at one org with an operator's eyes."""
+
+    def __init__(self, org: Org) -> None:
+        self._org = org
+
+    def check(self) -> list[str]:
+        """Say what is wrong with access, one line each with its remedy."""
+        self._org.forget()
+        try:
+            self._org.id()
+            lines = [*self._objects(), *self._stages(), *self._histories(), *self._used_up()]
+        except SidecarError as error:
+            return [str(error)]
+        return list(dict.fromkeys(lines))
+
+    def _objects(self) -> Iterator[str]:
+        for sobject in dict.fromkeys((*self._org.people, *(o for k, o in OBJECTS.items() if k != "contact"))):
+            described = self._org.described(sobject)
+            if not described:
+                yield f"the integration user may not see {sobject}: give it read, create and edit on the object"
+                continue
+            whole = self._org.described_object(sobject)
+            lacking = [word for word, flag in (("create", "createable"), ("edit", "updateable")) if not whole.get(flag)]
+            if lacking:
+                yield f"the integration user lacks {' and '.join(lacking)} on {sobject}: give it in a permission set"
+            for name in self._needed(sobject):
+                if not described.get(name, {}).get("updateable"):
+                    yield (
+                        f"{sobject}.{name} isn't there, or can't be written: `sidecar provision` makes it, and the "
+                        f"permission set {PERMISSION_SET} lets the integration user write it"
+                    )
+
+    def _needed(self, sobject: str) -> tuple[str, ...]:
+        if sobject in ACTIVITIES:
+            return (KEY, AT, OUTCOME)
+        is_tied = sobject == OPPORTUNITY and "Lead" in self._org.people
+        return (KEY, LEAD_TIE) if is_tied else (KEY,)
+
+    def _stages(self) -> Iterator[str]:
+        if not any(pipeline.stages for pipeline in self._org.pipelines()):
+            yield "the org has no active opportunity stages that the integration user may see"
+
+    def _histories(self) -> Iterator[str]:
+        if not self._org.options.history:
+            return
+        for sobject in HISTORIES:
+            ours = [name for name in self._org.described(sobject) if name.startswith("ai_")]
+            ours = ours if sobject in (*self._org.people, OPPORTUNITY, "Account") else []
+            missing = [name for name in ours if name not in self._org.tracked(sobject)]
+            if missing:
+                yield (
+                    f"the history of {sobject}.{', '.join(missing)} isn't kept, so nobody can tell a person's edit "
+                    "from a machine's: turn field history tracking on for it (at most 20 fields of an object)"
+                )
+
+    def _used_up(self) -> Iterator[str]:
+        left, reserve = self._org.wire.budget.left, self._org.options.reserve
+        if left is not None and left < reserve / LOW:
+            yield f"{left} API calls of the day are left to the whole org: raise crm.every_s, or buy more"
