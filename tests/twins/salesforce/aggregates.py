@@ -25,6 +25,7 @@ def aggregated(query: "Query", found: list[Record]) -> tuple[int, list[dict[str,
     if len(select.fields) == 1 and isinstance(select.fields[0], soql.Aggregate) and select.fields[0].name is None:
         return len(found), []
     by = [query.path(query.of, name) for name in select.group_by]
+    _check(query, by)
     groups: dict[tuple[Any, ...], list[Record]] = {} if by else {(): found}
     for record in found if by else []:
         groups.setdefault(tuple(value_of(query.org, record, path) for path in by), []).append(record)
@@ -36,21 +37,30 @@ def aggregated(query: "Query", found: list[Record]) -> tuple[int, list[dict[str,
     return len(rows), rows
 
 
+def _check(query: "Query", by: list[Path]) -> None:
+    """Raise what no row would bring to light: a field that is neither grouped nor aggregated, or none at all."""
+    grouped = {path.text.lower() for path in by}
+    for each in query.select.fields:
+        if isinstance(each, soql.Name) and each.path.lower() not in grouped:
+            words = f"Field must be grouped or aggregated: {each.path}"
+            raise soql.located(query.text, each.at, words, "MALFORMED_QUERY")
+        if isinstance(each, soql.Aggregate) and each.name is None:
+            raise ApiError("MALFORMED_QUERY", "COUNT() must be the only element of the SELECT list")
+        if isinstance(each, soql.Aggregate) and each.name:
+            query.path(query.of, each.name)
+
+
 def _row(query: "Query", by: list[Path], key: tuple[Any, ...], records: list[Record]) -> dict[str, Any]:
     row: dict[str, Any] = {"attributes": {"type": "AggregateResult"}}
     unnamed = 0
     for each in query.select.fields:
         if isinstance(each, soql.Name):
             paths = [path.text.lower() for path in by]
-            if each.path.lower() not in paths:
-                words = f"Field must be grouped or aggregated: {each.path}"
-                raise soql.located(query.text, each.at, words, "MALFORMED_QUERY")
             row[each.path.rpartition(".")[2]] = key[paths.index(each.path.lower())]
             continue
         alias = each.alias or f"expr{unnamed}"
         unnamed += not each.alias
-        if each.name is None:
-            raise ApiError("MALFORMED_QUERY", "COUNT() must be the only element of the SELECT list")
+        assert each.name, "checked before"
         path = query.path(query.of, each.name)
         values = [value_of(query.org, record, path) for record in records]
         row[alias] = FUNCTIONS[each.function]([value for value in values if value is not None])
