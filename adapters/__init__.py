@@ -20,6 +20,7 @@ LEDGERS: Mapping[str, str] = {
     "local": "adapters.crms.local:LocalLedger",
     "hubspot": "adapters.crms.hubspot:HubSpotLedger",
     "pipedrive": "adapters.crms.pipedrive:PipedriveLedger",
+    "salesforce": "adapters.crms.salesforce:SalesforceLedger",
     "zoho": "adapters.crms.zoho:ZohoLedger",
 }
 LLMS: Mapping[str, str] = {

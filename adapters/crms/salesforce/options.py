@@ -32,7 +32,6 @@ class SalesforceOptions(BaseModel):
     call_timeout_s: float = Field(120.0, gt=0, le=660, description="For a whole answer")
     max_wait_s: float = Field(20.0, ge=0, le=120, description="Most waiting for retries within one call")
     settle_s: float = Field(120.0, ge=0, le=3600, description="When a look after an unknown outcome is conclusive")
-    notes_back_days: int = Field(7, ge=1, le=90, description="How far back a marked note or task is looked for")
     cache_s: float = Field(600.0, ge=0, le=86_400, description="How long fields, stages, users are remembered")
 
     @field_validator("base_url")
