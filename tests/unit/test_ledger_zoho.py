@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapters.crms.zoho.history import is_about
 from sidecar.errors import (
     ConfigError,
     PermanentError,
@@ -20,7 +21,7 @@ from sidecar.model import AuthorKind, Gone, Identifier, Link, Record
 from sidecar.ports import Create, FieldSpec, Update, Written
 from tests.contract.ledger.crm import PROPERTIES, error, record
 from tests.support.zoho_orgs import ZohoHarness
-from tests.twins.zoho import Drop, Late, Status, html, refused, too_many, unavailable
+from tests.twins.zoho import Drop, Late, Slow, Status, Truncated, html, refused, too_many, unavailable
 
 UPSERT = "/Contacts/upsert$"
 
@@ -101,11 +102,34 @@ def test_a_write_that_can_not_be_read_back_is_unknown(box: ZohoHarness) -> None:
     assert len(box.twin.all("contact")) == 1
 
 
-@pytest.mark.parametrize("fault", [html(502), unavailable(), html(200), Drop(), refused(500, "INTERNAL_ERROR")])
+@pytest.mark.parametrize(
+    "fault", [html(502), unavailable(), html(200), Drop(), Truncated(), refused(500, "INTERNAL_ERROR")]
+)
 def test_a_read_is_tried_again(box: ZohoHarness, fault: Any) -> None:
     """A page, a service that is away, half an answer: reading asks again."""
     person = made(box)
     box.twin.fault(fault, method="GET", path=r"/Contacts\?")
+    assert box.ledger.read("contact", [person.ref]) == {person.ref: person}
+
+
+def test_an_answer_that_trickles_ends_in_time(tmp_path: Path) -> None:
+    """A whole answer has a bound of its own: each part coming in time is not enough."""
+    box = ZohoHarness(tmp_path, {"max_wait_s": 0, "call_timeout_s": 0.3}, {})
+    box.twin.fault(Slow(200), method="GET", path="/settings/fields")
+    with pytest.raises(TemporaryError, match="too long"):
+        box.ledger.schema("contact")
+    box.twin.stop()
+
+
+def test_an_outage_uses_up_no_tokens(box: ZohoHarness) -> None:
+    """Asking for a token that nobody answers isn't counted: afterwards all goes on at once."""
+    person = made(box)
+    box.advance(3600)
+    box.twin.down()
+    for _ in range(10):
+        with pytest.raises(TemporaryError):
+            box.reopen().read("contact", [person.ref])
+    box.twin.up()
     assert box.ledger.read("contact", [person.ref]) == {person.ref: person}
 
 
@@ -477,6 +501,37 @@ def test_history_tells_owners_stages_and_who_made_a_record(box: ZohoHarness) -> 
         [("owner", one), ("owner", two), ("stage", stages[0]), ("stage", stages[1])]
     )
     assert {e.author.kind for e in told} == {AuthorKind.PERSON}
+
+
+def test_a_mass_update_is_told_in_parts(box: ZohoHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More changes than one look takes in don't hold the feed up: the next one goes on where it ended."""
+    monkeypatch.setattr("adapters.crms.zoho.feed.PAGES", 1)
+    monkeypatch.setattr("adapters.crms.zoho.feed.MOST", 200)
+    page = box.ledger.changed(None)
+    refs = set()
+    for n in range(3):
+        box.advance(20)
+        rows = [new(box, f"k{n}-{m}") for m in range(100)]
+        refs |= {("contact", record(result).ref) for result in box.ledger.write(rows)}
+    first = box.ledger.changed(page.cursor)
+    second = box.ledger.changed(first.cursor)
+    assert len(first.refs) == 200
+    assert {*first.refs, *second.refs} == refs
+
+
+@pytest.mark.parametrize(
+    ("about", "counts"),
+    [
+        ({"module": {"api_name": "Contacts"}, "id": "7"}, True),
+        ({"module": {"api_name": "Contacts"}, "id": "8"}, False),
+        ({"module": {"api_name": "Notes"}, "id": "7"}, False),
+        ({"module": {"api_name": "Deluge"}, "id": "9"}, True),
+        (None, True),
+    ],
+)
+def test_a_timeline_tells_of_others_too(about: object, counts: bool) -> None:
+    """That a note was added to a contact isn't how the contact was made."""
+    assert is_about({"audited_time": "2026-01-05T09:00:00Z", "record": about}, "Contacts", "7") == counts
 
 
 # Furnishing ----------------------------------------------------------------------------------------------------------

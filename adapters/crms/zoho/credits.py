@@ -33,12 +33,10 @@ class Credits:
             self._until = None
 
     def learn(self, left: int | None) -> None:
-        """Take in what an answer said is left."""
-        if left is None:
-            return
+        """Take in what an answer said is left; one that says nothing says that half of them are."""
         with self._lock:
             self.left = left
-            if left <= self._reserve:
+            if left is not None and left <= self._reserve:
                 self._until = self._clock() + PAUSE
 
     def exhaust(self) -> TemporaryError | None:

@@ -8,6 +8,7 @@ ahead. Deleted records cost two credits a module, so they are asked for at inter
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from adapters.crms.zoho import coql
@@ -20,6 +21,8 @@ from sidecar.ports import ChangedPage, Clock
 
 OVERLAP, SLACK = timedelta(seconds=30), timedelta(minutes=5)
 PAGES, MAX_NAMED = 50, 2_000
+MOST = PAGES * coql.PAGE
+"""Changes of a kind that one look takes in; after a mass update the next look goes on where it ended."""
 DELETED = "deleted"
 
 
@@ -52,10 +55,10 @@ class Feed:
 
     def _rows(self, kind: str, since: datetime) -> Iterator[Row]:
         if kind == "note":
-            return self._records.notes_since(since)
+            return islice(self._records.notes_since(since), MOST)
         where = f"Modified_Time >= {coql.quoted(stamp(since))}"
         query = coql.select(MODULES[kind], ("id", "Modified_Time"), where, "Modified_Time asc, id asc")
-        return self._org.wire.ask("changed", query, PAGES)
+        return self._org.wire.ask("changed", query, PAGES, whole=False)
 
     def _gone(self, kind: str, state: Mapping[str, Any], refs: dict[tuple[str, str], None]) -> dict[str, Any]:
         """Name what was deleted or merged away; a module that keeps no list of that has none."""
@@ -89,6 +92,6 @@ def _named(
         top, met[ref] = max(top, moment(at)), stamp(moment(at))
         if state["seen"].get(ref) != met[ref]:
             refs[(kind, ref)] = None
-    start = max(since, top - OVERLAP)
+    start = top if len(met) >= MOST else max(since, top - OVERLAP)
     again = {ref: at for ref, at in met.items() if moment(at) >= start}
     return {"since": stamp(start), "seen": dict(list(again.items())[-MAX_NAMED:])}

@@ -6,22 +6,16 @@ is only a hint: it is read afresh, and what it holds now is compared, a number b
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from adapters.crms.zoho import coql
 from adapters.crms.zoho.natives import host_of
 from adapters.crms.zoho.org import Org
 from adapters.crms.zoho.records import Records, Row
-from adapters.crms.zoho.vendor import MODULES, chunks, held
+from adapters.crms.zoho.vendor import IDENTIFYING, MODULES, chunks, held
 from adapters.crms.zoho.wire import rows_in
 from adapters.formats.canonical import dialled
 from sidecar.model import Identifier, Record
-
-IDENTIFYING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "contact": {"email": ("Email", "Secondary_Email"), "phone": ("Phone", "Mobile", "Home_Phone", "Other_Phone")},
-    "company": {"domain": ("Website",), "phone": ("Phone",)},
-}
-"""What finds a record of a kind, and which of Zoho's fields hold it."""
 
 
 class Finder:
@@ -36,7 +30,7 @@ class Finder:
         hits = dict.fromkeys(
             ref for what in dict.fromkeys(i.kind for i in asked) for ref in self._hits(kind, what, asked)
         )
-        rows = self._rows(kind, hits)
+        rows = self._records.fetch(kind, hits) if hits else {}
         bearers = {i: [ref for ref, row in rows.items() if self._bears(kind, i, row)] for i in asked}
         needed = {ref for refs in bearers.values() for ref in refs}
         records = {ref: self._records.record(kind, rows[ref]) for ref in needed}
@@ -46,17 +40,6 @@ class Finder:
         """Return the ref of a contact that has each address, of those that anybody has."""
         asked = [Identifier("email", address) for address in addresses]
         return {i.value: found[0].ref for i, found in self.find("contact", asked).items() if found}
-
-    def _rows(self, kind: str, refs: Iterable[str]) -> dict[str, Row]:
-        """Read hits whole: what identifies them is more than what is read of a record otherwise."""
-        wanted = list(refs)
-        rows = self._records.fetch(kind, wanted) if wanted else {}
-        known = self._org.catalogue(kind).definitions
-        names = [n for of in IDENTIFYING[kind].values() for n in of if n in known] if kind in IDENTIFYING else []
-        more = [name for name in names if any(name not in row for row in rows.values())]
-        for ref, row in (self._records.fetch(kind, wanted, ("id", *more)) if more and rows else {}).items():
-            rows.setdefault(ref, row).update(row)
-        return rows
 
     def _hits(self, kind: str, what: str, asked: Sequence[Identifier]) -> Iterator[str]:
         values = [i.value.strip() for i in asked if i.kind == what]

@@ -21,6 +21,7 @@ from sidecar.ports import FieldSpec
 PAGES = 25
 SHOWN = 255
 _MADE = frozenset(("added", "created", "imported", "converted", "cloned"))
+_OTHERS = frozenset((*MODULES.values(), "Leads", "Calls", "Emails", "Attachments", "Campaigns", "Products"))
 Told = tuple[Edit, Source]
 
 
@@ -59,7 +60,7 @@ class Histories:
         query = {"per_page": "200"}
         for _ in range(PAGES):
             body = self._org.wire.get("timeline", path, query)
-            found += [_entry(row, us) for row in rows_in(body, "__timeline") if row.get("audited_time")]
+            found += [_entry(row, us) for row in rows_in(body, "__timeline") if is_about(row, MODULES[kind], ref)]
             onward = info_in(body).get("next_page_token")
             if not onward or not info_in(body).get("more_records"):
                 break
@@ -94,6 +95,15 @@ class Histories:
         if one.spec.type == "bool" and str(told) in ("true", "false"):
             return told == "true"
         return told
+
+
+def is_about(row: Row, module: str, ref: str) -> bool:
+    """Say whether an entry is about the record itself: a contact's timeline also tells of its notes and tasks."""
+    about = row.get("record")
+    of = about.get("module") if isinstance(about, Mapping) else None
+    name = held(of, "api_name") if isinstance(of, Mapping) else ""
+    is_other = name in _OTHERS and (name, ref_in(about)) != (module, ref)
+    return bool(row.get("audited_time")) and not is_other
 
 
 def _entry(row: Row, us: str) -> _Entry:

@@ -16,7 +16,7 @@ from adapters.crms.zoho import values
 from adapters.crms.zoho.natives import NATIVE, Native, where_it_is, whether_closed
 from adapters.crms.zoho.options import ZohoOptions
 from adapters.crms.zoho.values import Definition
-from adapters.crms.zoho.vendor import KEY, MODULES, OF, TIES, TYPES, WHAT, Row, held, ref_in
+from adapters.crms.zoho.vendor import IDENTIFYING, KEY, MODULES, OF, TIES, TYPES, WHAT, Row, held, ref_in
 from adapters.crms.zoho.wire import Wire, rows_in
 from sidecar.errors import ConfigError
 from sidecar.model import Value
@@ -78,9 +78,10 @@ class Catalogue:
     def read(self) -> tuple[str, ...]:
         """Zoho's names of all that is read of a record."""
         told = [theirs for each in self.properties.values() for theirs in each.names]
+        found_by = [n for names in IDENTIFYING.get(self.kind, {}).values() for n in names if n in self.definitions]
         ties = [*TIES[self.kind].values(), *([OF] if WHAT in TIES[self.kind].values() else [])]
         system = ("id", "Created_Time", "Modified_Time", "Created_By", "Modified_By")
-        return tuple(dict.fromkeys((*system, *told, *ties, *((self.key,) if self.key else ()))))
+        return tuple(dict.fromkeys((*system, *told, *found_by, *ties, *((self.key,) if self.key else ()))))
 
 
 @dataclass(frozen=True, slots=True)

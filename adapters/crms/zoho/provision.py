@@ -24,7 +24,7 @@ from adapters.crms.zoho.vendor import (
     chunks,
 )
 from adapters.crms.zoho.views import Views
-from sidecar.errors import ConfigError, SidecarError
+from sidecar.errors import ConfigError, SidecarError, TemporaryError
 from sidecar.ports import FieldSpec, View
 
 PATH, MADE_AT_ONCE, PLACES, HELP_CHARS = "/settings/fields", 5, 4, 255
@@ -83,8 +83,8 @@ class Provision:
                 attempt()
             except SidecarError as error:
                 seen[str(error)] = None
-                if not self._org.wire.calls["org"] or "accept the token" in str(error):
-                    return list(seen)
+                if isinstance(error, TemporaryError) or not self._org.wire.calls["org"] or "the token (" in str(error):
+                    return list(seen)  # the others would only meet the same
         if not seen and not self._org.places():
             seen["no layout of Deals has a pipeline: make one in Zoho's settings"] = None
         left = self._org.wire.credits.left

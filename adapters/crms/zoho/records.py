@@ -37,7 +37,8 @@ from sidecar.ports import Clock
 SLACK, WORTH = timedelta(minutes=5), timedelta(minutes=4)
 """How far back a note is looked for that wasn't there lately, and how long such a look is worth something."""
 MAX_REMEMBERED = 20_000
-NOTE_PAGES = 50
+NOTE_PAGES = 500
+"""As many as Zoho pages through: a hundred thousand."""
 Row = dict[str, Any]
 
 
@@ -109,7 +110,7 @@ class Records:
         return Record(kind, held(row, "id"), fields, stamp(at) if at else None, tuple(ties(kind, row)), at)
 
     def notes_since(self, since: datetime) -> Iterator[Row]:
-        """Yield the live notes that changed since a time, as the database has them."""
+        """Yield the live notes that changed since a time, the oldest change first, as the database has them."""
         query = {"fields": f"id,Note_Content,{PARENT},Modified_Time", "sort_by": "Modified_Time", "sort_order": "asc"}
         return self._org.wire.rows("notes", "/Notes", query, NOTE_PAGES, stamp(since - timedelta(seconds=1)))
 

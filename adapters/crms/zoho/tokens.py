@@ -84,8 +84,8 @@ class Tokens:
             raise TemporaryError(
                 "too many access tokens were needed; Zoho blocks who asks for more", retry_after_s=wait_s
             )
-        self._asked.append(now)
         reply = ask()
+        self._asked.append(now)  # an outage, in which nobody answers, uses up nothing
         told: dict[str, Any] = reply.data if isinstance(reply.data, dict) else {}
         token, api = told.get("access_token"), told.get("api_domain")
         if isinstance(token, str) and token and isinstance(api, str):

@@ -33,6 +33,12 @@ TIES: Mapping[str, Mapping[str, str]] = {
 }
 """Which fields of a kind name what it belongs to; where one field takes several kinds, the first that is given."""
 
+IDENTIFYING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "contact": {"email": ("Email", "Secondary_Email"), "phone": ("Phone", "Mobile", "Home_Phone", "Other_Phone")},
+    "company": {"domain": ("Website",), "phone": ("Phone",)},
+}
+"""What finds a record of a kind, and which of Zoho's fields hold it."""
+
 BATCH, READ_FIELDS, PAGE = 100, 50, 200
 TEXT_CHARS, SMALL_CHARS, LARGE_CHARS, RICH_CHARS, LABEL_CHARS = 255, 2_000, 32_000, 50_000, 25
 NONE = "-None-"

@@ -76,14 +76,15 @@ class Wire:
         headers = {"If-Modified-Since": since} if since else {}
         return self._tried(Request(operation, "GET", path, query or {}, None, headers))
 
-    def ask(self, operation: str, query: str, pages: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a query, page by page; `TemporaryError` beyond a bound of pages."""
+    def ask(self, operation: str, query: str, pages: int, *, whole: bool = True) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a query, page by page; beyond a bound of pages `TemporaryError`, unless a part will do."""
         for paged in coql.paged(query, pages):
             body = self._tried(Request(operation, "POST", "/coql", {}, {"select_query": paged}))
             yield from rows_in(body, "data")
             if not info_in(body).get("more_records"):
                 return
-        raise TemporaryError(f"Zoho finds more than {pages} pages at {operation}")
+        if whole:
+            raise TemporaryError(f"Zoho finds more than {pages} pages at {operation}")
 
     def found(self, operation: str, query: str) -> list[str]:
         """Return the ids that one page of a query finds."""
@@ -125,14 +126,15 @@ class Wire:
         self.credits.check()
         self._pace.wait(self._options.max_wait_s)
         reply = self._accepted(request)
-        left = number(reply.headers, HEADER)
-        self.credits.learn(int(left) if left is not None else None)
+        left, is_done = number(reply.headers, HEADER), 200 <= reply.status < 300
+        if left is not None or is_done:
+            self.credits.learn(int(left) if left is not None else None)
         if reply.status in (204, 304):
             return {}
         data = reply.data if isinstance(reply.data, dict) else {}
         told = data.get(request.rows) if request.rows else None
         is_told = isinstance(told, list) and bool(told) and all(isinstance(row, dict) for row in told)
-        if data and (200 <= reply.status < 300 or (is_told and reply.status < 500 and reply.status not in (401, 429))):
+        if data and (is_done or (is_told and reply.status < 500 and reply.status not in (401, 429))):
             return data
         if reply.status == 429 and (spent := self.credits.exhaust()):
             raise spent

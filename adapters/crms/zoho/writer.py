@@ -39,6 +39,7 @@ from sidecar.errors import (
 from sidecar.model import Link, Value
 from sidecar.ports import Create, Failed, Update, Written
 
+LAST_NAME_CHARS = 80
 SILENT: Mapping[str, Any] = {"trigger": []}
 
 
@@ -127,7 +128,7 @@ class Writer:
         else:
             row[self._org.key(kind)] = write.key
         if kind == "contact":
-            row.setdefault("Last_Name", row.get("Email") or row.get("Phone") or "?")
+            row.setdefault("Last_Name", (row.get("Email") or row.get("Phone") or "?")[:LAST_NAME_CHARS])
         if kind == "deal":
             self._check_stage(row, {})
         return row | self._ties(write, ends)
