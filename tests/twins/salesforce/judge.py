@@ -3,29 +3,31 @@
 from typing import Any
 
 from tests.twins.salesforce.org import Org
-from tests.twins.salesforce.schema import NUMBERS
+from tests.twins.salesforce.schema import NUMBERS, SObject
 from tests.twins.salesforce.values import moment
+
+APART = frozenset({"attributes", "fields", "Metadata"})
+"""What bears names of its own, not of fields."""
 
 
 def problems(org: Org, body: Any) -> list[str]:
     """Return what of an answer no describe has, or has otherwise."""
-    found: list[str] = []
     if isinstance(body, list):
-        for each in body:
-            found += problems(org, each)
-    elif isinstance(body, dict):
-        marks = body.get("attributes")
-        of = org.sobjects.get(marks.get("type", "")) if isinstance(marks, dict) else None
-        for name, value in body.items() if of is None or of.is_tooling else ():
-            found += problems(org, value) if name not in ("attributes", "fields", "Metadata") else []
-        for name, value in body.items() if of is not None and not of.is_tooling else ():
-            if name == "attributes" or (of and of.relation(name)):
-                found += problems(org, value) if name != "attributes" else []
-            elif of and name not in of.fields:
-                found.append(f"{of.name} has no {name}")
-            elif of and not _fits(of.fields[name].type, value):
-                found.append(f"{of.name}.{name} is no {of.fields[name].type}: {value!r}")
-    return found
+        return [line for each in body for line in problems(org, each)]
+    if not isinstance(body, dict):
+        return []
+    marks = body.get("attributes")
+    of = org.sobjects.get(marks.get("type", "")) if isinstance(marks, dict) else None
+    if of is None or of.is_tooling:
+        return [line for name, each in body.items() if name not in APART for line in problems(org, each)]
+    return [line for name, each in body.items() if name != "attributes" for line in _of_record(org, of, name, each)]
+
+
+def _of_record(org: Org, of: SObject, name: str, value: Any) -> list[str]:
+    field = of.fields.get(name)
+    if field is None:
+        return problems(org, value) if of.relation(name) else [f"{of.name} has no {name}"]
+    return [] if _fits(field.type, value) else [f"{of.name}.{name} is no {field.type}: {value!r}"]
 
 
 def _fits(kind: str, value: Any) -> bool:
