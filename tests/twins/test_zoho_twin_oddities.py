@@ -193,7 +193,7 @@ def test_a_searched_value_is_escaped(twin: ZohoTwin, ask: ZohoAsker) -> None:
         ("((Email = 'ann@x.test') and (Phone in ('1', '+44 20 7946 0001')))", 200),
         ("(First_Name like 'A%' and Last_Name not like '%z%')", 200),
         ("((Modified_Time between '2026-03-02T12:00:00+00:00' and '2026-03-02T14:00:00+01:00') or (Title = 'x'))", 200),
-        ("Title is null", 200), ("First_Name = 'O''Hara'", 204), ("Email_Opt_Out = false", 204),
+        ("Title is null", 200), ("First_Name != 'O''Hara'", 200), ("Email_Opt_Out = false", 204),
         ("Email is not null and Phone is not null and Title is null", 400), ("Description = 'x'", 400),
         (f"id in ({', '.join(map(repr, map(str, range(51))))})", 400), ("First_Name = 'O'Hara'", 400),
         ("Title = x", 400), ("(Title = 'x'", 400), ("Nothing = 'x'", 400), ("Email >= 'a'", 400),
@@ -206,6 +206,15 @@ def test_queries_are_read_strictly(ask: ZohoAsker, where: str, status: int) -> N
     ask.made("Contacts", ANN)
     found = _coql(ask, where)
     assert (200 if isinstance(found, list) else found.status) == status
+
+
+def test_queries_hold_quotes_and_no_notes(ask: ZohoAsker) -> None:
+    """A doubled quote is one quote of the value; notes are in no query at all."""
+    id = ask.made("Contacts", {"Last_Name": "O'Hara"})
+    ask.made("Contacts", {"Last_Name": "O''Hara"})
+    assert _coql(ask, "Last_Name = 'O''Hara'") == [{"id": id}]
+    heard = ask("POST", "/coql", {"select_query": "select id from Notes where id is not null"})
+    assert (heard.status, heard.body["code"]) == (400, "INVALID_MODULE")
 
 
 def test_queries_sort_page_and_follow_lookups(ask: ZohoAsker) -> None:

@@ -158,8 +158,6 @@ class Parser:
             return one
         self._take("word")
         other = self._part(module, depth)
-        if self._peek() in ("and", "or"):
-            raise _near(self._peek())
         if word == "and":
             return lambda held: one(held) and other(held)
         return lambda held: one(held) or other(held)

@@ -285,8 +285,8 @@ def _upsert(call: Call, row: Row, place: int, checks: list[str]) -> Row:
     if "id" in row:
         return {**_update(call, row, place, str(row["id"])), "action": "update", "duplicate_field": None}
     for name in checks:
-        field, value = org.fields[module][name], row.get(name)
-        same = [each for each in org.all(module) if value and values.same(field, each.values.get(name), value)]
+        value = row.get(name)
+        same = values.holders(org, module, org.fields[module][name], value) if value else []
         if same:
             last = max(same, key=lambda each: (each.modified_at, int(each.id)))
             return {**_update(call, row, place, last.id), "action": "update", "duplicate_field": name}

@@ -113,11 +113,12 @@ def without_emoji(text: str) -> str:
     return re.sub(r"[\U00010000-\U0010ffff]", "?", text)
 
 
-def same(field: Field, value: Any, other: Any) -> bool:
-    """Tell whether two values are one to the check of duplicates."""
-    if isinstance(value, str) and isinstance(other, str) and not field.case_sensitive:
-        return value.casefold() == other.casefold()
-    return bool(value == other)
+def holders(org: Org, module: str, field: Field, value: Any) -> list[Record]:
+    """Return the live records that hold a value, as the check of duplicates compares."""
+    if isinstance(value, str) and not field.case_sensitive:
+        folded, name = value.casefold(), field.api_name
+        return [row for row in org.all(module) if str(row.values.get(name, "")).casefold() == folded]
+    return [row for row in org.all(module) if row.values.get(field.api_name) == value]
 
 
 def _one(org: Org, module: str, name: str, value: Any, path: str, itself: str | None) -> dict[str, Any]:
@@ -206,10 +207,7 @@ def _is_date(text: str) -> bool:
 
 
 def _unique(org: Org, module: str, field: Field, value: Any, path: str, itself: str | None) -> None:
-    others = [
-        each for each in org.all(module)
-        if each.id != itself and same(field, each.values.get(field.api_name), value)
-    ]  # fmt: skip
+    others = [each for each in holders(org, module, field, value) if each.id != itself]
     if others:
         first = others[0]
         duplicate = {
