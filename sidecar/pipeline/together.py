@@ -20,8 +20,9 @@ from sidecar.errors import PermanentError, StaleVersion
 from sidecar.model import Edit, Gone, Identifier, Link, Record, Walked
 from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, HookRequest, Ledger, Pipeline, Update, View, Written
 
-PATIENCE_S = 0.5
-"""How long the others wait for a member that is busy with something else."""
+PATIENCE_S, PATIENCE_EACH_S = 0.5, 0.02
+"""How long the others wait for a member that is busy with something else, and how much longer for each member: a call
+that a hundred share is worth more than one that two share, and a hundred threads get to their turns more slowly."""
 _ORDER = ("read", "find_by_key", "find", "linked", "history", "write")
 _KINDS = ("contact", "company", "deal", "note", "task", "meeting")
 
@@ -55,6 +56,7 @@ class Together:
         self._ledger = ledger
         self._turn = threading.Condition()
         self._state = _State(members)
+        self._patience_s = PATIENCE_S + PATIENCE_EACH_S * members
 
     def member(self) -> "Member":
         """Return one member's view of the CRM."""
@@ -70,7 +72,7 @@ class Together:
         with self._turn:
             self._state.waiting.append(call)
             while not self._is_answered(call):
-                is_time = self._turn.wait_for(lambda: self._is_answered(call) or self._is_time(), PATIENCE_S)
+                is_time = self._turn.wait_for(lambda: self._is_answered(call) or self._is_time(), self._patience_s)
                 if not self._is_answered(call) and (is_time or not self._state.made):
                     self._make_next()
         if call.error is not None:

@@ -38,6 +38,9 @@ PARK_AFTER = 5
 SCAN = 200
 MAX_TOGETHER = 100
 """How many parties' syncs share their calls to the CRM, if its batches are as large."""
+LINGER_S, LOOK_S, MANY = 1.0, 0.1, 10
+"""For how long syncs wait for others to share their calls with, looking how often, while so many parties are read."""
+BEFORE_SYNC = (WorkKind.PARSE, WorkKind.RESOLVE, WorkKind.PARTY)
 ROUNDS_S = 5.0
 """For how long one thread goes on with due syncs, which a stop has to wait for."""
 BY_ERROR = BY_ITSELF
@@ -112,12 +115,12 @@ class Worker:
         count = 0
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="work") as pool:
             for _ in range(MAX_ROUNDS):
-                keys = self._due(SCAN, within)
+                keys = self._next(within)
                 if not keys:
                     return count
                 if time.monotonic() > deadline:
                     raise TemporaryError(f"work is still due after {timeout_s:.0f} s; run again to go on")
-                list(pool.map(lambda key: self._handle(key, within), keys))
+                list(pool.map(lambda key: self._handle(key, within, linger_s=0.0), keys))
                 if self._outage.error is not None:
                     raise self._outage.error
                 count += len(keys)
@@ -134,14 +137,14 @@ class Worker:
     def handle(self, key: WorkKey, *, wait: bool = True) -> None:
         """Claim one key and do it; never raises, so that no thread dies of an input."""
         if not self._outage.holds:
-            self._handle(key, 0.0 if wait else EVER_S)
+            self._handle(key, 0.0 if wait else EVER_S, linger_s=LINGER_S)
 
-    def _handle(self, key: WorkKey, within_s: float) -> None:
+    def _handle(self, key: WorkKey, within_s: float, *, linger_s: float) -> None:
         try:
             if self._brakes.hold(key):
                 return
             if key.kind is WorkKind.SYNC and self._together > 1:
-                self._sync(key, within_s)
+                self._sync(key, within_s, linger_s)
                 return
             for lease in self._claim([key], within_s):
                 self._run(lease, self._pipeline.run)
@@ -160,12 +163,19 @@ class Worker:
         """Note that the journal didn't answer: what was to be done stays due, and what ran is claimed again later."""
         self._outage.met(error, len(self._running))
 
-    def _due(self, limit: int, within_s: float) -> list[WorkKey]:
-        held = {WorkKind.SYNC} if self._syncing.locked() else set()  # whoever syncs goes on with what is due
+    def _due(self, limit: int, within_s: float, held: frozenset[WorkKind] = frozenset()) -> list[WorkKey]:
+        held |= {WorkKind.SYNC} if self._syncing.locked() else set()  # whoever syncs goes on with what is due
         keys = self._journal.due(limit, [kind for kind in self._brakes.kinds() if kind not in held], within_s)
         return [key for key in keys if not self._brakes.hold(key)]
 
-    def _sync(self, key: WorkKey, within_s: float) -> None:
+    def _next(self, within_s: float) -> list[WorkKey]:
+        """Return what is to be done next: syncs when they fill a call to the CRM, or when nothing else is due."""
+        syncs = self._syncs(within_s)
+        if len(syncs) >= self._together:
+            return syncs
+        return self._due(SCAN, within_s, frozenset((WorkKind.SYNC,))) or syncs
+
+    def _sync(self, key: WorkKey, within_s: float, linger_s: float) -> None:
         """Do a sync, and all others that are due with it; where they are being done already, leave it due for them."""
         if not self._syncing.acquire(blocking=False):
             return
@@ -173,13 +183,31 @@ class Worker:
             until = time.monotonic() + ROUNDS_S
             keys = [key]
             while keys and time.monotonic() < until:
-                due = self._journal.due(self._together, [WorkKind.SYNC], within_s)
-                keys = list(dict.fromkeys([*keys, *(k for k in due if not self._brakes.hold(k))]))[: self._together]
+                keys = list(dict.fromkeys([*keys, *self._gathered(within_s, linger_s)]))[: self._together]
                 self._sync_all(self._claim(keys, within_s))
-                due = self._journal.due(1, [WorkKind.SYNC], within_s)
-                keys = [k for k in due if not self._brakes.hold(k)]
+                keys = self._syncs(within_s)
+                if not linger_s and len(keys) < self._together and self._are_read(1, within_s):
+                    return  # whoever waits for nobody reads on, so that the next ones are more
         finally:
             self._syncing.release()
+
+    def _gathered(self, within_s: float, linger_s: float) -> list[WorkKey]:
+        """Return the syncs that are due; while many parties are being read, wait a little for theirs."""
+        until = time.monotonic() + linger_s
+        keys = self._syncs(within_s)
+        while len(keys) < self._together and time.monotonic() < until and self._are_read(MANY, within_s):
+            time.sleep(LOOK_S)
+            keys = self._syncs(within_s)
+        return keys
+
+    def _syncs(self, within_s: float) -> list[WorkKey]:
+        due = self._journal.due(self._together, [WorkKind.SYNC], within_s)
+        return [key for key in due if not self._brakes.hold(key)]
+
+    def _are_read(self, many: int, within_s: float) -> bool:
+        """Say whether so many pieces of work are due that lead to syncs."""
+        kinds = [kind for kind in self._brakes.kinds() if kind in BEFORE_SYNC]
+        return len(self._journal.due(many, kinds, within_s)) >= many
 
     def _sync_all(self, leases: Sequence[Lease]) -> None:
         """Do claimed syncs together; those that may have killed the process do theirs alone."""
