@@ -165,12 +165,17 @@ def _node(journal: Journal, fact: Fact, quoted: frozenset[str], told: set[str]) 
 def _told(fact: Fact) -> tuple[str, dict[str, Any]]:
     if isinstance(fact, Posting):
         line = f"{fact.kind} {fact.ref}: {fact.field} = {fact.value!r}, read back on {fact.at:%Y-%m-%d %H:%M} UTC"
-        return line, {"record": f"{fact.kind}:{fact.ref}", "field": fact.field, "value": fact.value}
+        return line, {
+            "record": f"{fact.kind}:{fact.ref}", "field": fact.field, "value": fact.value, "at": fact.at.isoformat(),
+        }  # fmt: skip
     if isinstance(fact, Change):
-        return f"{fact.field}: {fact.old!r} to {fact.new!r}", {"old": fact.old, "new": fact.new}
+        return f"{fact.field}: {fact.old!r} to {fact.new!r}", {
+            "field": fact.field, "old": fact.old, "new": fact.new, "at": fact.at.isoformat(),
+        }  # fmt: skip
     if isinstance(fact, Decision):
         return f"{fact.verdict.value} by rule {fact.rule}: {fact.reason}", {
-            "verdict": fact.verdict.value, "rule": fact.rule, "by": fact.by, "policy_sha256": fact.policy,
+            "verdict": fact.verdict.value, "rule": fact.rule, "reason": fact.reason, "by": fact.by,
+            "policy_sha256": fact.policy,
         }  # fmt: skip
     if isinstance(fact, Claim):
         return _claim(fact)
@@ -190,15 +195,22 @@ def _source(fact: Fact) -> tuple[str, dict[str, Any]]:
     if isinstance(fact, Activity):
         who = fact.actor.name or fact.actor.role.value
         line = f"{fact.kind} on {fact.channel} by {who} ({fact.actor.how}), {fact.at:%Y-%m-%d %H:%M} UTC"
-        return line, {"channel": fact.channel, "at": fact.at.isoformat(), "role": fact.actor.role.value}
+        return line, {
+            "channel": fact.channel, "at": fact.at.isoformat(), "role": fact.actor.role.value, "kind": fact.kind,
+            "who": fact.actor.name, "how": fact.actor.how,
+        }  # fmt: skip
     if isinstance(fact, Delivery):
         line = f"{fact.channel} {fact.key[:60]}, sha256 {fact.sha256[:12]}, {fact.received_at:%Y-%m-%d %H:%M} UTC"
-        return line, {"channel": fact.channel, "key": fact.key, "sha256": fact.sha256}
+        return line, {
+            "channel": fact.channel, "key": fact.key, "sha256": fact.sha256, "at": fact.received_at.isoformat(),
+        }  # fmt: skip
     if isinstance(fact, Release):
         line = f"{fact.action} by {fact.by}, {fact.at:%Y-%m-%d %H:%M} UTC{': ' + fact.reason if fact.reason else ''}"
         return line, {"action": fact.action, "by": fact.by, "reason": fact.reason, "at": fact.at.isoformat()}
     if isinstance(fact, Reading):
-        return f"the CRM's {fact.kind} {fact.ref} as read on {fact.at:%Y-%m-%d %H:%M} UTC", {"ref": fact.ref}
+        return f"the CRM's {fact.kind} {fact.ref} as read on {fact.at:%Y-%m-%d %H:%M} UTC", {
+            "ref": fact.ref, "record": f"{fact.kind}:{fact.ref}", "at": fact.at.isoformat(),
+        }  # fmt: skip
     return fact.KIND, {}
 
 

@@ -6,22 +6,21 @@ its own letters do.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from sidecar.explain.causes import causes
+from sidecar.explain.causes import Places, causes
 from sidecar.explain.chain import STEP
 from sidecar.explain.past import Event
+from sidecar.explain.phrases import NAME_CHARS, cut, day, moment, name, plain, value
 from sidecar.explain.talk import Piece, Quote, Talk, Turn
 from sidecar.explain.view import Place, Told, View
 from sidecar.markup import marked, text
 from sidecar.markup.document import document
-from sidecar.model import Role, Value
+from sidecar.model import Role
 
 SHORT_CHARS = 60
 QUOTE_CHARS = 600
-VALUE_CHARS = 2_000
-NAME_CHARS = 120
 _ROLES: Mapping[Role, str] = {
     Role.CUSTOMER: "the customer", Role.AGENT: "our side", Role.BOT: "a bot", Role.SYSTEM: "a system",
 }  # fmt: skip
@@ -34,28 +33,30 @@ Linker = Callable[[str], str]
 def html(view: View, link: Linker) -> str:
     """Return the whole page; `link` makes the path to one field of the party, for a page that shows all of them."""
     is_one = bool(view.linked.field)
-    left = [_words(view) if is_one else _fields(view, link), _conversation(view.talk, view.zone)]
-    right = [_where(view), _chain(view), _past(view)] if is_one else []
-    columns = "".join(f'<div class="col">{"".join(parts)}</div>' for parts in (left, right) if any(parts))
+    spoken = _conversation(view.talk, view.zone)
+    parts = (
+        (_words(view) + spoken, _where(view) + _chain(view) + _past(view)) if is_one else (_fields(view, link), spoken)
+    )
+    columns = "".join(f'<div class="col">{part}</div>' for part in parts)
     title = f"{label(view.linked.field)}: where it comes from" if is_one else "What AI read out of the conversations"
-    return document(title, f"{_header(view)}<main>{columns}</main>{_footer(view)}")
+    return document(title, f'{_header(view)}<main class="{"one" if is_one else "all"}">{columns}</main>{_footer(view)}')
 
 
-def label(name: str) -> str:
+def label(field: str) -> str:
     """Return a field's name as people read it."""
-    if name.startswith(STEP):
+    if field.startswith(STEP):
         return "Next step"
-    words = name.removeprefix("ai_").replace("_", " ")
+    words = field.removeprefix("ai_").replace("_", " ")
     return words[:1].upper() + words[1:]
 
 
 def _header(view: View) -> str:
-    who = f'<p class="sub">{_name(view.name)}</p>'
+    who = f'<p class="sub">{name(view.name)}</p>'
     if not view.linked.field:
-        return f'<header><p class="over">Read by AI</p><h1>{_name(view.name)}</h1>{_nav(view)}</header>'
+        return f'<header><p class="over">Read by AI</p><h1>{name(view.name)}</h1>{_nav(view)}</header>'
     told = view.fields[0]
-    shown = _value(told.value)
-    short = len(str(told.value)) <= SHORT_CHARS
+    shown = value(told.value)
+    short = len(plain(told.value)) <= SHORT_CHARS
     head = f"{text(label(told.name))}: {shown}" if short else text(label(told.name))
     long = "" if short else f'<p class="lead">{shown}</p>'
     return (
@@ -79,10 +80,10 @@ def _standing(told: Told, zone: ZoneInfo) -> str:
         how = _ENGINES.get(
             told.held.engine, f"Read by {text(told.held.engine)}, {sure}; the newest of its words are of"
         )
-        lines.append(f"{how} {_time(told.held.evidence_at, zone)}.")
+        lines.append(f"{how} {moment(told.held.evidence_at, zone)}.")
     if told.waiting:
         lines.append(
-            f"{_value(told.waiting.value)} waits for a person since {_time(told.waiting.at, zone)}: "
+            f"{value(told.waiting.value)} waits for a person since {moment(told.waiting.at, zone)}: "
             f"{marked(told.waiting.reason)}."
         )
     if told.note:
@@ -100,10 +101,10 @@ def _words(view: View) -> str:
 def _quote(quote: Quote, view: View) -> str:
     if quote.activity is None:
         return f'<li><span class="num">{quote.number}</span><p>These words were erased.</p></li>'
-    by = f"{_ROLES[quote.evidence.role]}, {text(quote.activity.channel)}, {_time(quote.activity.at, view.zone)}"
+    by = f"{_ROLES[quote.evidence.role]}, {text(quote.activity.channel)}, {moment(quote.activity.at, view.zone)}"
     return (
         f'<li>{_number(quote.number, view.talk)}<div><blockquote lang="" dir="auto">'
-        f'{marked(_cut(quote.evidence.quote, QUOTE_CHARS))}</blockquote><p class="small">{by}</p></div></li>'
+        f'{marked(cut(quote.evidence.quote, QUOTE_CHARS))}</blockquote><p class="small">{by}</p></div></li>'
     )
 
 
@@ -126,11 +127,11 @@ def _fields(view: View, link: Linker) -> str:
 
 def _field(told: Told, view: View, link: Linker) -> str:
     numbers = " ".join(_number(number, view.talk) for number in told.numbers)
-    waits = f'<p class="small">{_value(told.waiting.value)} waits for a person.</p>' if told.waiting else ""
-    value = "" if told.waiting and not told.held else _value(told.value)
+    waits = f"{value(told.waiting.value)} waits for a person" if told.waiting else ""
+    held = "" if told.waiting and not told.held else value(told.value)
+    said = "; ".join(part for part in (held, waits) if part)
     return (
-        f'<li><h3><a href="{text(link(told.name))}">{text(label(told.name))}</a></h3><div>{value} {numbers}</div>'
-        f"{waits}</li>"
+        f'<li><h3><a href="{text(link(told.name))}">{text(label(told.name))}</a></h3><div>{said} {numbers}</div></li>'
     )
 
 
@@ -153,14 +154,14 @@ def _turn(turn: Turn, zone: ZoneInfo, at: int) -> str:
     what = kinds.get(activity.kind, f", {activity.kind.replace('_', ' ')}")
     machine = f", machine mail ({text(activity.automated)})" if activity.automated else ""
     subject = (
-        f'<p lang="" dir="auto"><b>{marked(_cut(activity.subject, NAME_CHARS))}</b></p>' if activity.subject else ""
+        f'<p lang="" dir="auto"><b>{marked(cut(activity.subject, NAME_CHARS))}</b></p>' if activity.subject else ""
     )
     numbers: set[int] = set()
     said = "".join(_piece(piece, numbers) for piece in turn.pieces) or '<span class="un">(no text)</span>'
     return (
-        f'{gap}<li class="turn {activity.actor.role.value}{quoted}" id="t{at}"><h3>{_name(who)}</h3> '
+        f'{gap}<li class="turn {activity.actor.role.value}{quoted}" id="t{at}"><h3>{name(who)}</h3> '
         f'<span class="meta">({_ROLES[activity.actor.role]}) {text(activity.channel)}{text(what)}{machine}, '
-        f'{_time(activity.at, zone)}</span>{subject}<div class="text" lang="" dir="auto">{said}</div></li>'
+        f'{moment(activity.at, zone)}</span>{subject}<div class="text" lang="" dir="auto">{said}</div></li>'
     )
 
 
@@ -182,10 +183,10 @@ def _where(view: View) -> str:
 
 
 def _place(place: Place, zone: ZoneInfo) -> str:
-    since = f", {_time(place.at, zone)}" if place.at else ""
+    since = f", {moment(place.at, zone)}" if place.at else ""
     kind = "" if place.is_ours else ' class="person"'
     return (
-        f"<li{kind}><b>{text(place.record)}, {text(place.property)}</b><br>{_value(place.value)}<br>"
+        f"<li{kind}><b>{text(place.record)}, {text(place.property)}</b><br>{value(place.value)}<br>"
         f'<span class="small">{text(place.state)}{since}</span></li>'
     )
 
@@ -194,7 +195,7 @@ def _chain(view: View) -> str:
     shown = [q for q in view.talk.quotes if q.number in _shown(view.talk)]
     numbers = {(q.evidence.activity, q.evidence.start, q.evidence.end): q.number for q in shown}
     turns = {turn.activity.id: at for at, turn in enumerate(view.talk.turns)}
-    found = causes(view.chain, numbers, turns) or "<li>Nothing of it is in the book any more.</li>"
+    found = causes(view.chain, Places(numbers, turns, view.zone)) or "<li>Nothing of it is in the book any more.</li>"
     return _section("causes", "The chain of causes, effect first", f'<ol class="chain">{found}</ol>')
 
 
@@ -207,10 +208,10 @@ def _past(view: View) -> str:
 def _event(event: Event, zone: ZoneInfo) -> str:
     kind = ' class="person"' if event.by_person else ""
     what = text(event.what[:1].upper() + event.what[1:])
-    more = ". ".join(marked(_cut(part, QUOTE_CHARS)) for part in (event.place, event.why) if part)
+    more = ". ".join(marked(cut(part, QUOTE_CHARS)) for part in (event.place, event.why) if part)
     return (
-        f"<li{kind}><b>{what}</b> by {_name(event.who)}: {_value(event.value)}<br>"
-        f'<span class="small">{_time(event.at, zone)}{". " + more if more else ""}</span></li>'
+        f"<li{kind}><b>{what}</b> by {name(event.who)}: {value(event.value)}<br>"
+        f'<span class="small">{moment(event.at, zone)}{". " + more if more else ""}</span></li>'
     )
 
 
@@ -219,34 +220,10 @@ def _footer(view: View) -> str:
     return (
         "<footer><p>An AI read these words, and the sidecar wrote to the CRM what they say. Is it wrong? Change the "
         "field in the CRM: what a person writes there stands, and the sidecar learns of it.</p>"
-        f"<p>This link shows this customer's words to whoever holds it, until {_day(last)} (UTC). Pass it on with "
+        f"<p>This link shows this customer's words to whoever holds it, until {day(last)} (UTC). Pass it on with "
         f"care. Times are {text(view.zone.key)}.</p></footer>"
     )
 
 
 def _section(id: str, title: str, body: str) -> str:
     return f'<section id="{id}" aria-labelledby="h-{id}"><h2 id="h-{id}">{title}</h2>{body}</section>'
-
-
-def _name(name: str) -> str:
-    return f'<bdi lang="">{text(_cut(name, NAME_CHARS))}</bdi>'
-
-
-def _value(value: Value) -> str:
-    if value is None or value == "":
-        return '<span class="value">nothing</span>'
-    shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else _cut(str(value), VALUE_CHARS)
-    return f'<span class="value" lang="" dir="auto">{marked(shown)}</span>'
-
-
-def _cut(given: str, chars: int) -> str:
-    return given if len(given) <= chars else given[: chars - 1] + "…"
-
-
-def _time(at: datetime, zone: ZoneInfo) -> str:
-    here = at.astimezone(zone)
-    return f'<time datetime="{at.isoformat()}">{_day(here)}, {here:%H:%M}</time>'
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b} {day.year}"

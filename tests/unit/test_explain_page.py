@@ -136,7 +136,7 @@ def test_a_link_to_a_party_shows_each_field_with_its_own_link(house: House) -> N
     links = {node.attributes["href"]: node.text() for node in read.css(".fields a") if "class" not in node.attributes}
     assert {"/explain/within/intent", "/explain/within/stage", "/explain/within/budget"} <= set(links)
     assert any(href.startswith("/explain/within/step:") and name == "Next step" for href, name in links.items() if href)
-    assert "4000 waits for a person." in words(read, ".fields .small")
+    assert any(row.startswith("Budget4000 waits for a person") for row in words(read, ".fields li"))
 
 
 def test_what_waits_says_why(house: House) -> None:
