@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.crms.salesforce.login import SETTING
+from adapters.crms.salesforce.options import SETTING
 from adapters.http.patience import Again
 from sidecar.errors import ConfigError, PermanentError, StaleVersion, TemporaryError, UnknownOutcome
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from adapters.crms.salesforce.natives import domain_of
 from adapters.crms.salesforce.org import Org
 from adapters.crms.salesforce.records import Records
-from adapters.crms.salesforce.soql import among, like, quoted, select
+from adapters.crms.salesforce.soql import among, like, select
 from adapters.crms.salesforce.vendor import MERGEABLE, Row, chunks, held
 from adapters.crms.salesforce.wire import Query
 from adapters.formats.canonical import dialled
@@ -71,9 +71,9 @@ class Finder:
             if identifier.kind == "email":
                 yield among(name, [identifier.value.strip()])
             elif identifier.kind == "domain":
-                yield f"{name} LIKE {quoted('%' + like(identifier.value.strip()) + '%')}"
+                yield like(name, identifier.value.strip())
             else:
-                yield f"{name} LIKE {quoted('%' + '%'.join(self._digits(identifier.value)) + '%')}"
+                yield like(name, *self._digits(identifier.value))
 
     def _digits(self, phone: str) -> str:
         """Return the digits of a number that are in every spelling of it."""
@@ -83,7 +83,7 @@ class Finder:
         try:
             number = phonenumbers.parse(e164, self._region)
         except phonenumbers.NumberParseException:
-            return like(e164)
+            return e164
         return phonenumbers.national_significant_number(number)
 
     def _bears(self, sobject: str, identifier: Identifier, row: Row) -> bool:

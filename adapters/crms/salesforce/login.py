@@ -16,12 +16,11 @@ from urllib.parse import urlsplit
 import jwt
 import requests
 
-from adapters.crms.salesforce.options import SalesforceOptions
+from adapters.crms.salesforce.options import SETTING, SalesforceOptions
 from adapters.http.patience import Again
 from sidecar.errors import ConfigError
 from sidecar.ports import Clock
 
-SETTING = "crm.secret_env"
 LIFE = timedelta(minutes=3)
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _WHO = re.compile(r"/id/(00D[a-zA-Z0-9]{12,15})/(005[a-zA-Z0-9]{12,15})$")

@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+SETTING = "crm.secret_env"
+"""What errors about the session name."""
+
 
 class SalesforceOptions(BaseModel):
     """How to reach one Salesforce org, as which user, and how hard it may be asked."""

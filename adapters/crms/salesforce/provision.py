@@ -15,7 +15,7 @@ from typing import Any
 from adapters.crms.salesforce.faults import Refusal, problems_in
 from adapters.crms.salesforce.lists import Lists
 from adapters.crms.salesforce.org import Org
-from adapters.crms.salesforce.soql import among, quoted, select
+from adapters.crms.salesforce.soql import among, like, quoted, select
 from adapters.crms.salesforce.vendor import (
     ACTIVITIES,
     AT,
@@ -135,9 +135,10 @@ class Provision:
         return {"Lead": "00Q", "Contact": "003"}.get(table, "")
 
     def _there(self) -> dict[tuple[str, str], str]:
-        """Return the ids of all custom fields of our objects, seen or not, by table and name."""
+        """Return the ids of the fields of ours, seen or not, by table and name."""
         tables = list(dict.fromkeys(table for kind in OBJECTS for table in self._tables(kind)))
-        soql = select(("Id", "DeveloperName", "TableEnumOrId"), "CustomField", among("TableEnumOrId", tables))
+        ours = like("DeveloperName", "ai_", begins=True)
+        soql = select(("Id", "DeveloperName", "TableEnumOrId"), "CustomField", among("TableEnumOrId", tables), ours)
         try:
             told = self._org.wire.get("provision", TOOLING, {"q": soql})
         except (Refusal, ConfigError) as error:

@@ -194,9 +194,7 @@ class Records:
         """Return the refs of a kind that each of these records is tied to."""
         up = {ref: _named(kind, row) for ref, row in there.items()}
         if kind == "contact" and other == "deal":
-            up = self.people(list(there))
-            leads = {ref: [held(row, LEAD_TIE)] for ref, row in there.items() if held(row, LEAD_TIE)}
-            return {ref: list(dict.fromkeys([*up.get(ref, ()), *leads.get(ref, ())])) for ref in there}
+            return self._people_of(there)
         if any(up.values()):
             return up
         found: dict[str, list[str]] = {}
@@ -206,6 +204,16 @@ class Records:
             if ref not in ends:
                 ends.append(ref)
         return found
+
+    def _people_of(self, deals: Mapping[str, Row]) -> dict[str, list[str]]:
+        """Return the contacts of deals, and the leads that they came from, or what those became."""
+        people = self.people(list(deals))
+        leads = {ref: held(row, LEAD_TIE) for ref, row in deals.items() if held(row, LEAD_TIE)}
+        became = self.survivors("contact", list(leads.values())) if leads else {}
+        found = {ref: list(people.get(ref, ())) for ref in deals}
+        for ref, lead in leads.items():
+            found[ref].append(became.get(lead, lead))
+        return {ref: list(dict.fromkeys(ends)) for ref, ends in found.items()}
 
     def _below(self, kind: str, other: str, refs: Sequence[str]) -> list[tuple[str, Row]]:
         """Ask for the records of a kind that name these records of another, each with the field that names it."""

@@ -31,9 +31,13 @@ def quoted(value: str) -> str:
     return f"'{_SPECIAL.sub(lambda found: _ESCAPES[found.group()], value)}'"
 
 
-def like(value: str) -> str:
-    """Return a text as part of a LIKE pattern, for `quoted` to finish: its own wildcards stand for themselves."""
-    return re.sub(r"([%_\\])", r"\\\1", value)
+def like(field: str, *parts: str, begins: bool = False) -> str:
+    """Return the condition that a field holds these parts in their order, with anything between them and around them.
+
+    With `begins` nothing stands before the first one. Wildcards in a part stand for themselves.
+    """
+    held = "%".join(re.sub(r"[%_]", r"\\\g<0>", quoted(part)[1:-1]) for part in parts)
+    return f"{field} LIKE '{'' if begins else '%'}{held}%'"
 
 
 def among(field: str, values: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from adapters.crms.salesforce.history import Histories
 from adapters.crms.salesforce.org import Org
 from adapters.crms.salesforce.records import Records
-from adapters.crms.salesforce.soql import is_id, quoted, select
+from adapters.crms.salesforce.soql import is_id, like, quoted, select
 from adapters.crms.salesforce.vendor import BATCH, KEY, TASK, Row, held, stored_key
 from sidecar.errors import ConfigError
 from sidecar.model import AuthorKind, Edit, Source, Trail, Walked
@@ -61,7 +61,7 @@ class Walk:
     def _alive(self, kind: str, sobject: str) -> list[str]:
         alive = ["IsConverted = false"] if sobject == "Lead" else []
         if sobject == TASK and KEY in self._org.described(TASK):
-            ours = f"{KEY} LIKE {quoted(stored_key('note', '') + '%')}"
+            ours = like(KEY, stored_key("note", ""), begins=True)
             alive += [ours] if kind == "note" else [f"(NOT {ours})"]
         return alive
 

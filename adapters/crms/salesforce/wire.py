@@ -74,6 +74,7 @@ class Wire:
         self._sleep = sleep or sleep_using_event(threading.Event())
         self._lock = threading.Lock()
         self._transport: Transport | None = None
+        self._session: Session | None = None
         self.budget = Budget(context.clock, options.reserve)
         self.calls: Counter[str] = Counter()
         """Calls by operation, for benchmarks and tests."""
@@ -84,11 +85,13 @@ class Wire:
         return f"/services/data/v{self._options.version}/"
 
     def session(self) -> "Session":
-        """Return who we are in which org."""
-        known: Session = patient(self._options.max_wait_s, self._sleep)(
-            lambda: answer("Salesforce", Request("login", "POST", ""), self._context.observe, self._who)
-        ).session
-        return known
+        """Return who we are in which org; asked for once, since an app's user stays."""
+        if self._session is None:
+            login = Request("login", "POST", "")
+            self._session = patient(self._options.max_wait_s, self._sleep)(
+                lambda: answer("Salesforce", login, self._context.observe, lambda: _Known(self._ready().session))
+            ).session
+        return self._session
 
     def get(self, operation: str, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Read something; returns the answer's body."""
@@ -170,9 +173,6 @@ class Wire:
         if any(problem.code == SPENT for problem in problems_in(reply.data)):
             raise self.budget.exhaust()
         raise error_of(reply.status, reply.data, request.operation, effect=request.effect)
-
-    def _who(self) -> "_Known":
-        return _Known(self._ready().session)
 
     def _ready(self) -> "Transport":
         with self._lock:

@@ -64,6 +64,7 @@ class Writer:
                 results[at] = Failed(error)
         by_key = self._org.catalogue(kind).is_upsertable
         outcomes = self._rows.make(rows, by_key=by_key) if rows else {}
+        outcomes |= self._made_meanwhile(kind, outcomes, {at: key for key, at in first.items()})
         refs = {at: outcome.ref for at, outcome in outcomes.items() if isinstance(outcome, Done)}
         refs |= {at: held(known[key], "Id") for key, at in first.items() if key in known}
         unroled = self._roles(kind, {at: write for at, write in mine if at in refs}, refs)
@@ -75,7 +76,18 @@ class Writer:
                 results[at] = Failed(self._why(kind, outcomes[at], ""))
         results |= {at: results[first[write.key]] for at, write in mine if at not in results}
 
-    def _creation(self, at: int, write: Create, ends: Ends, holders: Mapping[str, str]) -> Sent:
+    def _made_meanwhile(
+        self, kind: str, outcomes: Mapping[int, Outcome], keys: Mapping[int, str]
+    ) -> dict[int, Outcome]:
+        """Look for refused rows by their keys: what was made since the look before is made, and no failure."""
+        refused = {keys[at]: at for at, outcome in outcomes.items() if isinstance(outcome, Refused)}
+        try:
+            found = self._records.by_key(kind, list(refused)) if refused else {}
+        except SidecarError:
+            return {}  # the refusal stands, and the next try looks again
+        return {refused[key]: Done(held(row, "Id")) for key, row in found.items()}
+
+    def _creation(self, at: int, write: Create, ends: Ends, holders: dict[str, str]) -> Sent:
         kind = write.kind
         if not write.key:
             raise PermanentError(f"a {kind} can't be created under an empty key")
@@ -88,7 +100,7 @@ class Writer:
         body = {**self._defaults(write, body), **body}
         body[KEY] = stored_key(kind, write.key)
         if kind == "contact" and email:
-            holders[email] = "of this batch"  # type: ignore[index]  # the next row with this address is a second one
+            holders[email] = "of this batch"  # the next row with this address would be a second one
         return Sent(at, sobject, body)
 
     def _defaults(self, write: Create, body: Mapping[str, object]) -> Row:
@@ -160,10 +172,15 @@ class Writer:
         }
         if kind != "deal" or not any(wanted.values()):
             return {}
-        there = self._records.people([refs[at] for at, people in wanted.items() if people])
+        tied = {at: people for at, people in wanted.items() if people}
+        try:
+            there = self._records.people([refs[at] for at in tied])
+        except SidecarError:
+            unclear = UnknownOutcome("a deal was written, and its contacts can't be read back: look again")
+            return {at: Failed(unclear) for at in tied}
         pairs = [
             (at, {"OpportunityId": refs[at], "ContactId": person})
-            for at, people in wanted.items()
+            for at, people in tied.items()
             for person in dict.fromkeys(people)
             if person not in there.get(refs[at], ())
         ]
@@ -249,11 +266,14 @@ class Writer:
         """Say why a row was not written."""
         if not isinstance(outcome, Refused):
             return outcome if isinstance(outcome, SidecarError) else TemporaryError("it was written")
-        if outcome.codes & GONE and ref:
-            found = self._records.read(kind, [ref])[ref]
+        try:
+            found = self._records.read(kind, [ref])[ref] if outcome.codes & GONE and ref else None
             if isinstance(found, Gone):
                 return RecordGone(f"{kind} {ref} is gone", moved_to=found.moved_to)
-        error = row_error(kind, outcome.problems, self._org.catalogue(kind, ref).names)
+            names = self._org.catalogue(kind, ref).names
+        except SidecarError:
+            names = {}  # it was refused, whatever else can't be read
+        error = row_error(kind, outcome.problems, names)
         if isinstance(error, ConfigError):
             self._org.forget()
         return error
