@@ -22,11 +22,12 @@ from sidecar.app.ladder import ACCOUNT, Ladder
 from sidecar.app.metrics import Metrics
 from sidecar.app.observed import observed_ledger, observed_llm
 from sidecar.app.opening import Opening
-from sidecar.app.readiness import unmapped, unprompted, wanted_properties, with_owners
+from sidecar.app.readiness import unmapped, unprompted, with_owners
 from sidecar.app.schedule import Schedule
 from sidecar.app.shown import shown
 from sidecar.app.slips import Slips
 from sidecar.app.tally import OTHER, Tally
+from sidecar.app.worklists import provision
 from sidecar.config import Settings, load, validate_options
 from sidecar.config.sections import BrakesSection
 from sidecar.errors import ConfigError, RejectedInput, TemporaryError
@@ -254,7 +255,7 @@ class App:
         self.bind()
         capabilities = self.ledger.capabilities
         if not capabilities.vendor:
-            self.ledger.provision(wanted_properties(self.policy, capabilities.kinds), dry_run=self.dry_run)
+            provision(self.ledger, self.policy, dry_run=self.dry_run)
         problems = unmapped(self.policy, self.ledger.pipelines(), is_vendor=capabilities.vendor)
         problems += unprompted(self.policy, self.prompts)
         if problems:

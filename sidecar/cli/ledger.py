@@ -17,7 +17,7 @@ from sidecar.model import Author, AuthorKind, Gone, Record, Value
 
 if TYPE_CHECKING:
     from sidecar.app import App
-    from sidecar.ports import FieldSpec
+    from sidecar.ports import FieldSpec, View
 
 _FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -36,6 +36,17 @@ class PeoplesSide(Protocol):
         """Return live records."""
 
 
+@runtime_checkable
+class Listing(Protocol):
+    """What a CRM without screens of its own shows of its lists."""
+
+    def views(self) -> "Sequence[View]":
+        """Return the lists."""
+
+    def members(self, view: "View", limit: int = ...) -> Sequence[Record]:
+        """Return who is in one, in its order."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
     family = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
@@ -44,6 +55,8 @@ def register(app: typer.Typer) -> None:
     epilog = example("sidecar ledger edit contact 17 phone=+442079460000 ai_summary=")
     family.command("edit", epilog=epilog)(_edit)
     family.command("history", epilog=example("sidecar ledger history contact 17"))(_history)
+    epilog = example("sidecar ledger list", "sidecar ledger list 'AI: Waiting for a person'")
+    family.command("list", epilog=epilog)(_list)
     app.add_typer(family, name="ledger", help="Look at the CRM's records, and edit those of the local one.")
 
 
@@ -68,6 +81,34 @@ def _show(
         show(made, "")
     if not found:
         show("The CRM holds no such records.")
+
+
+def _list(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="A list's name; without one, all are named.")] = "",
+    limit: Limit = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Show the lists that people work from, or who is in one; for the local CRM, which has no screens of its own."""
+    with session(ctx).open() as app:
+        ledger: object = app.ledger
+        if not isinstance(ledger, Listing):
+            raise UnsupportedFeature(f"open the list in {app.settings.crm.type} itself")
+        views = ledger.views()
+        view = next((view for view in views if view.name == name), None)
+        if name and view is None:
+            raise PermanentError(f"there is no list {name!r}; there are {', '.join(repr(v.name) for v in views)}")
+        found = ledger.members(view, limit) if view else []
+    if as_json:
+        emit({"lists": [each.name for each in views], "records": found})
+        return
+    columns = view.columns if view else ()
+    made = table(*(columns or ("list", "of")))
+    for record in found:
+        add(made, *(record.fields.get(column) for column in columns))
+    for each in () if view else views:
+        add(made, each.name, each.kind)
+    show(made if found or not view else "Nobody is in it.")
 
 
 def _edit(

@@ -1,4 +1,4 @@
-"""The CRM's AI-owned properties: `provision` makes what is missing, `deprovision` takes all of it away again.
+"""What is ours in a CRM, properties and lists: `provision` makes what is missing, `deprovision` takes it away again.
 
 Both are idempotent and say what they did. To make properties takes no mode, since nothing is written into them yet. To
 take them away throws away what records hold in them, for good, so it says how much that is, asks, and won't be done
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sidecar.cli.findings import wanted
 from sidecar.cli.render import emit, show, tell
 from sidecar.cli.session import AsJson, Yes, ask, example, session
 from sidecar.errors import PermanentError
@@ -29,15 +28,20 @@ def register(app: typer.Typer) -> None:
 
 
 def _provision(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Make the AI-owned properties that the CRM lacks; nothing is written into them by that."""
+    """Make the AI-owned properties and the lists that the CRM lacks; nothing is written into any record by that."""
+    from sidecar.app.worklists import left_to_people, provision
+
     with session(ctx).open() as app:
         _refuse_another_account(app)
-        lines = list(app.ledger.provision(wanted(app), dry_run=app.dry_run))
+        lines = provision(app.ledger, app.policy, dry_run=app.dry_run)
+        by_hand = left_to_people(app.ledger, app.policy)
         dry_run = app.dry_run
     if as_json:
-        emit({"dry_run": dry_run, "properties": lines})
-    else:
-        _tell(lines, dry_run, "The CRM has them all.")
+        emit({"dry_run": dry_run, "properties": lines, "by_hand": by_hand})
+        return
+    _tell(lines, dry_run, "The CRM has them all.")
+    if by_hand:
+        show("", f"This CRM's API makes no lists; make these {len(by_hand)} by hand, once:", *by_hand)
 
 
 def _deprovision(
@@ -47,9 +51,11 @@ def _deprovision(
     as_json: AsJson = False,
 ) -> None:
     """Take the AI-owned properties away from the CRM, with all that records hold in them; the journal keeps it."""
+    from sidecar.app.worklists import deprovision
+
     with session(ctx).open() as app:
         _refuse_another_account(app)
-        lines = list(app.ledger.deprovision(wanted(app), dry_run=True))
+        lines = deprovision(app.ledger, app.policy, dry_run=True)
         if lines and not app.dry_run:
             _stop_writer(app, force=force)
             if not as_json:
@@ -59,7 +65,7 @@ def _deprovision(
                 yes=yes,
                 as_json=as_json,
             )
-            lines = list(app.ledger.deprovision(wanted(app), dry_run=False))
+            lines = deprovision(app.ledger, app.policy, dry_run=False)
         dry_run = app.dry_run
     if as_json:
         emit({"dry_run": dry_run, "properties": lines})

@@ -26,9 +26,10 @@ class Computed:
 
 
 def compute(standing: Standing, before: Standing, policy: Policy) -> tuple[Computed, ...]:
-    """Compute score, confidence, trajectory, next step and review state of the current engagement."""
+    """Compute last touch, score, confidence, trajectory, next step and review state of the current engagement."""
     now, then = standing.engagement, before.engagement
     values = [
+        *_touch(standing),
         _score(now, policy),
         _confidence(now),
         _trajectory(now, then, policy),
@@ -36,6 +37,14 @@ def compute(standing: Standing, before: Standing, policy: Policy) -> tuple[Compu
         *_review(now),
     ]
     return tuple(v for v in values if v.field in policy.fields)
+
+
+def _touch(standing: Standing) -> tuple[Computed, ...]:
+    """Where and when anybody spoke last, for lists that people work from."""
+    last = standing.last_activity_at
+    formula = "the newest activity of the relationship"
+    day = last.date().isoformat() if last else None
+    return (Computed("channel", standing.channel or None, formula, ()), Computed("last_touch", day, formula, ()))
 
 
 def _said(engagement: Engagement, name: str) -> str:

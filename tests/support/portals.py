@@ -9,9 +9,10 @@ from typing import Any
 
 from adapters.crms.hubspot import HubSpotLedger, HubSpotOptions
 from sidecar.model import Value
-from sidecar.ports import FieldSpec
+from sidecar.ports import FieldSpec, View
 from tests.support.harnesses import VendorHarness
-from tests.twins.hubspot import HubSpotTwin
+from tests.twins.hubspot import HubSpotTwin, lists
+from tests.twins.hubspot.calls import object_type
 
 SEARCH_LAG_S = 20.0
 PACE: dict[str, Any] = {"burst": 1000, "search_per_s": 1000.0}
@@ -55,6 +56,10 @@ class HubSpotHarness(VendorHarness):
         survivor = self.twin.person_merges(kind, winner, loser)
         self.advance(SEARCH_LAG_S)
         return survivor
+
+    def members(self, view: View) -> list[str]:
+        """Return who is in a list."""
+        return lists.members(self.twin.portal, object_type(view.kind), view.name)
 
     def calls(self) -> int:
         """Return how many write calls were made."""

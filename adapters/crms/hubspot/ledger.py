@@ -12,6 +12,7 @@ from adapters.crms.hubspot.feed import Feed
 from adapters.crms.hubspot.find import Finder
 from adapters.crms.hubspot.hints import Hints
 from adapters.crms.hubspot.history import Histories
+from adapters.crms.hubspot.lists import Lists
 from adapters.crms.hubspot.options import HubSpotOptions
 from adapters.crms.hubspot.portal import Portal, schema_of
 from adapters.crms.hubspot.provision import Provision
@@ -57,6 +58,7 @@ class HubSpotLedger:
         self._feed = Feed(self._portal, search, options, context.clock)
         self._writer = Writer(self._portal, self._records, self._histories, self._feed, context.clock)
         self._hints = Hints(options, context)
+        self._lists = Lists(self._portal)
         self._provision = Provision(self._portal, options)
         self._readiness = Readiness(self._portal, self._histories, options)
         self.capabilities = LedgerCapabilities(
@@ -69,6 +71,7 @@ class HubSpotLedger:
             owners=True,
             automations=options.automations,
             walk=True,
+            views=True,
             hints=self._hints.is_open,
             vendor=True,
             search_lag_s=options.search_lag_s,
@@ -146,22 +149,18 @@ class HubSpotLedger:
     def provision(
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
     ) -> Sequence[str]:
-        """Make the property group, the keys and the AI-owned properties that are missing."""
-        if views:
-            raise UnsupportedFeature("this ledger makes no views")
-        for kind in wanted:
+        """Make the property group, the keys, the AI-owned properties and the lists that are missing."""
+        for kind in (*wanted, *(view.kind for view in views)):
             self._known(kind)
-        return self._provision.provision(wanted, dry_run)
+        return [*self._provision.provision(wanted, dry_run), *self._lists.furnish(views, dry_run)]
 
     def deprovision(
         self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View] = ()
     ) -> Sequence[str]:
-        """Take the AI-owned properties away; with the last of them also the keys and the group."""
-        if views:
-            raise UnsupportedFeature("this ledger makes no views")
-        for kind in wanted:
+        """Take lists and the AI-owned properties away; with the last of them also the keys and the group."""
+        for kind in (*wanted, *(view.kind for view in views)):
             self._known(kind)
-        return self._provision.deprovision(wanted, dry_run)
+        return [*self._lists.remove(views, dry_run), *self._provision.deprovision(wanted, dry_run)]
 
     def automations(self, properties: Mapping[str, Sequence[str]]) -> Sequence[str]:
         """Name the enabled workflows that act on these properties, where the options let them be read."""

@@ -20,6 +20,7 @@ from sidecar.errors import ConfigError, UnknownOutcome
 from sidecar.ports import FieldSpec
 
 LABEL = "AI sidecar"
+WRITTEN_BY_US = "Written by the AI sidecar from conversations. What a person enters here stands."
 MUST_BE_UNIQUE = frozenset(("contact", "company", "deal"))
 _MADE_AS: Mapping[str, tuple[str, str]] = {
     "text": ("string", "text"),
@@ -127,7 +128,7 @@ class Provision:
             "type": type_,
             "fieldType": field_type,
             "groupName": self._options.group,
-            "description": "Written by the AI sidecar from conversations. What a person enters here stands.",
+            "description": spec.help or WRITTEN_BY_US,
             "options": [_option(place, label, value) for place, (label, value) in enumerate(listed)],
             "formField": False,
         }

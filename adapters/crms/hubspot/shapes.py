@@ -190,6 +190,18 @@ class Groups(Shape):
     results: list[Named]
 
 
+class HeldList(Shape):
+    """A list of records."""
+
+    id: Text = Field(alias="listId")
+
+
+class Listed(Shape):
+    """One list, as it is answered when it is found or made."""
+
+    list: HeldList
+
+
 class Stage(Shape):
     """A stage of a pipeline."""
 

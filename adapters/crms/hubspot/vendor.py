@@ -103,6 +103,10 @@ class Paths:
         """Return the path of the deal pipelines."""
         return self._crm("pipelines", OBJECTS["deal"])
 
+    def lists(self, *rest: str) -> str:
+        """Return the path of the lists, or what is below it."""
+        return self._crm("lists", *rest)
+
     def owners(self) -> str:
         """Return the path of the owners; v3 wants its slash at the end."""
         return self._crm("owners", "") if self._is_numbered else self._crm("owners")

@@ -36,6 +36,8 @@ from sidecar.ports import (
     Written,
 )
 
+NO_VIEWS = "Pipedrive's filters want a field's number, which its API v2 doesn't tell: make the filter by hand"
+
 
 class PipedriveLedger:
     """One Pipedrive company; safe to share between threads."""
@@ -141,7 +143,7 @@ class PipedriveLedger:
     ) -> Sequence[str]:
         """Make the AI-owned fields and the keys that are missing."""
         if views:
-            raise UnsupportedFeature("this ledger makes no views")
+            raise UnsupportedFeature(NO_VIEWS)
         for kind in wanted:
             self._known(kind)
         return self._provision.provision(wanted, dry_run)
@@ -151,7 +153,7 @@ class PipedriveLedger:
     ) -> Sequence[str]:
         """Take the AI-owned fields away; with the last of them also the keys."""
         if views:
-            raise UnsupportedFeature("this ledger makes no views")
+            raise UnsupportedFeature(NO_VIEWS)
         for kind in wanted:
             self._known(kind)
         return self._provision.deprovision(wanted, dry_run)

@@ -24,6 +24,7 @@ from tests.twins.hubspot.values import iso
 ALL_SCOPES = frozenset(
     {f"crm.{part}.{name}.{verb}" for part in ("objects", "schemas") for name in ("contacts", "companies", "deals")
      for verb in ("read", "write")} | {"crm.objects.owners.read", "automation"}
+    | {"crm.lists.read", "crm.lists.write"}
 )  # fmt: skip
 VERSIONS = frozenset({"v3", "v4", "2026-09"})
 BIN = timedelta(days=90)
@@ -133,6 +134,7 @@ class Portal:
         self.pipelines = definitions.pipelines()
         self.owners: list[dict[str, Any]] = []
         self.flows: list[dict[str, Any]] = []
+        self.lists: dict[str, dict[str, Any]] = {}
         self.rules: list[Any] = []
         self.links: dict[tuple[str, str], dict[str, dict[str, set[int]]]] = {}
         self.undo: list[Callable[[], None]] | None = None

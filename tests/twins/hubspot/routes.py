@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.twins.hubspot import account, associations, batches, objects, properties, searching
+from tests.twins.hubspot import account, associations, batches, lists, objects, properties, searching
 from tests.twins.hubspot.calls import Answer, Call, module, object_type
 from tests.twins.hubspot.definitions import ACTIVITIES
 
@@ -209,4 +209,11 @@ _ACCOUNT = [
     _row("POST", "/automation/flows/batch/read", "flows.batch_read", account.read_flows, _scope("automation"),
          older="v4", dated=False),
 ]  # fmt: skip
-ROUTES = (*_OBJECTS, *_ASSOCIATIONS, *_PROPERTIES, *_ACCOUNT)
+_LISTS = [
+    _row("POST", "/lists", "lists.create", lists.create, _scope("crm.lists.write"),
+         model=_of(lists.MODULE, "ListCreateRequest"), for_judge=lists.without_filters),
+    _row("GET", "/lists/object-type-id/{type}/name/{name}", "lists.by_name", lists.by_name, _scope("crm.lists.read"),
+         query=frozenset({"includeFilters"})),
+    _row("DELETE", "/lists/{id}", "lists.delete", lists.delete, _scope("crm.lists.write")),
+]  # fmt: skip
+ROUTES = (*_OBJECTS, *_ASSOCIATIONS, *_PROPERTIES, *_ACCOUNT, *_LISTS)
