@@ -147,6 +147,8 @@ def test_a_collection_answers_200_whatever_became_of_its_rows(salesforce: Salesf
     assert codes(tell("PATCH", "/composite/sobjects", {"records": changes}).body) == [
         "", "MISSING_ARGUMENT", "MALFORMED_ID", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "MALFORMED_ID",
     ]  # fmt: skip
+    twice = {"records": [row("Contact", id=id, Title="y") for id in (ann.id, ann.id)]}
+    assert codes(tell("PATCH", "/composite/sobjects", twice).body) == ["DUPLICATE_VALUE", "DUPLICATE_VALUE"]
     read = tell("POST", "/composite/sobjects/Contact", {"ids": [gone, ann.id], "fields": ["Title"]}).body
     assert read[0] is None and read[1]["Title"] == "x"
     assert read == tell("GET", "/composite/sobjects/Contact", ids=f"{gone},{ann.id}", fields="Title").body

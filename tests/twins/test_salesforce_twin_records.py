@@ -290,6 +290,10 @@ def test_a_converted_lead_tells_what_became_of_it(salesforce: SalesforceTwin, te
     assert roles == [{"ContactId": made["Contact"], "IsPrimary": True}]
     assert salesforce.value("deal", str(made["Opportunity"]), "AccountId") == made["Account"]
     assert tell.refused("POST", "/sobjects/Lead", {"LastName": "B"}) == (400, "REQUIRED_FIELD_MISSING")
+    again = tell.made("Lead", LastName="Bee", Company="Roofs")
+    into = {"account": made["Account"], "contact": made["Contact"]}
+    assert salesforce.person_converts(again, **into) == {**made, "Opportunity": None}
+    assert len(salesforce.all("contact")) == len(salesforce.all("account")) == 1
 
 
 def test_the_platform_writes_what_follows(clock: SetClock, salesforce: SalesforceTwin, tell: Teller) -> None:
@@ -322,6 +326,16 @@ def test_the_platform_writes_what_follows(clock: SetClock, salesforce: Salesforc
     assert (event["EndDateTime"], event["ActivityDate"]) == ("2026-03-08T09:45:00.000+0000", "2026-03-08")
     short = {"Subject": "Visit", "StartDateTime": visit["StartDateTime"]}
     assert tell.refused("POST", "/sobjects/Event", short) == (400, "REQUIRED_FIELD_MISSING")
+    early = {**visit, "EndDateTime": "2026-03-08T08:00:00Z"}
+    lead = tell.made("Lead", LastName="Dee", Company="D")
+    idle = tell.made("User", Username="idle@roofs.test", LastName="Idle", Email="idle@roofs.test", Alias="idle",
+                     TimeZoneSidKey="Europe/London", ProfileId=salesforce.all("Profile")[0].id, IsActive=False)  # fmt: skip
+    for sobject, values, code in (
+        ("Event", early, "FIELD_INTEGRITY_EXCEPTION"),
+        ("Contact", {"LastName": "X", "OwnerId": idle}, "INACTIVE_OWNER_OR_USER"),
+        ("Task", {"WhoId": lead, "WhatId": roof}, "FIELD_INTEGRITY_EXCEPTION"),
+    ):  # fmt: skip
+        assert tell.refused("POST", f"/sobjects/{sobject}", values) == (400, code)
     assert tell("DELETE", f"/sobjects/Account/{roofs}").status == 204
     assert salesforce.all("deal") == salesforce.all("task") == salesforce.all("contact") == []
 

@@ -46,14 +46,19 @@ def change(call: Call) -> Answer:
     bodies = [(of, {name: value for name, value in row.items() if name.lower() != "id"}) for of, row in typed]
     _check_fields(call, bodies, new=False)
 
-    def one(of: SObject, row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-        id = next((value for name, value in row.items() if name.lower() == "id"), None)
+    named = [next((value for name, value in row.items() if name.lower() == "id"), None) for row in rows]
+    twice = {ids.parsed(str(id)) for id in named if named.count(id) > 1} - {None}
+
+    def one(of: SObject, id: Any, body: Mapping[str, Any]) -> dict[str, Any]:
         if id is None:
             raise ApiError("MISSING_ARGUMENT", "Id not specified in an update call", ["Id"])
-        return saved(writing.change(call.saving, writing.target(call.org, of.name, id), body))
+        record = writing.target(call.org, of.name, id)
+        if record.id in twice:
+            raise ApiError("DUPLICATE_VALUE", f"Duplicate id specified: {id}", ["Id"])
+        return saved(writing.change(call.saving, record, body))
 
-    return _answer(call, [lambda of=of, row=row, body=body: one(of, row, body)  # type: ignore[misc]
-                          for (of, row), (_, body) in zip(typed, bodies, strict=True)])  # fmt: skip
+    zipped = zip(bodies, named, strict=True)
+    return _answer(call, [lambda of=of, id=id, body=body: one(of, id, body) for (of, body), id in zipped])  # type: ignore[misc]
 
 
 def upsert(call: Call) -> Answer:

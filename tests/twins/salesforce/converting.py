@@ -43,14 +43,16 @@ def merge(org: Org, sobject: str, winner: str, losers: Sequence[str], by: str) -
     org.update(kept, {}, by)
 
 
-def convert(org: Org, lead: str, account: str | None, deal: str | None, by: str) -> dict[str, str | None]:
-    """Convert a lead, into a given account or a new one, with an opportunity where `deal` names one."""
+def convert(
+    org: Org, lead: str, account: str | None, contact: str | None, deal: str | None, by: str
+) -> dict[str, str | None]:
+    """Convert a lead, into a given account and contact or new ones, with an opportunity where `deal` names one."""
     found = org.live("Lead", lead)
     assert found and not found.values["IsConverted"], "only a lead that isn't converted can be"
     held = found.values
     account = account or org.insert("Account", {"Name": held["Company"], "OwnerId": held["OwnerId"]}, by).id
     carried = {name: held[name] for name in CARRIED} | {to: held[of] for of, to in org.lead_mapping.items()}
-    contact = org.insert("Contact", {**carried, "AccountId": account, "OwnerId": held["OwnerId"]}, by).id
+    contact = contact or org.insert("Contact", {**carried, "AccountId": account, "OwnerId": held["OwnerId"]}, by).id
     opportunity = _opportunity(org, held["OwnerId"], account, contact, deal, by) if deal else None
     _move(org, "Lead", lead, contact, by)
     org.update(found, {

@@ -41,6 +41,11 @@ class Hands:
         """Return the user id as whom the org's own automations run."""
         return self.org.users[3]
 
+    @property
+    def tool(self) -> str:
+        """Return the user id as whom another program writes, which looks like a person's."""
+        return self.org.users[4]
+
     def person_creates(self, kind: str, values: Mapping[str, Any], by: str | None = None) -> str:
         """Type a new record in; return its id."""
         with self.org.lock:
@@ -80,14 +85,14 @@ class Hands:
         return winner
 
     def person_converts(
-        self, lead: str, *, account: str | None = None, deal: str | None = None
+        self, lead: str, *, account: str | None = None, contact: str | None = None, deal: str | None = None
     ) -> dict[str, str | None]:
-        """Convert a lead to a contact, an account (a given one, or a new one) and, where named, an opportunity.
+        """Convert a lead to a contact and an account (given ones, or new ones) and, where named, an opportunity.
 
         Return their ids as `Account`, `Contact` and `Opportunity`.
         """
         with self.org.lock:
-            return converting.convert(self.org, lead, account, deal, self.ann)
+            return converting.convert(self.org, lead, account, contact, deal, self.ann)
 
     def system_touches(self, kind: str, id: str) -> None:
         """Let the platform itself touch a record: `SystemModstamp` moves and `LastModifiedDate` doesn't."""

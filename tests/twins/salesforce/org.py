@@ -90,7 +90,13 @@ class Org:
         """Put in what a new org has: its users, profile, stages, and the permission set of the profile."""
         self.integration_user = ids.make("005", 1)
         profile = self.insert("Profile", {"Name": "Sales"}, self.integration_user).id
-        people = (("Sidecar", "Integration"), ("Ann", "Sales"), ("Bob", "Sales"), (None, "Automated Process"))
+        people = (
+            ("Sidecar", "Integration"),
+            ("Ann", "Sales"),
+            ("Bob", "Sales"),
+            (None, "Automated Process"),
+            ("Other", "Tool"),
+        )
         for first, last in people:
             name = f"{first or 'auto'}.{last}".lower().replace(" ", ".")
             self.insert("User", {

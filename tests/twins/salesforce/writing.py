@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.twins.salesforce import ids, setup
+from tests.twins.salesforce import ids, platform, setup
 from tests.twins.salesforce.access import Access
 from tests.twins.salesforce.errors import ApiError, gone, no_column, not_found
 from tests.twins.salesforce.org import DuplicateRule, Org, Record
@@ -38,7 +38,7 @@ def create(how: Saving, of: SObject, given: Mapping[str, Any]) -> Record:
     values = parsed(how, of, given, new=True)
     whole = {name: each.default for name, each in of.fields.items()} | values
     missing = [name for name, each in of.fields.items() if each.required and whole.get(name) is None]
-    missing += _missing_times(of, whole)
+    missing += platform.missing_times(of, whole)
     _check_record(how, of, whole, set(values), missing, None)
     contact = values.pop("ContactId", None) if of.name == "Opportunity" else None
     record = how.org.insert(of.name, values, how.by)
@@ -159,20 +159,12 @@ def _check_record(
     for name in said:
         _check_unique(how.org, of, of.fields[name], whole[name], old)
     setup.check(how.org, of, whole, old)
+    platform.check(how.org, of, whole, said)
     if not (old is not None and not any(rule for rule in how.org.duplicate_rules if said & set(rule.fields))):
         _check_duplicates(how, of, whole, old)
     for rule in how.org.validation_rules:
         if rule.sobject == of.name and rule.wrong(whole):
             raise ApiError("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message, list(rule.fields))
-
-
-def _missing_times(of: SObject, whole: Mapping[str, Any]) -> list[str]:
-    """Return what an event lacks: when it begins, and how long it takes."""
-    if of.name != "Event" or whole["IsAllDayEvent"]:
-        return []
-    begins = whole["StartDateTime"] or whole["ActivityDateTime"]
-    ends = whole["EndDateTime"] or whole["DurationInMinutes"] is not None
-    return ([] if ends else ["DurationInMinutes"]) + ([] if begins else ["ActivityDateTime"])
 
 
 def _check_unique(org: Org, of: SObject, field: Field, value: Any, old: Record | None) -> None:
