@@ -125,6 +125,8 @@ PROVOKED: dict[str, Provoke] = {
     "LimitExceededError": lambda twin, ask: ask("POST", "/Contacts", {"data": [ANN] * 101}),
     "AlreadyModified": _stale,
     "ExpectedFieldMissing": _note,
+    "InvalidModuleOfRows": lambda twin, ask: ask("POST", "/Kontakte", {"data": [ANN]}),
+    "InvalidModuleOfGone": lambda twin, ask: ask("GET", "/Kontakte/deleted"),
     "InvalidModule": lambda twin, ask: ask("GET", "/Kontakte", fields="id"),
     "LimitExceededFields": lambda twin, ask: ask("GET", "/Contacts", fields=",".join(f"F{n}" for n in range(51))),
     "InvalidCvid": lambda twin, ask: ask("GET", "/Contacts", fields="id", cvid="1"),

@@ -96,7 +96,7 @@ def test_an_upsert_finds_by_what_is_unique(twin: ZohoTwin, ask: ZohoAsker) -> No
     assert (wrong.status, wrong.body["details"]["supported_values"]) == (400, ["Email", key])
     for module in ("Notes", "Tasks", "Events"):
         heard = ask("POST", f"/{module}/upsert", body)
-        assert (heard.status, heard.body["code"]) == (400, "INVALID_MODULE")
+        assert (heard.status, heard.body["data"][0]["code"]) == (400, "INVALID_MODULE")
 
 
 def test_an_upsert_among_several_takes_the_one_changed_last(clock: SetClock, twin: ZohoTwin, ask: ZohoAsker) -> None:
@@ -120,6 +120,21 @@ def test_a_stale_write_is_refused_by_the_second(clock: SetClock, twin: ZohoTwin,
     heard = ask("PUT", "/Contacts", {"data": [{"id": id, "Department": "B"}]}, headers)
     assert (heard.status, heard.body["data"][0]["code"]) == (412, "ALREADY_MODIFIED")
     assert twin.value("contact", id, "Department") == "A"
+
+
+@pytest.mark.parametrize("refuses_all", [False, True])
+def test_a_stale_row_refuses_itself_or_all(clock: SetClock, twin: ZohoTwin, ask: ZohoAsker, refuses_all: bool) -> None:
+    """The documents leave open which; where it is all, one refusal answers for them and nothing is written."""
+    twin.switches.stale_refuses_all = refuses_all
+    stale, fresh = (ask.made("Contacts", ANN) for _ in range(2))
+    headers = {"If-Unmodified-Since": _row(ask, "Contacts", fresh)["Modified_Time"]}
+    clock.move(1)
+    twin.person_edits("contact", stale, {"Title": "Dr"})
+    rows = [{"id": id, "Department": "A"} for id in (fresh, stale)]
+    heard = ask("PUT", "/Contacts", {"data": rows}, headers)
+    told = (heard.status, [row["code"] for row in heard.body["data"]])
+    assert told == ((412, ["ALREADY_MODIFIED"]) if refuses_all else (207, ["SUCCESS", "ALREADY_MODIFIED"]))
+    assert twin.value("contact", fresh, "Department") == (None if refuses_all else "A")
 
 
 def test_nothing_modified_is_a_304_and_nothing_at_all_a_204(clock: SetClock, ask: ZohoAsker) -> None:

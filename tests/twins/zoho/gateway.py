@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.twins.wire.passing import Log, Logged, Reply, Request
 from tests.twins.zoho import composite, merging, routes, schema
 from tests.twins.zoho.calls import Answer, Call
-from tests.twins.zoho.errors import ApiError, wrong_param, wrong_path
+from tests.twins.zoho.errors import ApiError, wrong_param
 from tests.twins.zoho.limits import Limits
 from tests.twins.zoho.org import Author, Org
 from tests.twins.zoho.tokens import Tokens
@@ -123,7 +123,7 @@ class Gateway:
         try:
             asked, why = routes.find(request.method, _path(request))
             if asked is None:
-                raise _unknown(why)
+                raise _unknown(why, request)
             call = self._call(asked, request, by, is_composite)
             if not asked.allowed(self.org.switches.scopes):
                 raise ApiError(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL")
@@ -167,9 +167,12 @@ class Gateway:
         return self.reply(status, body, headers if self.org.switches.tells_credits_on_429 else {})
 
 
-def _unknown(why: str) -> ApiError:
+def _unknown(why: str, request: Request) -> ApiError:
+    """Return the refusal of what no route serves; where rows are written or gone, it stands in their place."""
+    key = "data" if request.method in ("POST", "PUT") or _path(request).endswith("/deleted") else None
     if why == "INVALID_MODULE":
-        return wrong_path(0, "the module name given seems to be invalid", why)
+        details = {"resource_path_index": 0}
+        return ApiError(400, why, "the module name given seems to be invalid", details, key)
     status, message = WORDS[why]
     return ApiError(status, why, message)
 

@@ -36,6 +36,7 @@ class Switches:
     among its choices; `refuses_unknown_fields`: whether a field that isn't there is an error or is dropped in silence.
     `merge_delay_s`: after how long a merge is done. `record_cap`, `custom_field_cap`: most records of the org, and
     fields of a module. `lists_deleted_notes`: whether notes that are gone are listed as other records are.
+    `stale_refuses_all`: whether one row that was changed meanwhile refuses the whole request, and not itself alone.
     `tells_credits_on_429`: whether a refusal says what is left. `token_answer_status`: what a refused refresh is
     answered with.
     """
@@ -60,6 +61,7 @@ class Switches:
     record_cap: int | None = None
     custom_field_cap: int | None = None
     lists_deleted_notes: bool = True
+    stale_refuses_all: bool = False
     tells_credits_on_429: bool = False
     token_answer_status: int = 200
 

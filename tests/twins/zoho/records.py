@@ -84,6 +84,8 @@ def create(call: Call) -> Answer:
 
 def update(call: Call) -> Answer:
     """Write into up to a hundred records."""
+    if call.org.switches.stale_refuses_all and isinstance(call.body, dict):
+        _all_unmodified(call)
     return _each(call, lambda row, place: _update(call, row, place, _row_id(call, row, place)), 200)
 
 
@@ -99,7 +101,7 @@ def upsert(call: Call) -> Answer:
     """Write into the record with the same value of a duplicate check field, or make one."""
     module = call.module
     if module not in DUPLICATE_CHECK:
-        raise wrong_path(0, "the module name given seems to be invalid", "INVALID_MODULE")
+        raise _no_module()
     unique = [name for name, field in call.org.fields[module].items() if field.case_sensitive is not None]
     allowed = list(dict.fromkeys([DUPLICATE_CHECK[module], *unique]))
     asked = call.body.get("duplicate_check_fields", allowed) if isinstance(call.body, dict) else allowed
@@ -134,8 +136,7 @@ def deleted(call: Call) -> Answer:
         raise ApiError(400, "PATTERN_NOT_MATCHED", "Please check whether the input values are correct",
                        {"param_name": "type"}, "data")  # fmt: skip
     if call.module == "Notes" and not call.org.switches.lists_deleted_notes:
-        raise ApiError(400, "INVALID_MODULE", "the module name given seems to be invalid",
-                       {"resource_path_index": 0}, "data")  # fmt: skip
+        raise _no_module()
     rows = [
         (record.deletion, record) for record in call.org.records[call.module].values()
         if record.deletion and (since is None or record.deletion.at > since)
@@ -158,6 +159,12 @@ def count(call: Call) -> Answer:
         fits = criteria.parsed(call.org, call.module, text)
         rows = [row for row in rows if fits(whole(row))]
     return Answer(200, {"count": len(rows)})
+
+
+def _no_module() -> ApiError:
+    """Return the refusal of a module that has no such thing, in the place of the rows."""
+    details = {"resource_path_index": 0}
+    return ApiError(400, "INVALID_MODULE", "the module name given seems to be invalid", details, "data")
 
 
 def _viewed(call: Call, rows: list[Record]) -> list[Record]:
@@ -278,6 +285,16 @@ def _unmodified(call: Call, record: Record) -> None:
     if since is not None and record.modified_at > since:
         message = "record updated time has already passed if-unmodified-since time"
         raise RowError("ALREADY_MODIFIED", message, _details(call.org, record))
+
+
+def _all_unmodified(call: Call) -> None:
+    """Raise if any record of a request was changed meanwhile, before any is written."""
+    ids = [str(row.get("id")) for row in call.body.get("data") or [] if isinstance(row, dict)]
+    try:
+        for record in filter(None, (call.org.live(call.module, id) for id in ids)):
+            _unmodified(call, record)
+    except RowError as error:
+        raise ApiError(412, error.code, error.message, error.details, "data") from None
 
 
 def _upsert(call: Call, row: Row, place: int, checks: list[str]) -> Row:
