@@ -80,6 +80,7 @@ class Worker:
         ledger = pipeline.parts.ledger
         self._together = min(ledger.capabilities.batch_size, MAX_TOGETHER) if ledger else 1
         self._syncing = threading.Lock()
+        self._over = threading.Event()
 
     def serve(self, engine: Engine) -> None:
         """Serve until the engine is stopped, renewing what runs."""
@@ -89,6 +90,7 @@ class Worker:
         try:
             engine.serve(self.handle, self.due, self._concurrency)
         finally:
+            self._over.set()
             stop.set()
             keeper.join(LEASE_S)
 
@@ -196,7 +198,7 @@ class Worker:
         until = time.monotonic() + linger_s
         keys = self._syncs(within_s)
         while len(keys) < self._together and time.monotonic() < until and self._are_read(MANY, within_s):
-            time.sleep(LOOK_S)
+            self._over.wait(LOOK_S)
             keys = self._syncs(within_s)
         return keys
 

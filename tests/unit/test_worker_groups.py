@@ -1,6 +1,5 @@
 """Syncs wait for each other where that fills the calls that they share, and never where it only costs time."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,6 +49,11 @@ def sync_one(house: House) -> None:
     house.app.worker.handle(house.journal.due(1, [WorkKind.SYNC], EVER_S)[0], wait=False)
 
 
+def meanwhile(house: House, monkeypatch: pytest.MonkeyPatch, act: Callable[[float], None]) -> None:
+    """Let something happen whenever a thread waits for other syncs."""
+    monkeypatch.setattr(house.app.worker, "_over", SimpleNamespace(wait=act))
+
+
 def test_a_run_reads_first_and_writes_full_calls(house: House, groups: list[int]) -> None:
     """What is due already waits for what is being read; seen to fail with syncs done as soon as they are due."""
     house.say("I want to buy", "ann")
@@ -70,8 +74,7 @@ def test_a_server_waits_for_those_who_are_just_being_read(
         house.say("I want to buy", who)
     read(house, WorkKind.PARSE, WorkKind.RESOLVE)
     house.app.worker.handle(house.journal.due(1, [WorkKind.PARTY], EVER_S)[0], wait=False)
-    others = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: read(house, WorkKind.PARTY))
-    monkeypatch.setattr(module, "time", others)
+    meanwhile(house, monkeypatch, lambda seconds: read(house, WorkKind.PARTY))
     sync_one(house)
     assert groups == [TOGETHER]
 
@@ -88,7 +91,8 @@ def test_nobody_waits_for_ever_for_others(house: House, monkeypatch: pytest.Monk
         now[0] += seconds
         assert now[0] < 10 * module.LINGER_S, "it still waits"
 
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=pause))
+    meanwhile(house, monkeypatch, pause)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     sync_one(house)
     assert len(house.records("contact")) == 1
     assert now[0] >= module.LINGER_S
@@ -100,7 +104,7 @@ def test_one_party_alone_waits_for_nobody(house: House, monkeypatch: pytest.Monk
     def pause(seconds: float) -> None:
         raise AssertionError("it waits for nobody")
 
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pause))
+    meanwhile(house, monkeypatch, pause)
     house.say("I want to buy", "ann")
     read(house, *BEFORE_SYNC)
     sync_one(house)
