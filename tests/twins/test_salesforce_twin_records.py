@@ -328,8 +328,9 @@ def test_the_platform_writes_what_follows(clock: SetClock, salesforce: Salesforc
     assert tell.refused("POST", "/sobjects/Event", short) == (400, "REQUIRED_FIELD_MISSING")
     early = {**visit, "EndDateTime": "2026-03-08T08:00:00Z"}
     lead = tell.made("Lead", LastName="Dee", Company="D")
-    idle = tell.made("User", Username="idle@roofs.test", LastName="Idle", Email="idle@roofs.test", Alias="idle",
-                     TimeZoneSidKey="Europe/London", ProfileId=salesforce.all("Profile")[0].id, IsActive=False)  # fmt: skip
+    profile = salesforce.all("Profile")[0].id
+    person = {"Email": "idle@roofs.test", "Alias": "idle", "TimeZoneSidKey": "Europe/London", "ProfileId": profile}
+    idle = tell.made("User", Username="idle@roofs.test", LastName="Idle", IsActive=False, **person)
     for sobject, values, code in (
         ("Event", early, "FIELD_INTEGRITY_EXCEPTION"),
         ("Contact", {"LastName": "X", "OwnerId": idle}, "INACTIVE_OWNER_OR_USER"),
