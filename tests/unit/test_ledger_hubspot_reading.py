@@ -1,12 +1,15 @@
 """What HubSpot's adapter reads: who wrote what, who is found, what is gone, and what it costs."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sidecar.errors import PermanentError, StaleVersion, TemporaryError
 from sidecar.model import AuthorKind, Gone, Identifier, Link, Record
+from sidecar.pipeline.together import Together
 from sidecar.ports import Create, Update, Written
 from tests.support.portals import HubSpotHarness, portal
 from tests.twins.hubspot import Source
@@ -242,3 +245,33 @@ def test_too_many_bearers_are_told(hub: HubSpotHarness, monkeypatch: pytest.Monk
     hub.advance(60)
     with pytest.raises(PermanentError, match="more than 4"):
         hub.ledger.find("contact", [Identifier("phone", "+442079460123")])
+
+
+def test_too_many_associations_concern_their_record_alone(hub: HubSpotHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who shared the call gets theirs, and nothing is asked again for ever; seen to fail with a `TemporaryError`."""
+    monkeypatch.setattr("adapters.crms.hubspot.records.MAX_LINK_PAGES", 2)
+    monkeypatch.setattr("tests.twins.hubspot.associations.PAGE", 1)
+    contacts = [hub.twin.person_creates("contact", {"email": f"a{n}@x.test"}) for n in range(4)]
+    deals = [_made(hub, "deal", f"deal-{n:032x}").ref for n in range(6)]
+    for n, deal in enumerate(deals):
+        hub.twin.person_associates("deal", deal, "contact", contacts[max(0, n - 2)])
+    other = Link("contact", hub.twin.person_creates("contact", {"email": "b@x.test"}))
+    together = Together(hub.ledger, len(contacts))
+    found: dict[str, Any] = {}
+
+    def ask(contact: str) -> None:
+        member, link = together.member(), Link("contact", contact)
+        try:
+            found[contact] = [record.ref for record in member.linked("deal", [link, other])[link]]
+        except PermanentError as error:
+            found[contact] = error
+        finally:
+            together.leave()
+
+    threads = [threading.Thread(target=ask, args=(contact,)) for contact in contacts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert f"contact {contacts[0]} has more than 2 pages" in str(found.pop(contacts[0]))
+    assert found == {contact: [deal] for contact, deal in zip(contacts[1:], deals[3:], strict=True)}

@@ -30,7 +30,7 @@ from adapters.crms.hubspot.vendor import (
     chunks,
 )
 from adapters.formats.rich_text import token
-from sidecar.errors import ConfigError, StaleVersion, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, StaleVersion
 from sidecar.model import Gone, Link, Record
 from sidecar.ports import Clock
 
@@ -212,7 +212,9 @@ class Records:
             inputs = more
             if not inputs:
                 return {ref: list(dict.fromkeys(ends)) for ref, ends in found.items()}
-        raise TemporaryError(f"a {kind} has more than {MAX_LINK_PAGES} pages of associations")
+        # Time doesn't mend it, and it concerns only whoever asks for these records: a call that others share is parted.
+        whose = ", ".join(sorted({row["id"] for row in inputs})[:5])
+        raise PermanentError(f"{kind} {whose} has more than {MAX_LINK_PAGES} pages of associated {other} records")
 
     def _read_ends(self, path: str, inputs: Sequence[Mapping[str, str]]) -> Sequence[Ends]:
         try:
