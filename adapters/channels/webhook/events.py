@@ -8,7 +8,7 @@ in the activity's problems. A refusal names the JSON path and the rule, never th
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -88,10 +88,18 @@ def _faults(error: ValidationError) -> list[str]:
     for fault in faults[:SHOWN_ERRORS]:
         place = fault["loc"][1:] if fault["loc"] else ()  # the first item is the event's type
         path = "".join(f"[{item}]" if isinstance(item, int) else f".{item}" for item in place).lstrip(".")
-        shown.append(f"{path or 'type'}: {fault['type']}")
+        shown.append(f"{path or 'type'}: {_rule(fault['type'])}")
     if len(faults) > SHOWN_ERRORS:
         shown.append(f"and {len(faults) - SHOWN_ERRORS} more")
     return shown
+
+
+def _rule(broken: str) -> str:
+    """Name a rule; for an event of no known type, the types that there are, since a sender can't guess them."""
+    if broken not in ("union_tag_invalid", "union_tag_not_found"):
+        return broken
+    known = [name for event in get_args(Event) for name in get_args(event.model_fields["type"].annotation)]
+    return f"{broken}, must be one of {', '.join(known)}"
 
 
 def _aware(value: object) -> datetime:
