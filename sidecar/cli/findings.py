@@ -7,7 +7,7 @@ the journal, to see that it can be written.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sidecar.cli.render import many
 from sidecar.cli.session import Session, environment, said
@@ -23,7 +23,19 @@ UNSEEN = "not looked at: its settings are wrong"
 """The note of a part that was passed over, of which nobody knows whether it is fine."""
 _WRONG = ("paused", "breaker", "disk", "journal", "silent")
 """What of the conditions is for `check` to say: the others are looked at here, or come from nobody serving just now."""
-Look = Iterator[tuple[str, str]]
+SHOWN = 5
+"""How many of a part's like problems are named in its one line; the JSON has them all."""
+
+
+class Many(NamedTuple):
+    """Problems that one command mends, told in one line; `each` names them all."""
+
+    problem: str
+    note: str
+    each: tuple[str, ...]
+
+
+Look = Iterator[tuple[str, str] | Many]
 """What a look yields: problems with their remedies, and notes, of which one is empty each time."""
 
 
@@ -34,6 +46,7 @@ class Finding:
     part: str
     problem: str = ""
     note: str = ""
+    each: tuple[str, ...] = ()
 
 
 def check(run: Session) -> Iterator[Finding]:
@@ -92,9 +105,9 @@ def _tried(part: str, look: Callable[[], Look]) -> Iterator[Finding]:
     """Look at one part; its error is a finding, and what it had yielded before stands."""
     empty = True
     try:
-        for problem, note in look():
+        for brought in look():
             empty = False
-            yield Finding(part, problem, note)
+            yield Finding(part, brought[0], brought[1], brought.each if isinstance(brought, Many) else ())
     except SidecarError as error:
         empty = False
         yield from (Finding(part, line) for line in said(error))
@@ -200,9 +213,10 @@ def _owners(app: "App") -> Look:
 
 def _properties(app: "App") -> Look:
     missing = app.ledger.provision(wanted(app), dry_run=True)
-    if app.ledger.capabilities.vendor:
-        for line in missing:
-            yield f"{line}: sidecar provision", ""
+    if app.ledger.capabilities.vendor and missing:
+        more = f"; and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        lacks = f"lacks {many(len(missing), 'property', 'properties')} of ours ({'; '.join(missing[:SHOWN])}{more})"
+        yield Many(f"the CRM {lacks}: sidecar provision", "", tuple(missing))
     yield "", f"{len(missing)} properties to make" if missing else "the CRM has them all"
 
 
