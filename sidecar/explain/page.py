@@ -10,7 +10,6 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from sidecar.explain.causes import Places, causes
-from sidecar.explain.chain import STEP
 from sidecar.explain.past import Event
 from sidecar.explain.phrases import NAME_CHARS, cut, day, moment, name, plain, value
 from sidecar.explain.talk import Piece, Quote, Talk, Turn
@@ -18,6 +17,7 @@ from sidecar.explain.view import Place, Told, View
 from sidecar.markup import marked, text
 from sidecar.markup.document import document
 from sidecar.model import Role
+from sidecar.sync.wording import label
 
 SHORT_CHARS = 60
 QUOTE_CHARS = 600
@@ -38,16 +38,12 @@ def html(view: View, link: Linker) -> str:
         (_words(view) + spoken, _where(view) + _chain(view) + _past(view)) if is_one else (_fields(view, link), spoken)
     )
     columns = "".join(f'<div class="col">{part}</div>' for part in parts)
-    title = f"{label(view.linked.field)}: where it comes from" if is_one else "What AI read out of the conversations"
+    title = f"{_label(view.linked.field)}: where it comes from" if is_one else "What AI read out of the conversations"
     return document(title, f'{_header(view)}<main class="{"one" if is_one else "all"}">{columns}</main>{_footer(view)}')
 
 
-def label(field: str) -> str:
-    """Return a field's name as people read it."""
-    if field.startswith(STEP):
-        return "Next step"
-    words = field.removeprefix("ai_").replace("_", " ")
-    return words[:1].upper() + words[1:]
+def _label(field: str) -> str:
+    return label(field.removeprefix("ai_"))
 
 
 def _header(view: View) -> str:
@@ -57,7 +53,7 @@ def _header(view: View) -> str:
     told = view.fields[0]
     shown = value(told.value)
     short = len(plain(told.value)) <= SHORT_CHARS
-    head = f"{text(label(told.name))}: {shown}" if short else text(label(told.name))
+    head = f"{text(_label(told.name))}: {shown}" if short else text(_label(told.name))
     long = "" if short else f'<p class="lead">{shown}</p>'
     return (
         f'<header><p class="over">Where this comes from</p><h1>{head}</h1>{long}{who}'
@@ -131,7 +127,7 @@ def _field(told: Told, view: View, link: Linker) -> str:
     held = "" if told.waiting and not told.held else value(told.value)
     said = "; ".join(part for part in (held, waits) if part)
     return (
-        f'<li><h3><a href="{text(link(told.name))}">{text(label(told.name))}</a></h3><div>{said} {numbers}</div></li>'
+        f'<li><h3><a href="{text(link(told.name))}">{text(_label(told.name))}</a></h3><div>{said} {numbers}</div></li>'
     )
 
 
