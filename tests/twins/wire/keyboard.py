@@ -1,0 +1,107 @@
+"""The keyboard of everybody else who uses a CRM: each line on standard input is a person's edit, or a failure.
+
+What all twins' hands can do is here; a vendor's own deeds and its settings are with its twin. All is in memory.
+"""
+
+import cmd
+import shlex
+from typing import Any, ClassVar
+
+from tests.twins.wire.faults import Status
+
+
+class Keyboard(cmd.Cmd):
+    """One line, one deed; `help` lists them. A twin's class names what its refusals are, and what it fails with."""
+
+    prompt = ""
+    use_rawinput = False
+    refusals: ClassVar[tuple[type[Exception], ...]] = (AssertionError, KeyError, ValueError)
+
+    def __init__(self, twin: Any) -> None:
+        super().__init__()
+        self.twin = twin
+
+    def onecmd(self, line: str) -> bool:
+        """Do what a line says; what can't be done is said and changes nothing."""
+        try:
+            return super().onecmd(line)
+        except self.refusals as error:
+            self.say(f"refused: {error!r}")
+            return False
+        finally:
+            self.stdout.flush()
+
+    def do_create(self, line: str) -> None:
+        """A person types a record in: create KIND NAME=VALUE ..."""
+        kind, *pairs = shlex.split(line)
+        self.say(self.twin.person_creates(kind, self.values(pairs)))
+
+    def do_edit(self, line: str) -> None:
+        """A person types values into a record; nothing after = clears: edit KIND ID NAME=VALUE ..."""
+        kind, id, *pairs = shlex.split(line)
+        self.twin.person_edits(kind, id, self.values(pairs))
+
+    def do_automate(self, line: str) -> None:
+        """An automation of the account writes: automate KIND ID NAME=VALUE ..."""
+        kind, id, *pairs = shlex.split(line)
+        self.twin.automation_edits(kind, id, self.values(pairs))
+
+    def do_delete(self, line: str) -> None:
+        """A person puts a record into the recycle bin: delete KIND ID."""
+        self.twin.person_deletes(*shlex.split(line))
+
+    def do_merge(self, line: str) -> None:
+        """A person merges two records: merge KIND WINNER LOSER."""
+        kind, winner, loser = shlex.split(line)
+        self.say(self.twin.person_merges(kind, winner, loser))
+
+    def do_show(self, line: str) -> None:
+        """The live records with what they hold: show KIND."""
+        for record in self.twin.all(line.strip()):
+            held = {name: value for name, value in sorted(record.values.items()) if value}
+            self.say(f"{record.id} {held}")
+
+    def do_calls(self, line: str) -> None:
+        """How often each operation was asked for: calls."""
+        for name, count in self.twin.log.counts.most_common():
+            self.say(f"{count} {name}")
+
+    def do_fail(self, line: str) -> None:
+        """Answer every request so until `heal`: fail STATUS."""
+        self.twin.fault(self.failure(int(line)), times=None)
+
+    def do_heal(self, line: str) -> None:
+        """Take all failures away: heal."""
+        self.twin.heal()
+
+    def do_down(self, line: str) -> None:
+        """Refuse connections: down."""
+        self.twin.down()
+
+    def do_up(self, line: str) -> None:
+        """Accept them again: up."""
+        self.twin.up()
+
+    def do_EOF(self, line: str) -> bool:  # noqa: N802
+        """End."""
+        return True
+
+    def preloop(self) -> None:
+        """Let a reader at the other end of a pipe see the settings at once."""
+        self.stdout.flush()
+
+    def emptyline(self) -> bool:
+        """Do nothing, where the library would do the last line again."""
+        return False
+
+    def say(self, text: Any) -> None:
+        """Print a line."""
+        self.stdout.write(f"{text}\n")
+
+    def values(self, pairs: list[str]) -> dict[str, Any]:
+        """Return what a line's pairs say, as this vendor's hands take it."""
+        return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+    def failure(self, status: int) -> Status:
+        """Return a refusal in this vendor's shape."""
+        return Status(status)
