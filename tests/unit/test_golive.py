@@ -439,23 +439,23 @@ def test_properties_are_taken_away_once_nothing_is_written_any_more(office: Offi
     office.run()
     assert "the sidecar still writes to this CRM; first: sidecar mode shadow" in office.refused("deprovision", "--yes")
     office.told("mode", "shadow", "--reason", "we leave")
-    assert len(office.data("--dry-run", "deprovision")["properties"]) == 32
+    assert len(office.data("--dry-run", "deprovision")["properties"]) == 38
     result = office.sidecar("deprovision")
     assert result.exit_code == 1 and "there is nobody to ask here: say --yes" in result.stderr
     assert "say --yes" in office.refused("deprovision", "--json")
     held = office.data("ledger", "show", "contact")["records"][0]["fields"]
     assert "ai_stage" in held
-    assert len(office.data("deprovision", "--yes")["properties"]) == 32
+    assert len(office.data("deprovision", "--yes")["properties"]) == 38
     held = office.data("ledger", "show", "contact")["records"][0]["fields"]
     assert held == {"name": "Ann", "email": "ann@x.test"}
     assert "The CRM has none of them." in office.told("deprovision", "--yes")
-    assert "32 done." in office.told("provision") and "has them all" in office.told("provision")
+    assert "38 done." in office.told("provision") and "has them all" in office.told("provision")
 
 
 def test_force_takes_properties_away_from_under_the_writer(office: Office) -> None:
     """Whoever insists is obeyed."""
     office.told(*YES)
-    assert len(office.data("deprovision", "--yes", "--force")["properties"]) == 32
+    assert len(office.data("deprovision", "--yes", "--force")["properties"]) == 38
 
 
 def test_nobody_goes_live_without_an_account(tmp_path: Path) -> None:
