@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from adapters.crms.local import LocalLedger
+from sidecar.links import Links
 from sidecar.model import Author, AuthorKind, Correction, Decision, Record, Release, Value
 from sidecar.pipeline.reviews import answers
 from tests.support.crms import CRMS, Crm, crm_class
@@ -61,6 +62,10 @@ class Desk:
         """One value of it, nothing where it is empty."""
         return self.record(kind).fields.get(name) or None
 
+    def corrections(self) -> list[Correction]:
+        """What people put right, as the book has it."""
+        return [fact for fact in self.house.facts(Correction.KIND) if isinstance(fact, Correction)]
+
     def said(self, action: str) -> list[Release]:
         """What people said, as the book has it."""
         return [r for r in self.house.facts("release") if isinstance(r, Release) and r.action == action]
@@ -109,9 +114,29 @@ def test_a_rep_accepts_all_that_the_record_shows(desk: Desk) -> None:
     assert {release.field for release in approved} == {"stage", "budget"}
     causes = [desk.house.journal.causes(release.id) for release in approved]
     assert all({cause.KIND for cause in found} == {"decision", "reading"} for found in causes)
-    assert not desk.house.facts(Correction.KIND), "an answer corrects nothing"
+    assert not desk.corrections(), "an answer corrects nothing"
     counted = answers(desk.house.journal, list(desk.house.journal.written(("release",))))
     assert [(answer.field, answer.approved) for answer in counted] == [("budget", True), ("stage", True)]
+
+
+def test_what_explains_a_suggestion_is_a_link_in_it(desk: Desk) -> None:
+    """Suggestion, note and task lead to the page that explains them; a second sync of the same rewrites none of it."""
+    links = Links("https://sidecar.test", ["k" * 32])
+    desk.house.app.pipeline.parts.links = links
+    desk.hear("we signed, please call me")
+    desk.hear("please call me")
+    standing = desk.house.standing()
+    url = links.url(standing.party, "stage", standing.engagement.suggestions["stage"].at)
+    assert url in str(desk.value("deal", "ai_suggestions"))
+    assert links.read(url.removeprefix("https://sidecar.test"), desk.house.clock()).field == "stage"
+    for kind in ("note", "task"):
+        ref = desk.record(kind).ref
+        record = desk.house.app.ledger.read(kind, [ref])[ref]
+        assert isinstance(record, Record) and "https://sidecar.test/explain/" in str(record.fields["body"]), kind
+    changes = len(desk.house.facts("change"))
+    desk.house.clock.move(86_400)
+    desk.one_poll()
+    assert len(desk.house.facts("change")) == changes
 
 
 def test_a_rep_rejects_all_and_nothing_moves(desk: Desk) -> None:
@@ -214,3 +239,64 @@ def test_a_suggestion_that_nobody_answers_is_over(desk: Desk) -> None:
     kept = desk.house.standing()
     desk.house.journal.rebuild()
     assert desk.house.standing() == kept
+
+
+def test_a_task_that_is_ticked_off_is_done(desk: Desk) -> None:
+    """What a rep has done is owed no longer, and isn't asked for again."""
+    desk.hear("please call me")
+    ref = desk.record("task").ref
+    task = desk.house.app.ledger.read("task", [ref])[ref]
+    assert isinstance(task, Record) and "Customer: “please call me”" in str(task.fields["body"])
+    desk.sets("task", status="done")
+    desk.one_poll()
+    (step,) = desk.house.standing().engagement.steps
+    assert step.status == "done"
+    assert desk.house.fields()["next_step"] is None
+    desk.hear("please call me")
+    assert desk.value("task", "status") == "done"
+
+
+def test_a_task_that_is_deleted_is_not_wanted(desk: Desk) -> None:
+    """A deletion is a person's word: the step is dropped, and its task is not made again."""
+    desk.hear("please call me")
+    desk.house.clock.move(60)
+    desk.screens.delete("task", desk.record("task").ref)
+    desk.one_poll()
+    (step,) = desk.house.standing().engagement.steps
+    assert step.status == "dropped"
+    desk.hear("please call me")
+    assert not desk.screens.show("task")
+
+
+def test_a_stage_that_is_moved_back_is_a_correction_and_the_baseline(desk: Desk) -> None:
+    """Where a rep puts a deal is where it stands, until something newer is said."""
+    desk.sets("deal", stage="enquired")
+    desk.one_poll()
+    (found,) = desk.corrections()
+    assert (found.kind, found.field, found.author.kind) == ("deal", "stage", AuthorKind.PERSON)
+    assert desk.house.fields()["stage"] == "enquired"
+    assert desk.value("deal", "ai_stage") == "enquired"
+    desk.hear("now I am ready")
+    assert desk.house.fields()["stage"] == "qualified"
+
+
+def test_a_field_of_the_crms_own_that_is_edited_is_a_correction_and_stands(desk: Desk) -> None:
+    """A name that a person typed is theirs for good."""
+    desk.sets("contact", name="Anna Lee")
+    desk.one_poll()
+    (found,) = desk.corrections()
+    assert (found.field, found.ours, found.theirs) == ("name", "Ann", "Anna Lee")
+    desk.hear("It must be cheap, 900 euros")
+    assert desk.value("contact", "name") == "Anna Lee"
+
+
+def test_an_ai_field_that_is_edited_is_a_correction(desk: Desk) -> None:
+    """An edit of what AI wrote tells what it got wrong; an automation's tells nothing."""
+    desk.sets("deal", ROBOT, ai_intent="support")
+    desk.one_poll()
+    assert not desk.corrections()
+    desk.sets("deal", ai_intent="inform")
+    desk.sets("contact", ai_intent="inform")
+    desk.one_poll()
+    assert {(c.kind, c.field, c.theirs) for c in desk.corrections()} >= {("contact", "ai_intent", "inform")}
+    assert desk.house.fields()["intent"] == "inform"
