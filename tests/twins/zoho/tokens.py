@@ -23,11 +23,15 @@ THROTTLED = {
 
 @dataclass
 class Tokens:
-    """Which tokens live; `minted` counts all that ever did. Another org on the same port knows none of them."""
+    """Which tokens live. Another org on the same port knows none of them.
+
+    `minted` counts all that ever did; `most` is how many a refresh token gets in ten minutes, None for any number.
+    """
 
     clock: Callable[[], datetime]
     switches: Switches
     minted: int = 0
+    most: int | None = MINTED
     of_this_org: str = field(default_factory=lambda: token_hex(8))
     _live: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _recent: dict[str, deque[datetime]] = field(default_factory=dict)
@@ -69,12 +73,12 @@ class Tokens:
         self._live.clear()
 
     def _is_throttled(self, refresh: str) -> bool:
-        now, recent = self.clock(), self._recent.setdefault(refresh, deque(maxlen=MINTED))
+        now, recent = self.clock(), self._recent.setdefault(refresh, deque(maxlen=1000))
         if now < self._blocked_until.get(refresh, now):
             return True
         while recent and recent[0] <= now - WINDOW:
             recent.popleft()
-        if len(recent) >= MINTED:
+        if self.most is not None and len(recent) >= self.most:
             self._blocked_until[refresh] = now + WINDOW
             return True
         recent.append(now)

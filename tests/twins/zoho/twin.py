@@ -27,6 +27,7 @@ class ZohoTwin(Hands, Twin):
         self.limits = Limits(clock, lambda: (self.switches.edition, self.switches.users))
         self.tokens = Tokens(clock, self.switches)
         self.org = Org(clock, self.switches)
+        self._token = ""
         log = Log()
         self._gateway = Gateway(self.org, self.tokens, self.limits, log)
         super().__init__(self._gateway, log, seed, port)
@@ -44,8 +45,10 @@ class ZohoTwin(Hands, Twin):
 
     @property
     def token(self) -> str:
-        """Return a new access token of ours, without asking for it over the socket."""
-        return self.tokens.mint(self.refresh_token)
+        """Return an access token of ours that holds, without asking for it over the socket."""
+        if self.tokens.owner(self._token) is None:
+            self._token = self.tokens.mint(self.refresh_token)
+        return self._token
 
     @property
     def our_user(self) -> str:
