@@ -2,7 +2,8 @@
 
 A line is name, type, length and flags: c createable, u updateable, n never null, d defaulted on create, x may not be
 filtered, o may not be sorted, i finds by id lookup; then labels, choices and targets by keyword.
-Source: Salesforce object reference (Task, User, OpportunityStage, PermissionSet, FieldPermissions, ...), read 2026-11.
+Nothing recorded judges them: Task follows the object reference (read 2026-11) and the recorded Event, the others what
+is known of them. They hold what integrations use and no more.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """What only people do: merging records, and converting a lead into a contact, an account and an opportunity.
 
-Source: Salesforce SOAP API guide, `merge()` and `convertLead()`, read 2026-11: losers go to the recycle bin with
-`MasterRecordId`, a converted lead stays as it is, read-only, and tells what became of it.
+Source: Salesforce SOAP API guide, `merge()`, 2026-11: losers go to the recycle bin with `MasterRecordId`. Of
+conversions what is known: a converted lead stays as it is, read-only, and tells what became of it.
 """
 
 from collections.abc import Sequence

@@ -83,11 +83,11 @@ def _event(org: "Org", old: Mapping[str, Any], held: dict[str, Any], said: set[s
 
 
 def _account(org: "Org", held: Mapping[str, Any]) -> str | None:
+    """Return the account of an activity: what it is about decides, and whom it is with only where that can't."""
     what, who = held["WhatId"], held["WhoId"]
     if what and what.startswith("001"):
         return str(what)
-    for sobject, id in (("Opportunity", what), ("Contact", who)):
-        parent = org.live(sobject, id) if id else None
-        if parent and parent.values["AccountId"]:
-            return str(parent.values["AccountId"])
-    return None
+    parent = org.live("Opportunity", what) if what else None
+    parent = parent or (org.live("Contact", who) if who else None)
+    account = parent.values["AccountId"] if parent else None
+    return str(account) if account else None

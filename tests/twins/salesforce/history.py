@@ -1,6 +1,6 @@
 """Field history: a row for each tracked field that changed, from the day on which it is tracked.
 
-Source: Salesforce help, "Field History Tracking", read 2026-11: opt-in per field, twenty fields an object, kept for
+Source: Salesforce help, "Field History Tracking", 2026-11: opt-in per field, twenty fields an object, kept for
 eighteen months (two years by API), long texts say only that they changed, and a reference makes two rows, one with
 ids and one with names. Rows tell who, by `CreatedById`, and never by which program.
 """

@@ -1,6 +1,6 @@
 """How many calls the org may make in twenty-four hours, counted over a rolling day by the test's clock.
 
-Source: Salesforce, "API request limits and allocations", read 2026-11: 100,000 and 1,000 a licence for Enterprise,
+Source: Salesforce, "API request limits and allocations", 2026-11: 100,000 and 1,000 a licence for Enterprise,
 told on every answer by `Sforce-Limit-Info`; beyond it 403 REQUEST_LIMIT_EXCEEDED, and no header says for how long.
 A composite is one call, whatever it holds.
 """

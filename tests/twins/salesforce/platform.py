@@ -1,7 +1,7 @@
 """What the platform refuses of a record as a whole, whatever an admin says: owners, and what activities are about.
 
-Source: Salesforce object reference, Task and Event, read 2026-11: where `WhoId` is a lead, `WhatId` must be empty; an
-event needs a begin and an end or a length, and ends after it begins.
+Known rather than read: a task or event of a lead is about nothing else, an event needs a begin and an end or a length
+and ends after it begins, and who has left owns nothing new.
 """
 
 from collections.abc import Mapping

@@ -254,10 +254,7 @@ class _Parser:
         word = self._take("AND", "OR")
         while word:
             parts.append(self._term())
-            joined = self.here.text.upper() if self.here.kind == "word" else ""
-            if joined in ("AND", "OR") and joined != word:
-                raise self.unexpected()
-            if not self._take(word):
+            if not self._take(word):  # the other word is left over then, and so refused as unexpected
                 return Many(word, tuple(parts))
         return parts[0]
 

@@ -2,7 +2,8 @@
 
 JWT bearer: an assertion signed by the key whose certificate the app holds, for the app (`iss`) and a user (`sub`), for
 the login server (`aud`), valid for minutes. Client credentials: the app's key and secret, on the org's own domain.
-Source: Salesforce help, "OAuth 2.0 JWT Bearer Flow" and "Client Credentials Flow", read 2026-11.
+Source: Salesforce help, "OAuth 2.0 JWT Bearer Flow", and users' reports of its refusals, read 2026-11; client
+credentials as simple-salesforce asks for them. How far ahead an assertion may end isn't documented: five minutes here.
 """
 
 import base64
@@ -95,7 +96,9 @@ class Sessions:
             raise Refused("invalid_grant", "invalid assertion") from None
         left_s = float(claims["exp"]) - self.org.clock().timestamp()
         if not 0 < left_s <= LONGEST_S:
-            raise Refused("invalid_grant", "assertion is expired" if left_s <= 0 else "expiration is too far away")
+            raise Refused(
+                "invalid_grant", "expired authorization code" if left_s <= 0 else "expiration is too far away"
+            )
         if claims["iss"] != switches.consumer_key:
             raise Refused("invalid_client_id", "client identifier invalid")
         for user in self.org.every("User"):

@@ -1,8 +1,8 @@
 """Custom fields by the Tooling API: made, read, changed and deleted by their metadata, and invisible once made.
 
 A new field may be seen by nobody until a permission grants it. Fields of tasks and events are made on Activity.
-Source: Salesforce Tooling API and Metadata API guides, "CustomField", read 2026-11, and reports from the field of what
-it answers to a type that it doesn't know.
+Source: what integrations send, and a report of what it answers to a type that it doesn't know (read 2026-11); which
+keys each type needs is known of the Metadata API, and not published with its refusals.
 """
 
 import re
