@@ -1,7 +1,7 @@
 """What the UI API tells and takes: list views, and the choices of a picklist by record type.
 
 Source: Salesforce User Interface API guide, "Create a List View for an Object" (from version 61) and "List Info", read
-2026-11. Which operators it knows beside its example's, and how it refuses, isn't told there; a wrong list is a 400 here.
+2026-11. Which operators it knows beside its example's, and how it refuses, isn't told there; here a wrong one is a 400.
 """
 
 import re
