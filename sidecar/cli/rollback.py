@@ -36,17 +36,18 @@ def _rollback(
     ] = None,
     last: Annotated[int | None, typer.Option("--last", min=1, max=100_000, help="The last so many values.")] = None,
     party: Annotated[str, typer.Option("--party", "-p", help="Of this party: id, name or address.")] = "",
+    of: Annotated[str, typer.Option("--batch", help="One batch: what was written together with this change.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, and write nothing.")] = False,
     yes: Yes = False,
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Put back what was written into the CRM, where nobody has edited it since."""
-    if since is None and last is None and not party:
-        raise PermanentError("say what to put back: --since TIME, --last N or --party P")
+    if since is None and last is None and not party and not of:
+        raise PermanentError("say what to put back: --since TIME, --last N, --party P or --batch CHANGE")
     with session(ctx).open() as app:
         app.bind()
-        changes = _batch(app, since, last, party)
+        changes = _batch(app, since, last, party, of)
         is_dry = dry_run or app.dry_run
         rows: list[Restored] = []
         if is_dry or not yes:
@@ -63,14 +64,14 @@ def _rollback(
         _print(rows, is_dry=False)
 
 
-def _batch(app: "App", since: datetime | None, last: int | None, party: str) -> "Batch":
+def _batch(app: "App", since: datetime | None, last: int | None, party: str, beside: str) -> "Batch":
     from sidecar.pipeline.rollback import batch
 
     zone = ZoneInfo(app.settings.own_section.timezone)
     start = since.replace(tzinfo=zone).astimezone(UTC) if since else None
     of = find_party(app.journal, party).party if party else None
     with console(sys.stderr).status("Reading what was written"):
-        return batch(app.journal, since=start, last=last, party=of)
+        return batch(app.journal, since=start, last=last, party=of, beside=beside or None)
 
 
 def _run(app: "App", changes: "Batch", by: str, *, dry_run: bool) -> "list[Restored]":

@@ -5,8 +5,9 @@ the mark that more work is due, and the end of its own lease, so that a step tha
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sidecar.errors import PermanentError
@@ -18,8 +19,8 @@ from sidecar.pipeline.ledger import LEDGER, LedgerSteps
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.people import People
 from sidecar.pipeline.relate import Relate
-from sidecar.pipeline.together import Together
-from sidecar.ports import HookRequest
+from sidecar.pipeline.together import share
+from sidecar.ports import HookRequest, Ledger
 
 __all__ = ["LEDGER", "Parts", "Pipeline"]
 
@@ -69,13 +70,9 @@ class Pipeline:
         """
         if self.parts.ledger is None:
             raise PermanentError("no CRM is configured")
-        together = Together(self.parts.ledger, len(leases))
 
-        def take_part(lease: Lease) -> None:
-            try:
-                run(lease, LedgerSteps(replace(self.parts, ledger=together.member())).sync)
-            finally:
-                together.leave()
+        def take_part(lease: Lease, ledger: Ledger) -> None:
+            run(lease, LedgerSteps(replace(self.parts, ledger=ledger)).sync)
 
-        with ThreadPoolExecutor(len(leases), thread_name_prefix="sync") as pool:
-            list(pool.map(take_part, leases))
+        for ended in share(self.parts.ledger, [partial(take_part, lease) for lease in leases]):
+            ended.result()

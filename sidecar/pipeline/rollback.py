@@ -5,7 +5,7 @@ first of them in an unbroken row of our own writes. A value that somebody else h
 back, or that is pinned or paused is left, with the reason; a record that we made stays, because making it undone would
 be deleting. The intent is journaled before the CRM is called: a Release that keeps what was believed until now from
 being written again, and a Change that names it. So a run that died is simply run again, and a second run finds nothing
-to do. It works under the lease of the party's sync, one party after another.
+to do. It works under the leases of the parties' syncs, as many parties at a time as share a call to the CRM.
 
 A mode is not needed to restore, and the breakers don't count a rollback out: its changes are changes.
 """
@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sidecar.errors import PermanentError, SidecarError, TemporaryError
 from sidecar.journal import Entry, Finish, Journal, Touch
@@ -36,11 +37,13 @@ from sidecar.pipeline.brakes import LEDGER_SCOPE, paused_here
 from sidecar.pipeline.ledger import LedgerSteps
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.sight import Sight, look_back, see
+from sidecar.pipeline.together import share
 from sidecar.ports import Ledger
 from sidecar.sync import EVERYTHING, DesiredRecord, Look, Plan, RecordPlan, ours, post, same
 
 ROLLBACK = "rollback"
 LEASE_S = 120.0
+MAX_TOGETHER = 100
 _DETACHED = ("note", "task")
 """Kinds of records that can be looked at when they are wanted no more: nothing else is told from their fields."""
 
@@ -67,12 +70,26 @@ Batch = Mapping[str, Sequence[Change]]
 
 
 def batch(
-    journal: Journal, *, since: datetime | None = None, last: int | None = None, party: str | None = None
+    journal: Journal,
+    *,
+    since: datetime | None = None,
+    last: int | None = None,
+    party: str | None = None,
+    beside: str | None = None,
 ) -> Batch:
-    """Return our Changes: since a time, the last so many, of a party. Those of earlier rollbacks are none."""
+    """Return our Changes: since a time, the last so many, of a party, meant in one sync with `beside`, a Change's id.
+
+    Those of earlier rollbacks are none.
+    """
+    one = journal.get(beside) if beside else None
+    if beside and not isinstance(one, Change):
+        raise PermanentError(f"there is no change {beside!r}: `sidecar explain` shows their ids")
+    party = one.party if isinstance(one, Change) else party
     found: deque[Change] = deque(maxlen=last)
     for fact in journal.facts((Change.KIND,), party):
-        if isinstance(fact, Change) and (since is None or fact.at >= since) and not _is_rollback(journal, fact):
+        if not isinstance(fact, Change) or (since and fact.at < since):
+            continue
+        if (not isinstance(one, Change) or fact.at == one.at) and not _is_rollback(journal, fact):
             found.append(fact)
     parties: dict[str, list[Change]] = {}
     for change in found:
@@ -81,14 +98,25 @@ def batch(
 
 
 def rollback(parts: Parts, changes: Batch, by: str, *, dry_run: bool) -> Iterator[list[Restored]]:
-    """Put each party's values back and yield what became of them; a paused CRM is a `PermanentError`."""
-    for party, made in changes.items():
+    """Put each party's values back and yield what became of them; a paused CRM is a `PermanentError`.
+
+    An error ends it with the parties that share their calls with the one that had it; they have ended, too.
+    """
+
+    def restore(party: str, ledger: Ledger) -> list[Restored]:
+        of = replace(parts, ledger=ledger)
+        return _Party(of, ledger, party, changes[party], by).restore(dry_run=dry_run)
+
+    if parts.ledger is None:
+        raise PermanentError("no CRM is configured")
+    parties, size = list(changes), max(1, min(parts.ledger.capabilities.batch_size, MAX_TOGETHER))
+    for start in range(0, len(parties), size):
         held = parts.journal.paused().get(LEDGER_SCOPE)
         if held is not None:
             raise PermanentError(f"the ledger is paused ({held.reason}): `sidecar resume {LEDGER_SCOPE}` first")
-        if parts.ledger is None:
-            raise PermanentError("no CRM is configured")
-        yield _Party(parts, parts.ledger, party, made, by).restore(dry_run=dry_run)
+        group = [partial(restore, party) for party in parties[start : start + size]]
+        for ended in share(parts.ledger, group):
+            yield ended.result()
 
 
 def _is_rollback(journal: Journal, change: Change) -> bool:
@@ -229,6 +257,9 @@ class _Party:
             return "pinned by a person"
         if state.hold is not None or not ours(state, current):
             return "somebody else's value stands in the CRM"
+        last = self._journal.get(state.change) if state.change else None
+        if isinstance(last, Change) and last.at > made[-1].at and not _is_rollback(self._journal, last):
+            return "we wrote it anew after that"
         settled = timedelta(seconds=self._ledger.capabilities.settle_s)
         if state.pending and sync.sent_at and sync.sent_at + settled > self._parts.clock():
             return "an earlier write is settling: run it again in a moment"

@@ -1,4 +1,4 @@
-"""The syncs of several parties, each written as if it were alone, whose calls to the CRM are made together.
+"""The work of several parties on a CRM, each written as if it were alone, whose calls to the CRM are made together.
 
 A CRM takes a hundred records in one call and counts its calls, so a call per party would cost a hundred times the
 quota. Each sync runs in a thread of its own, and its CRM is a member's view of the shared one: a call waits until every
@@ -13,13 +13,15 @@ record.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sidecar.errors import PermanentError, StaleVersion
 from sidecar.model import Edit, Gone, Identifier, Link, Record, Walked
 from sidecar.ports import ChangedPage, Create, Failed, FieldSpec, HookRequest, Ledger, Pipeline, Update, View, Written
 
+T = TypeVar("T")
 PATIENCE_S, PATIENCE_EACH_S = 0.5, 0.02
 """How long the others wait for a member that is busy with something else, and how much longer for each member: a call
 that a hundred share is worth more than one that two share, and a hundred threads get to their turns more slowly."""
@@ -47,6 +49,20 @@ class _State:
     members: int
     waiting: list[_Call] = field(default_factory=list)
     made: list[_Call] = field(default_factory=list)
+
+
+def share(ledger: Ledger, members: Sequence[Callable[["Member"], T]]) -> list[Future[T]]:
+    """Let members do what they do with a CRM, each in a thread of its own; returns when all of them have ended."""
+    shared = Together(ledger, len(members))
+
+    def take_part(do: Callable[["Member"], T]) -> T:
+        try:
+            return do(shared.member())
+        finally:
+            shared.leave()
+
+    with ThreadPoolExecutor(len(members), thread_name_prefix="together") as pool:
+        return [pool.submit(take_part, do) for do in members]
 
 
 class Together:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from sidecar.errors import PermanentError
+from sidecar.errors import PermanentError, TemporaryError
 from sidecar.explain import explain, nodes
 from sidecar.journal import Entry, Finish, Touch
-from sidecar.model import Author, AuthorKind, Release, WorkKey, WorkKind
+from sidecar.model import Author, AuthorKind, Change, Release, WorkKey, WorkKind
 from sidecar.pipeline.rollback import Restored, batch, rollback
-from sidecar.ports import Written
+from sidecar.ports import Create, Failed, Update, Written
 from tests.support.houses import House, op, says
 from tests.support.offices import Office
 
@@ -209,3 +209,58 @@ def test_the_command_shows_asks_and_puts_back(tmp_path: Path) -> None:
     assert "we made this record" in office.told("rollback", "--since", "2020-01-01", "--yes")
     assert office.data("rollback", "--party", "ann@x.test", "--yes")["restored"] == []
     assert "would be put back" in office.told("--dry-run", "rollback", "--last", "5")
+
+
+def test_one_batch_goes_back_and_nothing_beside_it(house: House) -> None:
+    """What one sync wrote is named by any change of it; seen to fail with all of the party's changes taken."""
+    house.hear("I cancel")
+    assert held(house) == ("cancel", "angry")
+    ours = [c for c in house.facts("change") if isinstance(c, Change) and c.field == "ai_sentiment"]
+    changes = batch(house.journal, beside=ours[-1].id)
+    assert {c.at for made in changes.values() for c in made} == {ours[-1].at}
+    rows = [row for rows in rollback(house.app.pipeline.parts, changes, "rita", dry_run=False) for row in rows]
+    assert held(house) == ("cancel", "positive")
+    assert left(rows)["ai_intent"] == "we wrote it anew after that"
+    with pytest.raises(PermanentError, match="there is no change"):
+        batch(house.journal, beside=house.standing().party)
+
+
+def test_many_parties_share_the_calls_of_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollback of many costs as many calls as that of one; seen to fail with one party after another."""
+    monkeypatch.setattr("sidecar.pipeline.together.PATIENCE_S", 60.0)  # a slow machine is no straggler
+    people = [f"p{number}" for number in range(12)]
+    for who in people:
+        house.say("I want to buy, gladly", who)
+    house.work()
+    house.clock.move(3_600)
+    for who in people:
+        house.say("I complain", who)
+    house.work()
+    written: list[int] = []
+    write = house.app.ledger.write
+
+    def counted(writes: Sequence[Create | Update]) -> Sequence[Written | Failed]:
+        written.append(len(writes))
+        return write(writes)
+
+    monkeypatch.setattr(house.app.ledger, "write", counted)
+    rows = back(house)
+    assert written[0] == len(people), written
+    assert {r.party for r in rows if not r.left and r.field == "ai_intent"} == {
+        house.standing(who).party for who in people
+    }
+
+
+def test_a_party_that_can_not_be_put_back_ends_it_with_an_error(house: House) -> None:
+    """Whose sync is under way can't be put back beside it, and the others of its call are; seen to fail in silence."""
+    house.hear("I want to buy, gladly", "bob")
+    house.clock.move(3_600)
+    house.hear("I complain", "bob")
+    house.hear("I cancel", "ann")
+    sync = WorkKey(WorkKind.SYNC, house.standing("ann").party)
+    house.journal.commit(Entry(touches=(Touch(sync),)))
+    house.journal.claim([sync], 600)
+    with pytest.raises(TemporaryError, match="under way"):
+        back(house)
+    contacts = {str(c.fields["name"]): c.fields.get("ai_intent") for c in house.records("contact")}
+    assert contacts == {"Ann": "cancel", "Bob": "buy"}
