@@ -8,6 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.e2e.human_wins.machine import VENDORS, CarefulCrm, HastyCrm, HumanWins
 from tests.e2e.human_wins.seeds import SEEDS
+from tests.support.crms import crm_class
 
 STEPS = 25
 EXAMPLES = 30
@@ -15,7 +16,9 @@ BUDGET = 60
 """How many examples a planted bug may survive; most are found within ten."""
 VENDOR_EXAMPLES = int(os.environ.get("VENDOR_EXAMPLES", "0"))
 """How many examples a vendor's CRM gets, at some four seconds each; without a number a few, and one planted bug."""
-FEW, FOUND_BY_FEW = 5, "a run-over edit is not put back"
+FEW = 5
+FOUND_BY_FEW = {False: "a run-over edit is not put back", True: "blind write"}
+"""The planted bug that is soon found, by whether a write can name the version that it relies on."""
 
 
 @pytest.mark.parametrize("machine", [CarefulCrm, HastyCrm])
@@ -51,7 +54,7 @@ def test_the_machine_notices_a_planted_bug_on_a_vendors_crm(
     seed: str, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The machine on a vendor's CRM is no less watchful: with a guard patched away it fails within its budget."""
-    if not VENDOR_EXAMPLES and seed != FOUND_BY_FEW:
+    if not VENDOR_EXAMPLES and seed != FOUND_BY_FEW[crm_class(vendor).conditional]:
         pytest.skip("takes VENDOR_EXAMPLES=60")
     SEEDS[seed][0](monkeypatch)
     found = settings(

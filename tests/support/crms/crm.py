@@ -34,10 +34,10 @@ class Crm(ABC):
 
     `stages` are the sidecar's stages and the vendor's ids of them; `required` names what can't be empty there, and
     `made_up` what holds something though nobody knows it, as the vendor's page in docs/ says; `tells_merges` says
-    whether a merged record tells into which one. `changes` and `writes` are the method and path, as regular
-    expressions, of the calls that change records, and of those that make them too; `person` is what its history calls
-    somebody at its screens. `unpaced` are settings under which
-    nobody waits for real time, `hasty` those of a sidecar that serves in real time and is to give up soon.
+    whether a merged record tells into which one, `conditional` whether a write can name the version that it relies on.
+    `changes` and `writes` are the method and path, as regular expressions, of the calls that change records, and of
+    those that make them too; `person` is what its history calls somebody at its screens. `unpaced` are settings under
+    which nobody waits for real time, `hasty` those of a sidecar that serves in real time and is to give up soon.
     """
 
     name: ClassVar[str]
@@ -46,6 +46,7 @@ class Crm(ABC):
     required: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     made_up: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     tells_merges: ClassVar[bool] = True
+    conditional: ClassVar[bool] = False
     changes: ClassVar[tuple[str, str]]
     writes: ClassVar[tuple[str, str]]
     unpaced: ClassVar[Settings] = {}

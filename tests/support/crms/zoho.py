@@ -44,6 +44,7 @@ class ZohoCrm(Crm):
     required = frozenset((("deal", "stage"), ("deal", "name"), ("contact", "name")))
     made_up = frozenset((("contact", "name"),))
     tells_merges = False
+    conditional = True
     changes = ("PUT", rf"/crm/v8/({_WRITTEN})$")
     writes = ("POST|PUT", rf"/crm/v8/({_WRITTEN})(/upsert)?$")
     person = "Ann Sales"
