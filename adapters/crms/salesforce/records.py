@@ -5,8 +5,9 @@ bin, where a merged record names its survivor; a lead that was converted is gone
 call carries up to five queries, so the looks that a step needs are asked together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from adapters.crms.salesforce.faults import Refusal
 from adapters.crms.salesforce.org import Catalogue, Org
 from adapters.crms.salesforce.soql import among, is_id, select
 from adapters.crms.salesforce.vendor import (
@@ -61,14 +62,28 @@ class Records:
     def fetch(self, kind: str, refs: Sequence[str]) -> dict[str, Row]:
         """Return the live records by ref; a converted lead is none."""
         asked = [ref for ref in dict.fromkeys(refs) if is_id(ref)]
-        queries = [
-            Query(select(self.columns(kind, part[0]), sobject, among("Id", part)))
-            for sobject, mine in self.by_object(kind, asked).items()
-            for part in chunks(mine, BATCH)
-        ]
-        rows = [row for rows in self._org.wire.queries(queries) for row in rows] if queries else []
+
+        def queries() -> list[Query]:
+            return [
+                Query(select(self.columns(kind, part[0]), sobject, among("Id", part)))
+                for sobject, mine in self.by_object(kind, asked).items()
+                for part in chunks(mine, BATCH)
+            ]
+
+        rows = self._rows(queries) if asked else []
         by = {held(row, "Id"): row for row in rows if self.is_live(kind, row)}
         return {ref: by[ref] for ref in asked if ref in by}
+
+    def _rows(self, queries: Callable[[], Sequence[Query]]) -> list[Row]:
+        """Return the rows of all queries; asked anew where a field that we remember is there no more."""
+        try:
+            answers = self._org.wire.queries(queries())
+        except Refusal as refusal:
+            if "INVALID_FIELD" not in refusal.codes:
+                raise
+            self._org.forget()
+            answers = self._org.wire.queries(queries())
+        return [row for rows in answers for row in rows]
 
     def by_object(self, kind: str, refs: Sequence[str]) -> dict[str, list[str]]:
         """Part refs by the object that their records are in."""
@@ -90,12 +105,15 @@ class Records:
             return {}
         self.check_key(kind)
         stored = {stored_key(kind, key): key for key in asked}
-        rows: list[Row] = []
-        for part in chunks(list(stored), BATCH):
-            for at in self.samples(kind):
-                rows += self._org.wire.query(
-                    select(self.columns(kind, at), self._org.object(kind, at), among(KEY, part))
-                )
+
+        def queries() -> list[Query]:
+            return [
+                Query(select(self.columns(kind, at), self._org.object(kind, at), among(KEY, part)))
+                for part in chunks(list(stored), BATCH)
+                for at in self.samples(kind)
+            ]
+
+        rows = self._rows(queries)
         by = {key: _first(rows, KEY, text) for text, key in stored.items()}
         return self.alive(kind, {key: row for key, row in by.items() if row is not None})
 
