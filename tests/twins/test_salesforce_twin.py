@@ -5,6 +5,8 @@ The describes judge field by field: what is told, what may be written, how long,
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from simple_salesforce.exceptions import (
 )
 from simple_salesforce.login import SalesforceLogin
 
+from tests.support.facts import SetClock
 from tests.twins.salesforce import SalesforceTwin, ids, limit_exceeded, locked, not_acceptable, unavailable
 from tests.twins.salesforce.asking import Teller
 
@@ -314,6 +317,16 @@ def test_dependent_requests_run_in_one_call_as_in_the_published_example(tell: Te
     assert contact["AccountId"] == told[0]["body"]["id"] and contact["MailingAddress"]["street"] == "Market Street 1"
     assert told[0]["httpHeaders"]["Location"] == f"{root}/Account/{told[0]['body']['id']}"
     assert told[3]["body"]["Name"] == "Sidecar Integration" and told[4]["body"] is None
+
+
+def test_an_answer_that_no_describe_fits_is_a_defect_of_the_twin(clock: SetClock) -> None:
+    """A flag that is a text, a date that is none and a text that is a number end the test that made the twin say so."""
+    for name, value in (("IsDeleted", "no"), ("CloseDate", "soon"), ("Name", 5)):
+        with pytest.raises(AssertionError, match=name), SalesforceTwin(clock) as twin, closing(Teller(twin)) as tell:
+            roof = tell.made("Opportunity", Name="Roof", StageName="Prospecting", CloseDate="2026-04-01")
+            record = twin.org.records["Opportunity"][roof]
+            twin.org.records["Opportunity"][roof] = replace(record, values={**record.values, name: value})
+            tell("GET", f"/sobjects/Opportunity/{roof}", fields=f"Name,{name}")
 
 
 def test_ids_get_the_suffix_that_the_vendor_publishes() -> None:

@@ -223,6 +223,8 @@ def test_custom_fields_are_made_by_their_metadata(salesforce: SalesforceTwin, te
     ).body
     assert [(row["Id"], row["DeveloperName"]) for row in found["records"]] == [(id, "AI_Stage")]
     assert tell.refused("GET", "/query", q="SELECT Id FROM CustomField") == (400, "INVALID_TYPE")
+    salesforce.adds_field("contact", "AI_Long__c", "LongTextArea")
+    assert tell.refused("GET", "/query", q="SELECT Id FROM Contact WHERE AI_Long__c = 'x'") == (400, "INVALID_FIELD")
     salesforce.adds_field("task", "AI_Note__c")
     assert {"AI_Note__c"} <= {each["name"] for each in tell("GET", "/sobjects/Event/describe").body["fields"]}
     more = {**values, "valueSetDefinition": {"value": [{"fullName": "a"}, {"fullName": "b"}]}}
