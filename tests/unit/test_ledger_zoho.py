@@ -121,6 +121,34 @@ def test_an_answer_that_trickles_ends_in_time(tmp_path: Path) -> None:
     box.twin.stop()
 
 
+def test_processes_share_a_token_by_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command needs a token, and Zoho gives few: the next takes it over, unless others could have read it."""
+    box = ZohoHarness(tmp_path, {"access_token_file": "zoho-access"}, {})
+
+    def another_process() -> None:
+        monkeypatch.setattr("adapters.crms.zoho.tokens._SHARED", {})
+        box.reopen().account()
+
+    file = tmp_path / "zoho-access"
+    another_process()
+    another_process()
+    assert (box.twin.tokens.minted, file.stat().st_mode & 0o777) == (1, 0o600)
+    assert box.twin.refresh_token not in file.read_text()
+    file.chmod(0o644)
+    another_process()
+    assert (box.twin.tokens.minted, file.stat().st_mode & 0o777) == (2, 0o600)
+    box.twin.tokens.revoke()
+    another_process()
+    assert box.twin.tokens.minted == 3
+    file.write_text("{}")
+    another_process()
+    box.advance(3600)
+    another_process()
+    assert box.twin.tokens.minted == 5
+    assert [each.name for each in tmp_path.iterdir()] == ["zoho-access"]
+    box.twin.stop()
+
+
 def test_an_outage_uses_up_no_tokens(box: ZohoHarness) -> None:
     """Asking for a token that nobody answers isn't counted: afterwards all goes on at once."""
     person = made(box)

@@ -2,7 +2,7 @@
 
 Zoho gives ten access tokens in ten minutes for a refresh token and then blocks it, so a token for each ledger or thread
 would lock all of them out. Ledgers that hold the same refresh token share one `Tokens`. A token that is refused is
-renewed once, and not by each of the threads that were refused with it.
+renewed once, and not by each of the threads that were refused with it. Processes may share it by a file (`shelf`).
 """
 
 import threading
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.crms.zoho.faults import SETTING
 from adapters.crms.zoho.options import safe
+from adapters.crms.zoho.shelf import Access, Shelf
 from adapters.http.patience import Again
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.ports import Clock
@@ -30,15 +31,6 @@ _TELLS = {
     "invalid_client_secret": "the client's secret is wrong",
     "invalid_code": "the refresh token is revoked, or of another client or data center",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """A token, where it may be sent, and until when it holds."""
-
-    token: str = field(repr=False)
-    api: str
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +54,31 @@ class Tokens:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._access: Access | None = None
+        self._refused = ""
         self._asked: deque[datetime] = deque(maxlen=MOST)
 
-    def access(self, clock: Clock, ask: Callable[[], "Reply"]) -> Access:
-        """Return the token; `ask` has a new one where there is none that holds."""
+    def access(self, clock: Clock, shelf: Shelf, ask: Callable[[], "Reply"]) -> Access:
+        """Return the token; `ask` has a new one where neither we nor the shelf have one that holds."""
         with self._lock:
-            now = clock()
-            if self._access is None or now >= self._access.until - EARLY:
-                self._access = self._renewed(now, ask)
-            return self._access
+            now, held = clock(), self._access
+            if held is None or not self._holds(held, now):
+                held = shelf.taken()
+                if held is None or not self._holds(held, now):
+                    held = self._renewed(now, ask)
+                    shelf.put(held)
+                self._access = held
+            return held
 
     def refused(self, token: str) -> None:
         """Forget a token that Zoho didn't accept, unless somebody has renewed it already."""
         with self._lock:
+            self._refused = token
             if self._access is not None and self._access.token == token:
                 self._access = None
+
+    def _holds(self, access: Access, now: datetime) -> bool:
+        is_in_time = access.until - timedelta(seconds=MAX_LIFE_S) <= now < access.until - EARLY
+        return is_in_time and access.token != self._refused
 
     def _renewed(self, now: datetime, ask: Callable[[], "Reply"]) -> Access:
         if len(self._asked) == MOST and now - self._asked[0] < WINDOW:

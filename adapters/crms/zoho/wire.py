@@ -18,7 +18,8 @@ from adapters.crms.zoho import coql
 from adapters.crms.zoho.credits import HEADER, Credits
 from adapters.crms.zoho.faults import REVOKED, BlockedError, code_in, error_of
 from adapters.crms.zoho.options import ZohoOptions
-from adapters.crms.zoho.tokens import Access, Credentials, shared
+from adapters.crms.zoho.shelf import Access, Shelf
+from adapters.crms.zoho.tokens import Credentials, shared
 from adapters.crms.zoho.vendor import API, PAGE
 from adapters.http.calls import Timeouts, answer, number
 from adapters.http.patience import Pace, patient
@@ -60,6 +61,8 @@ class Wire:
         refresh = context.secret(options.refresh_token_env, options.refresh_token_file)
         self._credentials = Credentials(options.accounts, options.client_id, secret, refresh)
         self._tokens = shared(self._credentials)
+        kept_in = options.access_token_file
+        self._shelf = Shelf(context.base / kept_in if kept_in else None, self._credentials.mark)
         self._sleep = sleep or sleep_using_event(threading.Event())
         self._lock = threading.Lock()
         self._transport: Pooled | None = None
@@ -178,7 +181,7 @@ class Wire:
         ):
             if not value:
                 raise ConfigError("it is empty; docs/zoho.md says how to make one", setting=setting)
-        return self._tokens.access(self._context.clock, self._refreshed)
+        return self._tokens.access(self._context.clock, self._shelf, self._refreshed)
 
     def _refreshed(self) -> "Reply":
         given, transport = self._credentials, self._ready()
