@@ -319,6 +319,47 @@ def test_dependent_requests_run_in_one_call_as_in_the_published_example(tell: Te
     assert told[3]["body"]["Name"] == "Sidecar Integration" and told[4]["body"] is None
 
 
+PUBLISHED_LIST = {
+    "listViewApiName": "MyAccountListView", "label": "Accounts opened this year", "visibility": "Public",
+    "filterLogicString": "(1 OR 2) AND 3", "scope": {"apiName": "entity"},
+    "filteredByInfo": [
+        {"fieldApiName": "Name", "operandLabels": ["This", "That"], "operator": "Equals"},
+        {"fieldApiName": "Phone", "operandLabels": ["919"], "operator": "StartsWith"},
+        {"fieldApiName": "AnnualRevenue", "operandLabels": ["1000000"], "operator": "GreaterThan"},
+    ],
+}  # fmt: skip
+
+
+def test_answers_hold_what_the_guides_examples_hold(salesforce: SalesforceTwin, tell: Teller) -> None:
+    """Pages of a query, deleted and changed records, results of collections and a list view have the published keys.
+
+    Source: REST API guide ("Query", "sObject Get Deleted", "sObject Collections") and User Interface API guide ("Create
+    a List View for an Object", "List Info"), read 2026-11.
+    """
+    made = [tell.made("Account", Name=f"A{at}") for at in range(2)]
+    salesforce.switches.batch = 1
+    page = tell("GET", "/query/", q="SELECT Name FROM Account").body
+    assert page.keys() == {"totalSize", "done", "nextRecordsUrl", "records"}
+    url = f"/services/data/v68.0/sobjects/Account/{made[0]}"
+    assert page["records"] == [{"attributes": {"type": "Account", "url": url}, "Name": "A0"}]
+    salesforce.person_deletes("account", made[1])
+    now = salesforce.org.now()
+    span = {"start": (now - timedelta(hours=1)).isoformat(), "end": (now + timedelta(hours=1)).isoformat()}
+    gone = tell("GET", "/sobjects/Account/deleted/", **span).body
+    assert gone.keys() == {"deletedRecords", "earliestDateAvailable", "latestDateCovered"}
+    assert gone["deletedRecords"] == [{"id": made[1], "deletedDate": "2026-03-02T12:00:00.000+0000"}]
+    assert tell("GET", "/sobjects/Account/updated/", **span).body.keys() == {"ids", "latestDateCovered"}
+    rows = [{"attributes": {"type": "Account"}, "Name": "C"}, {"attributes": {"type": "Account"}}]
+    good, bad = tell("POST", "/composite/sobjects", {"allOrNone": False, "records": rows}).body
+    assert good == {"id": good["id"], "success": True, "errors": []} and bad.keys() == {"success", "errors"}
+    assert bad["errors"][0].keys() == {"statusCode", "message", "fields"}
+    view = tell("POST", "/ui-api/list-info/Account", PUBLISHED_LIST)
+    assert view.status == 201 and view.body.keys() >= {
+        "cloneable", "createable", "deletable", "displayColumns", "filterLogicString", "filteredByInfo", "id", "label",
+        "orderedByInfo", "updateable", "userPreferences", "visibility", "visibilityEditable",
+    }  # fmt: skip
+
+
 def test_an_answer_that_no_describe_fits_is_a_defect_of_the_twin(clock: SetClock) -> None:
     """A flag that is a text, a date that is none and a text that is a number end the test that made the twin say so."""
     for name, value in (("IsDeleted", "no"), ("CloseDate", "soon"), ("Name", 5)):

@@ -102,10 +102,11 @@ def _checked(call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
     shown = [{"fieldApiName": name, "label": name, "sortable": True} for name in columns]
     reference = {"listViewApiName": body["listViewApiName"], "objectApiName": call.of.name, "type": "listView"}
     return {
-        "createable": True, "deletable": True, "displayColumns": shown, "listReference": reference,
-        "filterLogicString": body.get("filterLogicString"),
-        "filteredByInfo": [{"label": each["fieldApiName"], **each} for each in filters],
-        "label": body["label"], "updateable": True, "visibility": body.get("visibility", "Private"),
+        "cloneable": True, "createable": True, "deletable": True, "displayColumns": shown, "label": body["label"],
+        "filterLogicString": body.get("filterLogicString"), "listViewApiName": body["listViewApiName"],
+        "filteredByInfo": [{"label": each["fieldApiName"], **each} for each in filters], "listReference": reference,
+        "orderedByInfo": [], "updateable": True, "userPreferences": {"columnWidths": {}, "columnWrap": {}},
+        "visibility": body.get("visibility", "Private"), "visibilityEditable": True,
     }  # fmt: skip
 
 
