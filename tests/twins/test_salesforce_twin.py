@@ -344,7 +344,10 @@ def test_answers_hold_what_the_guides_examples_hold(salesforce: SalesforceTwin, 
     assert page["records"] == [{"attributes": {"type": "Account", "url": url}, "Name": "A0"}]
     salesforce.person_deletes("account", made[1])
     now = salesforce.org.now()
-    span = {"start": (now - timedelta(hours=1)).isoformat(), "end": (now + timedelta(hours=1)).isoformat()}
+    span: dict[str, Any] = {
+        "start": (now - timedelta(hours=1)).isoformat(),
+        "end": (now + timedelta(hours=1)).isoformat(),
+    }
     gone = tell("GET", "/sobjects/Account/deleted/", **span).body
     assert gone.keys() == {"deletedRecords", "earliestDateAvailable", "latestDateCovered"}
     assert gone["deletedRecords"] == [{"id": made[1], "deletedDate": "2026-03-02T12:00:00.000+0000"}]
