@@ -134,7 +134,7 @@ def _field(told: Told, view: View, link: Linker) -> str:
 def _conversation(talk: Talk, zone: ZoneInfo) -> str:
     turns = "".join(_turn(turn, zone, at) for at, turn in enumerate(talk.turns))
     if not turns:
-        turns = '<li class="gap">Nothing of it is in the book any more.</li>'
+        turns = '<li class="gap">No conversation belongs to it, or none is in the book any more.</li>'
     if not talk.whole:
         shown = f"{len(talk.turns)} of {talk.activities:,} activities of this customer: those around the quotes."
         turns = f'<li class="gap">Shown are {shown}</li>{turns}'

@@ -66,22 +66,37 @@ class Talk:
     activities: int
 
 
-def talk(journal: Journal, standing: Standing, evidence: Iterable[Evidence], *, all_threads: bool = False) -> Talk:
-    """Return the conversations that are quoted; with `all_threads` also those of the party that aren't."""
+def talk(
+    journal: Journal,
+    standing: Standing,
+    evidence: Iterable[Evidence],
+    behind: Iterable[str] = (),
+    *,
+    all_threads: bool = False,
+) -> Talk:
+    """Return the conversations that are quoted, and no others of the party but with `all_threads`.
+
+    `behind` are activities whose conversations are shown where nothing is quoted, as for what is computed.
+    """
     kept = list(dict.fromkeys(evidence))[:MAX_MARKS]
     facts = journal.get_many({e.activity for e in kept})
     kept.sort(key=lambda e: (_at(facts.get(e.activity)), e.activity, e.start))
     quotes = tuple(Quote(n, e, _activity(facts.get(e.activity))) for n, e in enumerate(kept, 1))
-    quoted = {q.activity.id: q.activity for q in quotes if q.activity}
-    runs, whole = _runs(journal, standing, list(quoted.values()), all_threads=all_threads or not quoted)
-    turns = tuple(
-        Turn(
-            activity, pieces(activity, [q for q in quotes if q.evidence.activity == activity.id]), number > 0 or at == 0
-        )
+    spots = {q.activity.id: q.activity for q in quotes if q.activity}
+    if not quotes:
+        found = journal.get_many(list(dict.fromkeys(behind))[:MAX_MARKS]).values()
+        spots = {fact.id: fact for fact in found if isinstance(fact, Activity)}
+    runs, whole = _runs(journal, standing, list(spots.values()), all_threads=all_threads)
+    turns = (
+        _turn(activity, quotes, follows=n > 0 or at == 0)
         for at, run in enumerate(runs)
-        for number, activity in enumerate(run)
+        for n, activity in enumerate(run)
     )
-    return Talk(turns, quotes, whole, standing.activities)
+    return Talk(tuple(turns), quotes, whole, standing.activities)
+
+
+def _turn(activity: Activity, quotes: Sequence[Quote], *, follows: bool) -> Turn:
+    return Turn(activity, pieces(activity, [q for q in quotes if q.evidence.activity == activity.id]), follows)
 
 
 def pieces(activity: Activity, quotes: Sequence[Quote]) -> tuple[Piece, ...]:
@@ -105,18 +120,18 @@ def _activity(fact: object) -> Activity | None:
 
 
 def _runs(
-    journal: Journal, standing: Standing, quoted: Sequence[Activity], *, all_threads: bool
+    journal: Journal, standing: Standing, spots: Sequence[Activity], *, all_threads: bool
 ) -> tuple[list[list[Activity]], bool]:
     """Return runs of neighbours, oldest first, and whether they are everything."""
     latest = [activity for _, activity in journal.timeline(standing.party, WHOLE + 1)]
-    threads = {_thread(activity) for activity in quoted}
+    threads = {_thread(activity) for activity in spots}
     unique = {a.id: a for a in reversed(latest) if all_threads or _thread(a) in threads}
     if len(latest) <= WHOLE:
         return ([list(unique.values())] if unique else []), True
-    if not quoted:
+    if all_threads and not spots:
         return [list(unique.values())[-2 * AROUND :]], False
     runs: list[list[Activity]] = []
-    for spot in sorted(quoted, key=lambda a: (a.at, a.id))[-MAX_SPOTS:]:
+    for spot in sorted(spots, key=lambda a: (a.at, a.id))[-MAX_SPOTS:]:
         _add(runs, journal.around(standing.party, spot, AROUND, AROUND))
     return runs, False
 

@@ -16,6 +16,7 @@ from sidecar.explain.talk import Talk, evidence_of, talk
 from sidecar.journal import Journal
 from sidecar.links import Linked
 from sidecar.model import (
+    Activity,
     Claim,
     Evidence,
     FieldStanding,
@@ -91,8 +92,9 @@ _SILENCE = Talk((), (), whole=True, activities=0)
 def _one(journal: Journal, standing: Standing, sync: RecordSync | None, policy: Policy, bare: View) -> View:
     asked = _asked(journal, sync, policy, bare.linked.field)
     told, chain = _explained(journal, standing, sync, bare.linked, asked)
-    claims = (node.detail for node in _once(chain) if node.kind == Claim.KIND)
-    spoken = talk(journal, standing, evidence_of(claims))
+    facts = list(_once(chain))
+    claims = (node.detail for node in facts if node.kind == Claim.KIND)
+    spoken = talk(journal, standing, evidence_of(claims), [node.id for node in facts if node.kind == Activity.KIND])
     events, is_all = past(journal, standing, asked)
     numbers = tuple(q.number for q in spoken.quotes)
     return replace(

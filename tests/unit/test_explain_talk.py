@@ -126,8 +126,17 @@ def test_of_many_quotes_the_latest_places_are_shown(journal: Journal) -> None:
     assert said[-5].id in ids and said[3].id not in ids
 
 
-def test_without_quotes_the_end_of_a_long_conversation_is_shown(journal: Journal) -> None:
-    """A computed value has no words of its own; the newest ones are the best to begin with."""
-    said, shown = conversation(journal, WHOLE + 5)
+def test_without_quotes_the_end_of_a_long_relationship_is_shown(journal: Journal) -> None:
+    """A whole party's page always has words to begin with, the newest ones."""
+    said, _ = conversation(journal, WHOLE + 5)
+    shown = talk(journal, standing(journal), [], all_threads=True)
     assert [turn.activity.id for turn in shown.turns] == [a.id for a in said[-6:]]
     assert not shown.whole
+
+
+def test_without_quotes_a_field_shows_what_it_follows_from(journal: Journal) -> None:
+    """What is computed from words shows those words' conversation; what follows from none shows none."""
+    said, shown = conversation(journal, 3)
+    assert shown.turns == ()
+    behind = talk(journal, standing(journal), [], [said[1].id])
+    assert [turn.activity.id for turn in behind.turns] == [a.id for a in said]

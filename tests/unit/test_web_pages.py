@@ -62,7 +62,7 @@ def test_a_sealed_link_is_answered_with_its_page(server: Running) -> None:
 
 
 def test_a_head_says_what_a_get_would(server: Running) -> None:
-    """Who asks for the head alone gets it, and the next answer isn't shifted; seen to fail with the body sent."""
+    """Who asks for the head alone gets it, and the next answer isn't shifted; seen to fail with HEAD refused."""
     with Wire(server.port) as wire:
         wire.say(get(method="HEAD") + get())
         head, whole = wire.hear(body=False), wire.hear()
