@@ -10,7 +10,7 @@ import pytest
 
 from adapters.crms.salesforce import feed as feeding
 from sidecar.errors import ConfigError
-from sidecar.model import AuthorKind, Gone, Identifier, Link, Record
+from sidecar.model import AuthorKind, Gone, Identifier, Link, Record, Source
 from sidecar.ports import Condition, Create, FieldSpec, Update, View, Written
 from tests.support.orgs import PROPERTIES, SalesforceHarness, org
 from tests.twins.salesforce import refused
@@ -57,6 +57,19 @@ def test_of_a_field_without_history_only_so_much_is_told(house: SalesforceHarnes
     assert told(house, "contact", ann.ref, "email") == [("typed@x.test", NOBODY)]
     house.automation_edits("contact", ann.ref, {"email": "flow@x.test"})
     assert told(house, "contact", ann.ref, "email") == [("flow@x.test", NOBODY)]
+
+
+def test_counting_guesses_nothing(house: SalesforceHarness) -> None:
+    """A walk tells a field without history as its maker's while the record is as it was made, then as nobody's."""
+    typed = house.twin.person_creates("contact", {"LastName": "Bee", "Email": "bee@x.test"})
+
+    def sources() -> list[Source]:
+        (trail,) = house.ledger.walk("contact", None, ["email"]).trails
+        return [source for _, source in trail.edits]
+
+    assert sources() == [Source.PERSON]
+    house.person_edits("contact", typed, {"phone": "+442079460001"})
+    assert sources() == [Source.UNKNOWN]
 
 
 def test_what_was_there_before_history_began_is_nobodys(tmp_path: Path) -> None:

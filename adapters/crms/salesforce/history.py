@@ -48,8 +48,10 @@ class Histories:
             self._org.property(kind, name)
         return self.of(kind, self._records.fetch(kind, refs), names)
 
-    def of(self, kind: str, rows: Mapping[str, Row], names: Sequence[str]) -> dict[str, list[Edit]]:
-        """Return the edits of records that were read."""
+    def of(
+        self, kind: str, rows: Mapping[str, Row], names: Sequence[str], *, guess: bool = True
+    ) -> dict[str, list[Edit]]:
+        """Return the edits of records that were read; without `guess` only what is certain has an author."""
         found: dict[str, list[Edit]] = {}
         for sobject, refs in self._records.by_object(kind, list(rows)).items():
             known = self._org.catalogue(kind, refs[0]).properties
@@ -57,7 +59,7 @@ class Histories:
             entries = self._entries(sobject, refs, properties)
             for ref in refs:
                 mine = entries.get(ref, [])
-                told = [edit for each in properties for edit in self._of(each, sobject, rows[ref], mine)]
+                told = [edit for each in properties for edit in self._of(each, sobject, rows[ref], mine, guess)]
                 found[ref] = sorted(told, key=lambda edit: edit.at)
         return {ref: found[ref] for ref in rows if ref in found}
 
@@ -80,9 +82,9 @@ class Histories:
     def _is_tracked(self, sobject: str, column: str) -> bool:
         return sobject in HISTORIES and column in self._org.tracked(sobject)
 
-    def _of(self, held_by: Property, sobject: str, row: Row, entries: Sequence[Row]) -> list[Edit]:
+    def _of(self, held_by: Property, sobject: str, row: Row, entries: Sequence[Row], guess: bool) -> list[Edit]:
         if not all(self._is_tracked(sobject, column) for column in held_by.columns):
-            return self._guessed(held_by, row)
+            return self._untracked(held_by, row, guess)
         mine = [entry for entry in entries if _is_about(entry, held_by)]
         maker = self._author(held(row, CREATED_BY)) if any(held(e, "Field") == MADE for e in entries) else NOBODY
         if any(column.length > OPAQUE_CHARS for column in held_by.columns.values()):
@@ -110,13 +112,14 @@ class Histories:
             return [Edit(held_by.spec.name, value, _at(mine[-1]), self._author(held(mine[-1], CREATED_BY)))]
         return [Edit(held_by.spec.name, value, _at(row), maker)] if value is not None else []
 
-    def _guessed(self, held_by: Property, row: Row) -> list[Edit]:
+    def _untracked(self, held_by: Property, row: Row, guess: bool) -> list[Edit]:
+        """Tell who made a record that nobody has changed since; of another one a guess, which leans to people."""
         value: Value = held_by.from_vendor(row)
         if value is None:
             return []
         at, author = moment(held(row, "LastModifiedDate")), self._author(held(row, BY))
-        is_ours = author.kind is AuthorKind.US and held(row, BY) == held(row, CREATED_BY) and at == _at(row)
-        if author.kind is not AuthorKind.PERSON and not is_ours:
+        is_untouched = at == _at(row) and held(row, BY) == held(row, CREATED_BY)
+        if not is_untouched and not (guess and author.kind is AuthorKind.PERSON):
             author = NOBODY
         return [Edit(held_by.spec.name, value, at, author)]
 

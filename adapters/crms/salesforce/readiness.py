@@ -49,12 +49,12 @@ class Readiness:
             lacking = [word for word, flag in (("create", "createable"), ("edit", "updateable")) if not whole.get(flag)]
             if lacking:
                 yield f"the integration user lacks {' and '.join(lacking)} on {sobject}: give it in a permission set"
-            for name in self._needed(sobject):
-                if not described.get(name, {}).get("updateable"):
-                    yield (
-                        f"{sobject}.{name} isn't there, or can't be written: `sidecar provision` makes it, and the "
-                        f"permission set {PERMISSION_SET} lets the integration user write it"
-                    )
+            missing = [name for name in self._needed(sobject) if not described.get(name, {}).get("updateable")]
+            if missing:
+                yield (
+                    f"{sobject}.{', '.join(missing)} isn't there, or can't be written: `sidecar provision` makes it, "
+                    f"and the permission set {PERMISSION_SET} lets the integration user write it"
+                )
 
     def _needed(self, sobject: str) -> tuple[str, ...]:
         if sobject in ACTIVITIES:

@@ -2,7 +2,8 @@
 
 A page is one query of two hundred records in the order of their ids, and one of their field histories: two calls, which
 is two thousandths of a small org's day for a hundred thousand records. What is made meanwhile comes at the end, and a
-cursor holds in another process. Of a field whose history isn't kept, nobody can tell who wrote it.
+cursor holds in another process. Of a field whose history isn't kept, nobody can tell who wrote it, unless nobody has
+changed the record since it was made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ class Walk:
         soql = select(self._records.columns(kind, at), sobject, *alive, *after, order="Id", limit=BATCH)
         listed = self._org.wire.query(soql)
         rows = {held(row, "Id"): row for row in listed if self._records.is_live(kind, row)}
-        edits = self._histories.of(kind, rows, names)
+        edits = self._histories.of(kind, rows, names, guess=False)
         trails = tuple(self._trail(kind, row, names, edits) for row in rows.values())
         onward = held(listed[-1], "Id") if len(listed) == BATCH else self._next(kind, at)
         return Walked(trails, onward, self._total(kind) if cursor is None else None)
