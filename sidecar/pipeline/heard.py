@@ -161,7 +161,7 @@ def _release(
             field=name,
             kind="" if waiting else reading.kind,
             key="" if waiting else reading.key,
-            value=waiting.value if waiting else None,
+            value=waiting.value if waiting else hold.value,
             at=hold.at,
         )
     )

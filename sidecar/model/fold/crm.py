@@ -152,10 +152,22 @@ def pinned(standing: Standing, release: Release) -> Standing:
         fields = dict(record.fields)
         if release.kind in ("", record.kind) and release.key in ("", key):
             held = fields.get(release.field, FieldSync())
-            is_pin = release.action == "pin"
-            fields[release.field] = replace(held, pinned=True) if is_pin else _given_back(held)
+            if release.action == "pin" or _is_older(release, held):
+                fields[release.field] = replace(held, pinned=release.action == "pin")
+            else:
+                fields[release.field] = _given_back(held)
         records[key] = replace(record, fields=fields)
     return replace(standing, records=records)
+
+
+def _is_older(release: Release, held: FieldSync) -> bool:
+    """Say whether somebody wrote there after they took the property off a list: what they wrote then is theirs.
+
+    A word by a field of a record (`key`) is heard at a look that may show both; both times are the CRM's. An answer in
+    the review field is a hold of its own, which its value tells.
+    """
+    hold = held.hold
+    return bool(release.key and hold and hold.at >= release.at and hold.value != release.value)
 
 
 def _given_back(held: FieldSync) -> FieldSync:
