@@ -25,8 +25,8 @@ from sidecar.model import (
     Verdict,
 )
 
-SCANNED = 800
-"""Facts that are looked through for each party, those merged into it included."""
+SCANNED, AMONG = 800, 10_000
+"""Facts that are read for each party, those merged into it included, and facts of any kind among which they are."""
 MAX_MERGED = 5
 MAX_ROWS = 50
 BELIEVED, PUT_RIGHT, FOUND = "believed", "put right in the CRM", "found in the CRM"
@@ -66,8 +66,8 @@ def past(journal: Journal, standing: Standing, asked: Asked) -> tuple[tuple[Even
     events: dict[Event, None] = {}
     is_all = len(standing.absorbed) <= MAX_MERGED
     for party in (standing.party, *standing.absorbed[:MAX_MERGED]):
-        facts = journal.lately(party, _KINDS, SCANNED)
-        is_all = is_all and len(facts) < SCANNED
+        facts, are_all = journal.lately(party, _KINDS, SCANNED, AMONG)
+        is_all = is_all and are_all
         for written in facts:
             events.update(dict.fromkeys(_events(written.fact, written.recorded_at, asked)))
     put_right = {(e.at, e.place) for e in events if e.what == PUT_RIGHT}

@@ -107,12 +107,19 @@ class BookReader:
             after = rows[-1].seq
             left = None if left is None else left - size
 
-    def lately(self, party: str, kinds: Sequence[str], limit: int) -> list[Written]:
-        """Return the facts of some kinds that were written last of one party, the newest first."""
-        page = _bodies().where(t.fact.c.party == party, t.fact.c.kind.in_(list(kinds)))
+    def lately(self, party: str, kinds: Sequence[str], limit: int, among: int) -> tuple[list[Written], bool]:
+        """Return a party's facts of some kinds, newest first, and whether there are no others.
+
+        Only so many of its newest facts of any kind are looked through: `among`.
+        """
+        newest = sa.select(t.fact.c.id, t.fact.c.kind).where(t.fact.c.party == party).order_by(t.fact.c.seq.desc())
+        looked = newest.limit(among).subquery()
+        page = _bodies().join(looked, looked.c.id == t.fact.c.id).where(looked.c.kind.in_(list(kinds)))
         with self._database.read() as connection:
-            rows = connection.execute(page.order_by(t.fact.c.seq.desc()).limit(limit)).all()
-        return [Written(row.seq, t.from_us(row.recorded_at), fact_of(row)) for row in rows]
+            rows = connection.execute(page.order_by(t.fact.c.seq.desc()).limit(limit + 1)).all()
+            is_older = connection.execute(newest.offset(among).limit(1)).first() is not None
+        found = [Written(row.seq, t.from_us(row.recorded_at), fact_of(row)) for row in rows[:limit]]
+        return found, len(rows) <= limit and not is_older
 
     def erased_causes(self, fact_id: str) -> list[tuple[str, str]]:
         """Return id and kind of the causes whose bodies are not in the book any more, in the order of the book."""

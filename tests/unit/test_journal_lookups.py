@@ -72,9 +72,16 @@ def test_the_latest_facts_of_a_party_come_newest_first(journal: Journal) -> None
     word = a_release(journal, "pin", "party-1", saids[0].match.id)
     journal.commit(Entry(facts=(word,)))
     newest = [word.id, *(said.match.id for said in reversed(saids))]
-    assert [w.fact.id for w in journal.lately("party-1", ["match", "release"], 3)] == newest[:3]
-    assert [w.fact.id for w in journal.lately("party-1", ["match"], 9)] == newest[1:]
-    assert journal.lately("party-1", ["posting"], 9) == []
+
+    def lately(kinds: list[str], limit: int, among: int = 99) -> tuple[list[str], bool]:
+        found, are_all = journal.lately("party-1", kinds, limit, among)
+        return [written.fact.id for written in found], are_all
+
+    assert lately(["match", "release"], 3) == (newest[:3], False)
+    assert lately(["match", "release"], 5) == (newest, True)
+    assert lately(["match"], 9) == (newest[1:], True)
+    assert lately(["match"], 9, among=2) == ([newest[1]], False)
+    assert lately(["posting"], 9) == ([], True)
 
 
 def test_a_cause_whose_body_is_gone_is_still_named(journal: Journal, journal_url: str) -> None:
