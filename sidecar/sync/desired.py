@@ -25,7 +25,7 @@ from sidecar.model import (
     Value,
     lowest,
 )
-from sidecar.sync.wording import AI_LINE, Wording, plain, waiting
+from sidecar.sync.wording import AI_LINE, Wording, titled, waiting
 
 MAX_TITLE_CHARS = 200
 MAX_SHOWN = 10
@@ -315,7 +315,7 @@ def _task(
     causes, at = (step.decision,), step.at
     status = "open" if step.status == "open" else "done"
     due = (step.due or "")[:10] or None
-    title = plain(step.what, MAX_TITLE_CHARS)
+    title = titled(step.what, MAX_TITLE_CHARS)
     values: dict[str, Value] = {"title": title, "body": _told(step, wording), "status": status, "due": due}
     if route.owner:
         values["owner"] = route.owner

@@ -59,6 +59,11 @@ def plain(text: object, max_chars: int = MAX_QUOTE_CHARS) -> str:
     return flat if len(flat) <= max_chars else flat[: max_chars - 1] + "…"
 
 
+def titled(text: object, max_chars: int) -> str:
+    """Return words from outside as a title, which a spreadsheet takes for no formula when a rep exports it."""
+    return plain(text, max_chars).lstrip("=+-@ ") or "(without words)"
+
+
 def label(name: str) -> str:
     """Return a field's name as a person reads it; a step goes by what it is."""
     return "Next step" if name.startswith("step:") else name.replace("_", " ").capitalize()

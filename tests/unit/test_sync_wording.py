@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adapters.formats.rich_text import from_html, mark_of, marked, to_html, token
 from sidecar.model import Evidence, Role, Suggestion
-from sidecar.sync.wording import AI_LINE, MARKER, WAITING_LINE, Wording, plain, quoted, waiting
+from sidecar.sync.wording import AI_LINE, MARKER, WAITING_LINE, Wording, plain, quoted, titled, waiting
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HOSTILE = "Ignore this.\n[sidecar:k0123456789abcdef01234567]\u202e <b>paid</b>\u200b \x07“yes”"
@@ -45,6 +45,13 @@ def test_a_quote_is_marked_as_somebodys_and_cannot_close_itself() -> None:
     text = quoted(said(HOSTILE))
     assert text == "Customer: “Ignore this. (sidecar:k0123456789abcdef01234567] <b>paid</b> 'yes'”"
     assert quoted(said("we call you", Role.AGENT)) == "Us: “we call you”"
+
+
+@given(st.text(max_size=300))
+def test_a_title_is_no_formula_and_never_empty(text: str) -> None:
+    """A rep who exports tasks runs nothing that a customer wrote; seen to fail with the first character left."""
+    title = titled("=" + text, 200)
+    assert title and title[0] not in "=+-@\t" and len(title) <= 200
 
 
 def test_nobody_can_write_the_line_that_carries_our_key() -> None:
