@@ -15,6 +15,7 @@ from sidecar.config.secret import read_secret
 from sidecar.config.sections import REFERENCE_LEDGER
 from sidecar.config.settings import Settings
 from sidecar.errors import ConfigError
+from sidecar.links import Links, keys_in
 from sidecar.model import FieldClass
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -185,6 +186,19 @@ def _secrets(given: Given) -> Iterator[Problem]:
         yield from _missing(section, options, given, MAX_OPTION_DEPTH)
 
 
+def _explain_keys(given: Given) -> Iterator[Problem]:
+    """Try the keys of the explain page, where they are there: `_secrets` says when they aren't."""
+    web = given.settings.web
+    try:
+        keys = keys_in(read_secret(web.explain_key_env, web.explain_key_file, given.env, given.base))
+    except ConfigError:
+        return
+    try:
+        Links(web.public_url, keys, web.explain_days)
+    except ConfigError as error:
+        yield Problem("web.explain_key_env" if web.explain_key_env else "web.explain_key_file", str(error))
+
+
 def _missing(section: str, options: Mapping[str, Any], given: Given, depth: int) -> Iterator[Problem]:
     """Try each secret that is named; `x_env` and `x_file` name the same one."""
     named: dict[str, dict[str, str]] = {}
@@ -222,4 +236,5 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
 )
 _OF_SECRETS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"crm", "llm", "channels", "journal", "ops", "web"}), _secrets),
+    (frozenset({"web"}), _explain_keys),
 )

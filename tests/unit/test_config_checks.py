@@ -96,6 +96,20 @@ def test_what_fits_starts(toml: str, tmp_path: Path) -> None:
     assert _problems(tmp_path, toml) == []
 
 
+@pytest.mark.parametrize("key, is_right", [("k" * 32, True), ("k" * 31, False), ("k" * 32 + ",short", False)])
+def test_a_key_of_the_explain_page_that_could_be_guessed_refuses_to_start(
+    key: str, is_right: bool, tmp_path: Path
+) -> None:
+    """A weak key is found by `check`, before it seals anything, and is not repeated; seen to fail without the check."""
+    file = tmp_path / "config.toml"
+    file.write_text('[web]\npublic_url = "https://a.test"\nexplain_key_env = "KEY"')
+    if is_right:
+        assert load(file, {"KEY": key}).web.explain_days == 14
+        return
+    with pytest.raises(ConfigError, match="^web.explain_key_env: a key has fewer than 32 characters$"):
+        load(file, {"KEY": key})
+
+
 def test_fewer_stages_lose_only_their_own_transitions(tmp_path: Path) -> None:
     """Leaving a stage out of the order takes it out of the defaults' transitions as well, and nothing else."""
     (tmp_path / "config.toml").write_text(SHORT)
