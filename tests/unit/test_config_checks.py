@@ -106,7 +106,7 @@ def test_a_key_of_the_explain_page_that_could_be_guessed_refuses_to_start(
     if is_right:
         assert load(file, {"KEY": key}).web.explain_days == 14
         return
-    with pytest.raises(ConfigError, match="^web.explain_key_env: a key has fewer than 32 characters$"):
+    with pytest.raises(ConfigError, match=r"^web\.explain_key_env: a key has fewer than 32 characters$"):
         load(file, {"KEY": key})
 
 
