@@ -167,6 +167,21 @@ def test_lists_are_ranked_and_capped_and_say_what_they_leave_off(open_house: Ope
     assert body[2].startswith("and 1 more")
 
 
+def test_a_muted_customer_is_on_nobodys_list(open_house: Open) -> None:
+    """Who was switched off in the CRM stays in the inbox alone; seen to fail with all that are alarming listed."""
+    house = open_house(QUALIFIED)
+    for name in ("ann", "bob"):
+        house.hear("I am ready", name)
+    ledger: Any = house.app.ledger
+    ann = next(record for record in house.records("contact") if record.fields["name"] == "Ann")
+    ledger.edit("contact", ann.ref, {"ai_mode": "off"})
+    look(house)
+    look(house, 8)
+    assert len(alerts(house)) == 2
+    body = str(the_list(house).fields["body"])
+    assert "Bob: silent" in body and "Ann" not in body
+
+
 ROUTES = """
 [[route]]
 name = "chat"
