@@ -172,6 +172,7 @@ def test_a_muted_customer_is_on_nobodys_list(open_house: Open) -> None:
     house = open_house(QUALIFIED)
     for name in ("ann", "bob"):
         house.hear("I am ready", name)
+    look(house)
     ledger: Any = house.app.ledger
     ann = next(record for record in house.records("contact") if record.fields["name"] == "Ann")
     ledger.edit("contact", ann.ref, {"ai_mode": "off"})
