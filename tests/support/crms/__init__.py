@@ -14,6 +14,7 @@ __all__ = ["CRMS", "Crm", "crm_class"]
 CRMS: Mapping[str, str] = {
     "hubspot": "tests.support.crms.hubspot:HubSpotCrm",
     "pipedrive": "tests.support.crms.pipedrive:PipedriveCrm",
+    "salesforce": "tests.support.crms.salesforce:SalesforceCrm",
     "zoho": "tests.support.crms.zoho:ZohoCrm",
 }
 """Every vendor's ledger by its name in the adapters' table, as "module:Class"."""
