@@ -166,7 +166,7 @@ def test_a_day_that_is_used_up_is_not_hammered(crowd: Crowd, twin: HubSpotTwin, 
 
 @pytest.mark.parametrize("poison", ["refuse this", "cut this off"])
 def test_a_poisonous_party_delays_no_other(poison: str, crowd: Crowd) -> None:
-    """What the model won't read is parked by name, and everybody else goes on; seen to fail with one queue for all."""
+    """What the model won't read is parked by name, and all others go on; seen to fail with the model paused for it."""
     before = len(crowd.parked)
     crowd.write(poison, 1)
     others = crowd.write()

@@ -135,8 +135,7 @@ def test_nothing_is_written_before_the_account_is_known(
     box: Sidecar, twin: HubSpotTwin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another account is noticed before any write, and ends the process; seen to fail with work let go on meanwhile."""
-    monkeypatch.setattr(opening, "FIRST_PAUSE_S", 5.0)
-    monkeypatch.setattr(opening, "MAX_PAUSE_S", 5.0)
+    monkeypatch.setattr(opening, "_pause_s", lambda tries: 4.0)
     with opened(box) as app:
         app.journal.set_meta(ACCOUNT, "another account")
         take_away(twin, html(503))
