@@ -63,16 +63,16 @@ class Asked:
 
 def past(journal: Journal, standing: Standing, asked: Asked) -> tuple[tuple[Event, ...], bool]:
     """Return what happened to a field, newest first, and whether that is all that ever did."""
-    events: dict[Event, None] = {}
+    events: dict[Event, int] = {}  # with the place in the book of the first fact that tells it
     is_all = len(standing.absorbed) <= MAX_MERGED
     for party in (standing.party, *standing.absorbed[:MAX_MERGED]):
         facts, are_all = journal.lately(party, _KINDS, SCANNED, AMONG)
         is_all = is_all and are_all
         for written in facts:
-            events.update(dict.fromkeys(_events(written.fact, written.recorded_at, asked)))
+            events |= dict.fromkeys(_events(written.fact, written.recorded_at, asked), written.seq)
     put_right = {(e.at, e.place) for e in events if e.what == PUT_RIGHT}
     told_once = (e for e in events if e.what != FOUND or (e.at, e.place) not in put_right)
-    newest = list(_news(sorted(told_once, key=lambda e: e.at)))[::-1]
+    newest = list(_news(sorted(told_once, key=lambda e: (e.at, events[e]))))[::-1]
     return tuple(newest[:MAX_ROWS]), is_all and len(newest) <= MAX_ROWS
 
 
