@@ -28,9 +28,10 @@ def ends_at(suggestion: Suggestion, policy: Policy) -> datetime:
     return suggestion.at + timedelta(days=policy.suggestion_days)
 
 
-def next_end(standing: Standing, policy: Policy) -> datetime | None:
-    """Return when the next suggestion will be over, None when none waits."""
-    return min((ends_at(s, policy) for s in standing.engagement.suggestions.values()), default=None)
+def next_end(standing: Standing, policy: Policy, now: datetime) -> datetime | None:
+    """Return when the next suggestion will be over, None when none waits for that."""
+    ends = (ends_at(suggestion, policy) for suggestion in standing.engagement.suggestions.values())
+    return min((end for end in ends if end > now), default=None)
 
 
 def _dropped(claim: Claim, suggestion: Suggestion, policy: Policy) -> Decision:

@@ -94,7 +94,8 @@ class Alerts:
     def _next(self, standing: Standing, window: Window) -> datetime | None:
         """Return when time alone could make the party an exception, or end a suggestion."""
         policy = self._parts.policy
-        look, end = next_look(standing, policy, window, self._parts.own.timezone), next_end(standing, policy)
+        look = next_look(standing, policy, window, self._parts.own.timezone)
+        end = next_end(standing, policy, window.now)
         return min(look, end) if look and end else look or end
 
     def _desk(self, standing: Standing, lease: Lease) -> None:

@@ -15,6 +15,7 @@ from adapters.crms.local import LocalLedger
 from sidecar.links import Links
 from sidecar.model import Author, AuthorKind, Correction, Decision, Record, Release, Value
 from sidecar.pipeline.reviews import answers
+from sidecar.verify import verify
 from tests.support.crms import CRMS, Crm, crm_class
 from tests.support.facts import SetClock
 from tests.support.houses import House, op, says
@@ -96,6 +97,10 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
         made.hear("I am ready to buy")
         yield made
         assert not house.parked()
+        assert not list(verify(house.journal, house.app.channels)), "the book is not what it says"
+        kept = house.standing()
+        house.journal.rebuild()
+        assert house.standing() == kept, "what people said by fields is not all in the book"
 
 
 def decisions(facts: Sequence[object], by: str) -> list[Decision]:
@@ -254,9 +259,6 @@ def test_a_suggestion_that_nobody_answers_is_over(desk: Desk) -> None:
     assert desk.value("deal", "ai_stage") == "qualified"
     over = [d for d in decisions(desk.house.facts("decision"), "policy") if d.rule == "expired"]
     assert [(d.field, d.value, d.verdict.value) for d in over] == [("stage", "closed_won", "reject")]
-    kept = desk.house.standing()
-    desk.house.journal.rebuild()
-    assert desk.house.standing() == kept
 
 
 @EVERYWHERE
