@@ -28,7 +28,7 @@ from tests.torture.vendor_crm import vendor
 LIVES: tuple[tuple[str, ...], ...] = ((), ("often_checkpointed",))
 """A life as the product lives, and one in which SQLite checkpoints often."""
 SPOILT: tuple[tuple[str, ...], ...] = (("synchronous_normal",), ("often_checkpointed", "synchronous_off"))
-SHARE, LATE_S, SETTLE_S = 0.05, 0.5, 2.0
+SHARE, LATE_S, SETTLE_S, LAG_S = 0.05, 0.5, 2.0, 0.5
 SLOW_SETTLE_S = 5.0
 """Without keys nothing but the settle time keeps a late create from being one too many: a busy machine needs room."""
 PACE_S, IDLE_S = 0.3, 600.0
@@ -176,8 +176,8 @@ def _crm(name: str, folder: Path, moods: Moods) -> Iterator[Crm]:
             yield far(crm)
         return
     switches: dict[str, Any] = {} if with_keys else {"activity_properties": "none"}
-    with crm_class(name.removesuffix(" without keys"))(search_lag_s=0.5, **switches) as theirs:
-        yield vendor(theirs, moods, settle_s=settle_s)
+    with crm_class(name.removesuffix(" without keys"))(search_lag_s=LAG_S, **switches) as theirs:
+        yield vendor(theirs, moods, settle_s=settle_s, lag_s=LAG_S)
 
 
 def _tell(is_as_it_should_be: bool, office: Office, account: Account, **figures: Any) -> bool:

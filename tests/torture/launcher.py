@@ -24,7 +24,7 @@ LOADED = (
     "adapters.crms.local", "adapters.engines.embedded", "adapters.llms.scripted", "alembic.command", "uvloop",
     "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg", "tests.torture.seeds",
     "tests.torture.points", "tests.torture.far_crm", "apscheduler.schedulers.background",
-    "adapters.crms.hubspot", "adapters.crms.pipedrive",
+    "adapters.crms.hubspot", "adapters.crms.pipedrive", "adapters.crms.salesforce", "adapters.crms.zoho",
 )  # fmt: skip
 LOG, PID = "serve.log", "serve.pid"
 WAIT_S = 120.0

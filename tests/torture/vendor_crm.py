@@ -21,13 +21,12 @@ HOLD_S = 1.5
 TOO_MANY = Status(429, None, {"Retry-After": "1"})
 
 
-def vendor(crm: Crm, moods: Moods, *, settle_s: float) -> Tortured:
-    """Return a vendor's CRM as an office's; its faults go away when it is to calm down."""
+def vendor(crm: Crm, moods: Moods, *, settle_s: float, lag_s: float) -> Tortured:
+    """Return a vendor's CRM, whose search lags, as an office's; its faults go away when it is to calm down."""
     for action, share in ((Drop(), moods.dropped), (TOO_MANY, moods.refused), (Late(moods.late_s, HOLD_S), moods.late)):
         if share:
             method, path = crm.writes
             crm.twin.fault(action, method=method, path=path, times=None, probability=share)
-    lag_s = crm.twin.switches.search_lag_s
     return Tortured(
         section=crm.section(crm.hasty, settle_s=settle_s, search_lag_s=lag_s),
         route=crm.route(),
