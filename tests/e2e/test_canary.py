@@ -30,6 +30,8 @@ CONFIG = """
 host = "127.0.0.1"
 port = 0
 admin_port = 0
+public_url = "https://sidecar.acme.test"
+explain_key_env = "EXPLAIN_KEY"
 [own]
 domains = ["acme.test"]
 [channels.web]
@@ -89,6 +91,7 @@ ENV = {
     "OPS_URL": SECRETS["alert address"],
     "OPS_SECRET": SECRETS["alert secret"],
     "SMTP_PASSWORD": SECRETS["SMTP password"],
+    "EXPLAIN_KEY": SECRETS["explain key"],
     "PYTHONPATH": str(ROOT),
 }
 MOODS: tuple[int | str, ...] = (400, 500, 529, 413, "refuses", "rambles", "quotes")
@@ -140,6 +143,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
         lived = Day(box, model, mail)
         with box.serve():
             _work_goes_wrong(lived)
+            _look_at_a_page(lived)
             for path in ("/healthz", "/readyz", "/metrics", f"/{PEOPLE['surname']}"):
                 lived.ask(path)
             lived.processes = _seen_by_others(box)
@@ -147,6 +151,16 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
             lived.tell(*words)
         assert post.refused, "the alerts must have tried to log in"
         yield lived
+
+
+def _look_at_a_page(day: Day) -> None:
+    """Open the page of all that is known of the customer, as a rep does."""
+    found = day.box.json("explain", PEOPLE["address"], "--link")
+    with httpx2.Client(trust_env=False) as client:
+        path = found["link"].removeprefix("https://sidecar.acme.test")
+        answer = client.get(f"http://127.0.0.1:{day.box.port}{path}", timeout=20)
+    assert answer.status_code == 200 and leaked(answer.text, PEOPLE) and not leaked(answer.text, SECRETS)
+    until(lambda: _events(day.box, "page_shown"), "the log to tell of it")
 
 
 def _work_goes_wrong(day: Day) -> None:
@@ -190,6 +204,7 @@ def _forge(box: Sidecar) -> set[int]:
             door.post(f"/hooks/{name}", content=body),
             door.post(f"/hooks/{PEOPLE['surname'].lower()}", content=body),
             door.get("/hooks/web", params={"q": PEOPLE["name"]}),
+            door.get(f"/explain/{name}/{PEOPLE['surname']}/1-20000-{'a' * 32}", params={"key": ENV["EXPLAIN_KEY"]}),
             door.post("/hooks/web", content=b"x" * 2_000_000, headers={"x-name": name}),
         ]
     wrong = "whsec_" + "A" * 43 + "="

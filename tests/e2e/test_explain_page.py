@@ -5,8 +5,10 @@ skipped where there is none; the browser may reach nothing but this machine, and
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -45,6 +47,8 @@ type = "scripted"
 path = "script.json"
 [policy]
 mode = "auto"
+[notes]
+settle_s = 0.0
 """
 HOSTILE = "<script>document.title='pwned'</script><img src='http://127.0.0.1:9/x.png'> \u202eevil\u202c"
 SAID = (
@@ -66,6 +70,7 @@ SCRIPT = [
         },
     }
 ]
+LINK = re.compile(r"https://sidecar\.northwind\.test(/explain/[\w:/-]+)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; on Debian: apt-get install chromium")
 
@@ -100,7 +105,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def message(number: int, who: str, text: str, direction: str) -> dict[str, Any]:
     """A message of a web chat, ours or a customer's."""
-    at = f"2026-03-02T09:{number:02}:00+00:00"
+    at = (datetime.now(UTC) - timedelta(minutes=10 - number)).isoformat()
     theirs = {"email": f"{who}@x.test", "name": who.capitalize()}
     sender = (
         {"sender": theirs} if direction == "inbound" else {"sender": {"email": "bo@northwind.test"}, "customer": theirs}
@@ -128,6 +133,14 @@ def test_a_link_leads_on_from_all_to_one(served: Served) -> None:
     paths = [urlsplit(link.attributes["href"] or "").path for link in read.css(".fields h3 a")]
     assert len(paths) >= 3
     assert {served.get(path).status_code for path in paths} == {200}
+
+
+def test_the_links_that_reps_find_in_their_crm_open(served: Served) -> None:
+    """What the sidecar writes beside its words leads to them; seen to fail sealed with another key."""
+    shown = until(lambda: LINK.findall(served.sidecar.run("ledger", "show", "--json")), "a text with a link")
+    answers = {path: served.get(path) for path in shown}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert all("Anna" in answer.text for answer in answers.values())
 
 
 def test_whoever_changes_a_link_sees_nothing(served: Served) -> None:

@@ -22,6 +22,7 @@ SECRETS: Mapping[str, str] = {
     "alert address": "https://127.0.0.1:9/hooks/canary-A1ertPath-6621",
     "alert secret": "whsec_" + base64.b64encode(b"canary: the alerts' signing key.").decode(),
     "SMTP password": "canary-SmtpP4ss-8846",
+    "explain key": "canary-3xpla1nK3y-that-seals-the-links-4417",
 }
 PEOPLE: Mapping[str, str] = {
     "name": "Zephyrine Quillfeather",
