@@ -1,7 +1,7 @@
 """What Zoho's adapter makes of values, names and queries, without a network."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -18,10 +18,14 @@ NAMES = {name: Definition(name, "text", length=chars) for name, chars in (("Firs
 TEXTS = st.text(st.characters(codec="utf-8"))
 
 
+@example("⟦thumbs up sign⟧")
 @given(TEXTS | st.text("⟦⟧👍🏽a u+1f44d "))
 @settings(max_examples=200, deadline=None)
 def test_every_text_survives_signs_that_zoho_loses(text: str) -> None:
-    """Nothing above the basic plane is sent, and what is read back is what was written."""
+    """Nothing above the basic plane is sent, and what is read back is what was written.
+
+    Seen to fail with the bracket itself not spelled.
+    """
     sent = spelled(text)
     assert all(ord(sign) <= LAST_KEPT for sign in sent)
     assert unspelled(sent) == text
