@@ -3,8 +3,9 @@
 History is kept of the fields that an admin chose, at most twenty of an object, from then on, and not of activities. It
 names the user, and nothing else; who that is, is read from `org`. What a record was made with stands in no row: it is
 told from what was there before the first change, as its maker's where the object's history goes back so far. Of long
-texts a row says only that they changed, so of those the last edit alone is told. Of a field whose history isn't kept
-there is one edit, of unknown author, unless whoever changed the record last was a person, or nobody but us ever did.
+texts a row says only that they changed: the last edit has its value, and our own before it have none. Of a field whose
+history isn't kept there is one edit, of unknown author, unless whoever changed the record last was a person, or nobody
+has changed it since it was made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ from sidecar.model import Author, AuthorKind, Edit, Value
 
 OPAQUE_CHARS = 255
 """Longer texts leave no values in the history."""
+UNKEPT = "(not kept)"
+"""Stands for a long text of the past."""
 MADE = "created"
 _CALLED: Mapping[str, str] = {"OwnerId": "Owner", "RecordTypeId": "RecordType"}
 """What the history calls a reference: by its relation; one row has ids, another one names."""
@@ -88,7 +91,7 @@ class Histories:
         mine = [entry for entry in entries if _is_about(entry, held_by)]
         maker = self._author(held(row, CREATED_BY)) if any(held(e, "Field") == MADE for e in entries) else NOBODY
         if any(column.length > OPAQUE_CHARS for column in held_by.columns.values()):
-            return self._last(held_by, row, mine, maker)
+            return self._last(held_by, row, mine, maker, guess)
         now = dict(row)
         for column in held_by.columns:
             first = next((entry for entry in mine if _column(entry) == column), None)
@@ -105,12 +108,15 @@ class Histories:
                 last = value
         return edits
 
-    def _last(self, held_by: Property, row: Row, mine: Sequence[Row], maker: Author) -> list[Edit]:
-        """Tell who wrote the value that stands."""
-        value = held_by.from_vendor(row)
-        if mine:
-            return [Edit(held_by.spec.name, value, _at(mine[-1]), self._author(held(mine[-1], CREATED_BY)))]
-        return [Edit(held_by.spec.name, value, _at(row), maker)] if value is not None else []
+    def _last(self, held_by: Property, row: Row, mine: Sequence[Row], maker: Author, guess: bool) -> list[Edit]:
+        """Tell who wrote the value that stands, and that we wrote before; who only counts is told of every write."""
+        value, name = held_by.from_vendor(row), held_by.spec.name
+        if not mine:
+            return [Edit(name, value, _at(row), maker)] if value is not None else []
+        written = [(_at(row), maker), *((_at(entry), self._author(held(entry, CREATED_BY))) for entry in mine)]
+        before = [each for each in written[:-1] if each[1].kind is AuthorKind.US or not guess]
+        at, author = written[-1]
+        return [*(Edit(name, UNKEPT, then, who) for then, who in before), Edit(name, value, at, author)]
 
     def _untracked(self, held_by: Property, row: Row, guess: bool) -> list[Edit]:
         """Tell who made a record that nobody has changed since; of another one a guess, which leans to people."""
