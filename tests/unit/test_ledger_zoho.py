@@ -73,20 +73,32 @@ def test_a_creation_whose_answer_was_lost_is_found_and_not_repeated(box: ZohoHar
     assert len(box.twin.all(kind)) == (2 if kind == "contact" and ties else 1)
 
 
-def test_a_creation_that_is_applied_late_is_met_and_not_repeated(tmp_path: Path) -> None:
-    """A timed-out upsert that comes through after the second one leaves one record: the key is unique in Zoho.
+def test_a_creation_that_is_applied_late_runs_over_nothing(tmp_path: Path) -> None:
+    """A timed-out upsert that comes through at last leaves one record, and on it what a person has typed meanwhile.
 
-    Seen to fail with a plain creation in place of the upsert.
+    Seen to fail with an upsert that may write over what it meets.
     """
-    box = ZohoHarness(tmp_path, {"max_wait_s": 0.1, "read_timeout_s": 0.2}, {})
+    box = ZohoHarness(tmp_path, {"max_wait_s": 0.1, "read_timeout_s": 0.3}, {})
     box.ledger.provision({"contact": PROPERTIES}, False)
-    wanted = new(box)
-    box.twin.fault(Late(0.4, hold_s=0.5), method="POST", path=UPSERT)
+    wanted = Create("contact", "key", {**box.sample("contact"), "ai_text": "ours"})
+    box.twin.fault(Late(1.2, hold_s=1.2), method="POST", path=UPSERT)
     assert isinstance(error(box.ledger.write([wanted])[0]), UnknownOutcome)
     again = record(box.ledger.write([wanted])[0])
+    box.person_edits("contact", again.ref, {"ai_text": "typed"})
     box.twin.settle()
     assert [each.id for each in box.twin.all("contact")] == [again.ref]
+    assert read(box, "contact", again.ref).fields["ai_text"] == "typed"
     box.twin.stop()
+
+
+def test_a_record_that_came_between_look_and_creation_is_met(box: ZohoHarness) -> None:
+    """Another process was quicker: its record is told as it stands, and nothing is written over it."""
+    other, wanted = box.reopen(), new(box)
+    theirs = Create("contact", "key", box.sample("contact"))
+    box.twin.before(lambda: other.write([theirs]), method="POST", path=UPSERT)
+    met = record(box.ledger.write([wanted])[0])
+    assert [each.id for each in box.twin.all("contact")] == [met.ref]
+    assert met.fields["email"] == theirs.fields["email"]
 
 
 def test_nothing_is_sent_after_a_batch_whose_outcome_is_unknown(box: ZohoHarness) -> None:

@@ -57,6 +57,8 @@ def _barred(status: int, code: str, told: str, operation: str) -> Exception:
         return ConfigError(
             f"the refresh token lacks a scope for {operation} ({told}): see docs/zoho.md", setting=SETTING
         )
+    if status == 412 or code == "ALREADY_MODIFIED":
+        return StaleVersion(f"something changed since it was read ({told})")
     if status == 401 or code in REVOKED:
         return ConfigError(f"Zoho doesn't accept the token ({told}); is it of this data center?", setting=SETTING)
     if code in ("INVALID_MODULE", "FEATURE_NOT_ENABLED", "FEATURE_NOT_SUPPORTED"):
@@ -75,7 +77,10 @@ def _barred(status: int, code: str, told: str, operation: str) -> Exception:
 
 
 def code_in(data: Any) -> str:
-    """Return the code of an error's body, empty without one."""
+    """Return the code of an error's body, empty without one; some stand alone in a list, as a row's would."""
+    if isinstance(data, dict) and "code" not in data:
+        told = next((each for each in data.values() if isinstance(each, list)), [])
+        data = told[0] if len(told) == 1 else None
     code = data.get("code") if isinstance(data, dict) else None
     return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
 
@@ -96,6 +101,18 @@ def row_error(kind: str, ref: str, row: Mapping[str, Any], names: Mapping[str, s
         return PermanentError(f"{about}: {kind} {who} already has this value ({code})")
     made = _ROWS.get(code)
     return made(about) if made else PermanentError(f"{about}: Zoho refused it ({code or 'without a reason'})")
+
+
+def met_in(row: Mapping[str, Any], key: str) -> str:
+    """Return the record that a creation met because it bears its key already; empty for any other answer."""
+    details = row.get("details")
+    if not isinstance(details, dict):
+        return ""
+    if code_in(row) == "ALREADY_MODIFIED":
+        return str(details.get("id") or "")
+    holder = details.get("duplicate_record")
+    is_key = code_in(row) == "DUPLICATE_DATA" and details.get("api_name") == key
+    return str((holder.get("id") if isinstance(holder, dict) else None) or details.get("id") or "") if is_key else ""
 
 
 _ROWS: Mapping[str, Callable[[str], Exception]] = {

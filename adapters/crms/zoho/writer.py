@@ -1,16 +1,16 @@
 """Writes records in batches of a hundred: checked before they are sent, sent once, each row of the answer read.
 
 The same key makes one record: it is looked for first, by a query that doesn't lag, and where Zoho keeps it unique the
-row is an upsert on the key, so that a creation which was applied late is met and not repeated. A write of Zoho's
-answers with ids alone, so what was written is read back before it is told. Updates go under the version that they rely
-on, those of one version together. Nothing sets off a workflow (`trigger` is empty), and nothing is sent after a batch
-whose outcome is unknown.
+row is an upsert on the key that may write over nothing. So a creation that was applied late is met and not repeated,
+and runs over nobody's edit when it comes through at last. A write of Zoho's answers with ids alone, so what was written
+is read back before it is told. Updates go under the version that they rely on, those of one version together. Nothing
+sets off a workflow (`trigger` is empty), and nothing is sent after a batch whose outcome is unknown.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.crms.zoho.faults import row_error
+from adapters.crms.zoho.faults import met_in, row_error
 from adapters.crms.zoho.find import Finder
 from adapters.crms.zoho.org import Org
 from adapters.crms.zoho.records import Records, Row
@@ -40,6 +40,8 @@ from sidecar.model import Link, Value
 from sidecar.ports import Create, Failed, Update, Written
 
 LAST_NAME_CHARS = 80
+NEVER = "2000-01-01T00:00:00+00:00"
+"""Since when an upsert says that nothing was modified: so it makes a record, or meets one, and never writes over it."""
 SILENT: Mapping[str, Any] = {"trigger": []}
 
 
@@ -104,20 +106,27 @@ class Writer:
         return first, later
 
     def _sent_new(self, kind: str, rows: Mapping[str, Row], made: dict[str, Written | Failed]) -> None:
-        path, more = f"/{MODULES[kind]}", dict[str, Any]()
+        path, more, before = f"/{MODULES[kind]}", dict[str, Any](), None
         if kind in UPSERTED:
-            path, more = f"{path}/upsert", {"duplicate_check_fields": [self._org.key(kind)]}
+            path, more, before = f"{path}/upsert", {"duplicate_check_fields": [self._org.key(kind)]}, NEVER
         stop: SidecarError | None = None
         for keys in chunks(list(rows), BATCH):
             try:
                 if stop is not None:
                     raise _unsent(stop)
                 body = {"data": [rows[key] for key in keys], **more, **SILENT}
-                told = self._told(kind, self._org.wire.send("write", "POST", path, body), len(keys))
+                answered = self._org.wire.send("write", "POST", path, body, unmodified_since=before)
+                told = self._met(kind, answered, self._told(kind, answered, len(keys)))
                 made |= self._confirmed(kind, dict(zip(keys, told, strict=True)), {})
             except SidecarError as error:
                 stop = stop or (error if isinstance(error, UnknownOutcome) else None)
                 made |= {key: made.get(key, Failed(error)) for key in keys}
+
+    def _met(self, kind: str, answered: Sequence[Row], told: list[str | Exception]) -> list[str | Exception]:
+        """Return what became of new rows: one whose key is there already has met the record that it would have made."""
+        if kind in UPSERTED and len(answered) == len(told):
+            return [met_in(row, self._org.key(kind)) or each for row, each in zip(answered, told, strict=True)]
+        return told
 
     def _made(self, kind: str, write: Create, ends: Mapping[Link, bool]) -> Row:
         if not write.key:
