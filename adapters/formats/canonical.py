@@ -1,4 +1,4 @@
-"""What a value may be before a vendor sees it, and what a phone number means whoever typed it how. Pure.
+"""What a value may be before a vendor sees it. Pure.
 
 Each CRM writes values in its own way, but what counts as a text, a date, a moment or a number is ours and the same for
 all of them; so it is checked here, by name, before it costs a call or the whole batch that it would have stood in.
@@ -9,7 +9,6 @@ The trade-off: a bound that only one vendor has (so many characters, so many opt
 """
 
 import math
-import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 
@@ -93,24 +92,6 @@ def whole(number: float) -> Value:
     if not math.isfinite(number):
         return None
     return int(number) if number.is_integer() and abs(number) <= NUMBER_MAX else number
-
-
-def dialled(typed: str, region: str) -> str:
-    """Return a phone number as it is dialled from anywhere, whoever typed it how; else what was typed, casefolded.
-
-    `region` is where a number without a country's code belongs, such as "GB".
-    """
-    typed = typed.strip()
-    if re.fullmatch(r"\+[1-9][0-9]{5,14}", typed):
-        return typed
-    # Imported here, since its tables of the world's numbering plans are slow to load and most numbers come normalised.
-    import phonenumbers
-
-    try:
-        number = phonenumbers.parse(typed, region)
-    except phonenumbers.NumberParseException:
-        return typed.casefold()
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _few(options: Collection[str]) -> str:

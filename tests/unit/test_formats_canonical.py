@@ -1,4 +1,4 @@
-"""What counts as a text, a date, a moment, a number or a phone number, for every CRM alike."""
+"""What counts as a text, a date, a moment or a number, for every CRM alike."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.formats.canonical import OPTIONS_SHOWN, TYPES, an_option, checked, dialled, whole
+from adapters.formats.canonical import OPTIONS_SHOWN, TYPES, an_option, checked, whole
 from sidecar.errors import PermanentError
 from sidecar.model import Value
 from sidecar.ports import FieldSpec
@@ -110,19 +110,3 @@ def test_a_number_is_read_as_it_was_meant(number: float, read: Value) -> None:
     """5.0 is 5, and what is no number is nothing; seen to fail with `int` for each that is whole."""
     assert whole(number) == read
     assert type(whole(number)) is type(read)
-
-
-@pytest.mark.parametrize(
-    ("typed", "means"),
-    [
-        ("+442079460123", "+442079460123"),
-        ("020 7946 0123", "+442079460123"),
-        ("+44 (0)20 7946-0123", "+442079460123"),
-        ("00442079460123", "+442079460123"),
-        (" +49 30 901820 ", "+4930901820"),
-        ("Ask Bob", "ask bob"),
-    ],
-)
-def test_a_phone_number_is_the_same_however_it_was_typed(typed: str, means: str) -> None:
-    """People type numbers with spaces and without a country's code; seen to fail with numbers compared as typed."""
-    assert dialled(typed, "GB") == means

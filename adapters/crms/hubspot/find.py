@@ -5,14 +5,13 @@ kinds of them together in as few searches as fit. Search is only a hint of where
 what it holds now is compared with the identifier, a phone number by the number that it means and not by its spelling.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from adapters.crms.hubspot.portal import Portal
 from adapters.crms.hubspot.records import Records
 from adapters.crms.hubspot.search import Filter, Search
 from adapters.crms.hubspot.shapes import Thing
-from adapters.formats.canonical import dialled
+from adapters.formats.phones import dialled, digits, read_phone, spellings
 from sidecar.model import Identifier, Record
 
 IDENTIFYING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -95,31 +94,12 @@ class Finder:
         yield from dict.fromkeys((dialled(phone, self._region), dialled(phone, self._region).lstrip("+")))
 
     def _spellings(self, phone: str) -> Iterator[str]:
-        """Yield the ways in which a number is likely to stand in the CRM."""
-        import phonenumbers
-        from phonenumbers import PhoneNumberFormat
-
-        e164 = dialled(phone, self._region)
-        yield e164
-        yield e164.lstrip("+")
-        try:
-            number = phonenumbers.parse(e164, self._region)
-        except phonenumbers.NumberParseException:
-            return
-        for way in (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL):
-            written = phonenumbers.format_number(number, way)
-            yield written
-            yield re.sub(r"\D", "", written)
+        return spellings(phone, self._region)
 
     def _national(self, phone: str) -> Iterator[str]:
-        import phonenumbers
-
-        try:
-            number = phonenumbers.parse(dialled(phone, self._region), self._region)
-        except phonenumbers.NumberParseException:
-            return
-        yield phonenumbers.national_significant_number(number)
-        yield re.sub(r"\D", "", phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
+        if found := read_phone(dialled(phone, self._region), self._region):
+            yield found.national
+            yield digits(found.home)
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from adapters.formats.canonical import TYPES, checked, dialled
+from adapters.formats.canonical import TYPES, checked
+from adapters.formats.phones import dialled
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.model import Value
 from sidecar.ports import FieldSpec, Pipeline

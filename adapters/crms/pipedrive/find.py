@@ -14,7 +14,7 @@ from adapters.crms.pipedrive.natives import listed
 from adapters.crms.pipedrive.records import Records
 from adapters.crms.pipedrive.vendor import BATCH, PATHS, held
 from adapters.crms.pipedrive.wire import rows_in
-from adapters.formats.canonical import dialled
+from adapters.formats.phones import dialled, read_phone
 from sidecar.model import Identifier, Record
 
 FIELDS: Mapping[str, str] = {"email": "emails", "phone": "phones"}
@@ -64,14 +64,6 @@ class Finder:
 
     def _spellings(self, phone: str) -> Iterator[str]:
         """Yield parts that are in most spellings of a number: its digits within the country, run together and apart."""
-        import phonenumbers
-
-        e164 = dialled(phone, self._region)
-        try:
-            number = phonenumbers.parse(e164, self._region)
-        except phonenumbers.NumberParseException:
-            yield e164
-            return
-        apart = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-        parts = (phonenumbers.national_significant_number(number), apart.partition(" ")[2])
+        found = read_phone(dialled(phone, self._region), self._region)
+        parts = (found.national, found.abroad.partition(" ")[2]) if found else (dialled(phone, self._region),)
         yield from dict.fromkeys(part for part in parts if part)

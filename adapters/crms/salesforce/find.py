@@ -14,7 +14,7 @@ from adapters.crms.salesforce.records import Records
 from adapters.crms.salesforce.soql import among, like, select
 from adapters.crms.salesforce.vendor import MERGEABLE, Row, chunks, held
 from adapters.crms.salesforce.wire import Query
-from adapters.formats.canonical import dialled
+from adapters.formats.phones import dialled, read_phone
 from sidecar.model import Identifier, Record
 
 BEARING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -77,14 +77,8 @@ class Finder:
 
     def _digits(self, phone: str) -> str:
         """Return the digits of a number that are in every spelling of it."""
-        import phonenumbers
-
-        e164 = dialled(phone, self._region)
-        try:
-            number = phonenumbers.parse(e164, self._region)
-        except phonenumbers.NumberParseException:
-            return e164
-        return phonenumbers.national_significant_number(number)
+        found = read_phone(dialled(phone, self._region), self._region)
+        return found.national if found else dialled(phone, self._region)
 
     def _bears(self, sobject: str, identifier: Identifier, row: Row) -> bool:
         texts = [held(row, name) for name in BEARING[sobject].get(identifier.kind, ())]

@@ -5,7 +5,6 @@ lag. A number that a person wrote in a way of their own is looked for by search 
 is only a hint: it is read afresh, and what it holds now is compared, a number by what it means and not by its spelling.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from adapters.crms.zoho import coql
@@ -14,7 +13,7 @@ from adapters.crms.zoho.org import Org
 from adapters.crms.zoho.records import Records, Row
 from adapters.crms.zoho.vendor import IDENTIFYING, MODULES, chunks, held
 from adapters.crms.zoho.wire import rows_in
-from adapters.formats.canonical import dialled
+from adapters.formats.phones import dialled, digits, read_phone, spellings
 from sidecar.model import Identifier, Record
 
 
@@ -50,7 +49,7 @@ class Finder:
                 for name in names:
                     yield from self._records.ids(MODULES[kind], f"{name} like {coql.quoted(f'%{value}%')}")
             return
-        written = [s for v in values for s in (self._spellings(v) if what == "phone" else (v, v.casefold()))]
+        written = [s for v in values for s in (spellings(v, self._region) if what == "phone" else (v, v.casefold()))]
         sayable = [text for text in dict.fromkeys(written) if coql.can_ask(text)]
         for part in chunks(sayable, coql.VALUES):
             if names:
@@ -70,29 +69,7 @@ class Finder:
             return host_of(wanted) in {host_of(text) for text in texts if text}
         return wanted in {text.casefold() for text in texts}
 
-    def _spellings(self, phone: str) -> Iterator[str]:
-        """Yield the ways in which a number is likely to stand in the CRM."""
-        import phonenumbers  # slow to load: its tables are the world's numbering plans
-        from phonenumbers import PhoneNumberFormat
-
-        e164 = dialled(phone, self._region)
-        yield e164
-        yield e164.lstrip("+")
-        try:
-            number = phonenumbers.parse(e164, self._region)
-        except phonenumbers.NumberParseException:
-            return
-        for way in (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL):
-            written = phonenumbers.format_number(number, way)
-            yield written
-            yield re.sub(r"\D", "", written)
-
     def _national(self, phone: str) -> str:
         """Return a number's digits within its country, by which search finds it whatever stands before them."""
-        import phonenumbers
-
-        try:
-            number = phonenumbers.parse(dialled(phone, self._region), self._region)
-        except phonenumbers.NumberParseException:
-            return re.sub(r"\D", "", phone)
-        return phonenumbers.national_significant_number(number)
+        found = read_phone(dialled(phone, self._region), self._region)
+        return found.national if found else digits(phone)
