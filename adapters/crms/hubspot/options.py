@@ -29,9 +29,7 @@ class HubSpotOptions(BaseModel):
         "ai_sidecar_key", pattern=r"^[a-z][a-z0-9_]{0,49}$", description="Property that holds what we made a record by"
     )
     automations: bool = Field(False, description="Whether workflows may be read (scope automation)")
-    hook_url: str = Field(
-        "", description="Where HubSpot posts its webhooks; empty: edits come by polling"
-    )
+    hook_url: str = Field("", description="Where HubSpot posts its webhooks; empty: edits come by polling")
     hook_secret_env: str | None = Field(None, description="Variable that holds the app's client secret, for webhooks")
     hook_secret_file: str | None = Field(None, description="File that holds it")
     burst: int = Field(90, ge=5, le=1000, description="Most calls in 10 s")
