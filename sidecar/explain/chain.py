@@ -98,10 +98,10 @@ def of_property(journal: Journal, standing: Standing, sync: RecordSync, name: st
         who = author.name or author.ref or author.kind.value
         note = f"{who} wrote it in the CRM on {found.hold.at:%Y-%m-%d %H:%M}; ours was {found.posted!r}"
         reading = journal.get(sync.reading)
-        chain = _walk(journal, reading) if reading else ()
+        chain = walk(journal, reading) if reading else ()
         return Explanation(standing.party, record, name, found.hold.value, chain, note)
     posting = next((p for p in journal.effects(found.change, "posting")), None) if found.change else None
-    chain = _walk(journal, posting) if posting else ()
+    chain = walk(journal, posting) if posting else ()
     return Explanation(standing.party, record, name, found.posted, chain, "" if chain else "we never posted it")
 
 
@@ -117,7 +117,7 @@ def of_belief(journal: Journal, standing: Standing, record: str, name: str) -> E
             facts = [fact for fact in (journal.get(i) for i in dict.fromkeys(ids)) if fact]
             value = held.value if held else waiting.value if waiting else None
             note = f"{waiting.value!r} waits for a person: {waiting.reason}" if waiting else ""
-            chain = tuple(node for fact in facts for node in _walk(journal, fact))
+            chain = tuple(node for fact in facts for node in walk(journal, fact))
             return Explanation(standing.party, record, name, value, chain, note)
     known = sorted({f for e in standing.engagements for f in (*e.fields, *e.suggestions)})
     properties = sorted({p for r in standing.records.values() for p in r.fields})
@@ -131,13 +131,12 @@ def _of_step(journal: Journal, standing: Standing, record: str, name: str) -> Ex
         for step in engagement.steps:
             fact = journal.get(step.decision) if step.id == name.removeprefix(STEP) else None
             if fact:
-                return Explanation(
-                    standing.party, record, name, step.what, _walk(journal, fact), f"it is {step.status}"
-                )
+                return Explanation(standing.party, record, name, step.what, walk(journal, fact), f"it is {step.status}")
     raise PermanentError("no such step is known of this party")
 
 
-def _walk(journal: Journal, start: Fact) -> tuple[Node, ...]:
+def walk(journal: Journal, start: Fact) -> tuple[Node, ...]:
+    """Return the chain behind a fact."""
     return (_node(journal, start, frozenset(), set()),)
 
 

@@ -25,8 +25,10 @@ _ROLES: Mapping[Role, str] = {
     Role.CUSTOMER: "the customer", Role.AGENT: "our side", Role.BOT: "a bot", Role.SYSTEM: "a system",
 }  # fmt: skip
 _ENGINES: Mapping[str, str] = {
-    "code": "computed from what was said", "person": "a person set it in the CRM", "past": "it stood in the CRM before",
-}  # fmt: skip
+    "code": "Computed from what was said; the newest of it is of",
+    "person": "A person set it in the CRM:",
+    "past": "It stood in the CRM before:",
+}
 Linker = Callable[[str], str]
 
 
@@ -77,6 +79,8 @@ def _standing(told: Told, zone: ZoneInfo) -> str:
             told.held.engine, f"Read by {text(told.held.engine)}, {sure}; the newest of its words are of"
         )
         lines.append(f"{how} {moment(told.held.evidence_at, zone)}.")
+    if told.ours is not None:
+        lines.append(f"Before that, {value(told.ours)} was read out of the words below.")
     if told.waiting:
         lines.append(
             f"{value(told.waiting.value)} waits for a person since {moment(told.waiting.at, zone)}: "
@@ -91,7 +95,7 @@ def _words(view: View) -> str:
     quotes = "".join(_quote(q, view) for q in view.talk.quotes)
     if not quotes:
         quotes = "<li><span></span><p>No words are quoted: the causes say what it follows from.</p></li>"
-    return _section("words", "The words it rests on", f'<ol class="quotes">{quotes}</ol>')
+    return _section("words", "The words behind it", f'<ol class="quotes">{quotes}</ol>')
 
 
 def _quote(quote: Quote, view: View) -> str:

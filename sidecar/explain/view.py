@@ -10,14 +10,16 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sidecar.errors import PermanentError
-from sidecar.explain.chain import STEP, Explanation, Node, find, nodes, of_belief, of_property
-from sidecar.explain.past import Asked, Event, author, past
+from sidecar.explain.chain import STEP, Explanation, Node, find, nodes, of_belief, of_property, walk
+from sidecar.explain.past import AMONG, SCANNED, Asked, Event, author, past
 from sidecar.explain.talk import Talk, evidence_of, talk
 from sidecar.journal import Journal
 from sidecar.links import Linked
 from sidecar.model import (
+    OTHERS,
     Activity,
     Claim,
+    Decision,
     Evidence,
     FieldStanding,
     FieldSync,
@@ -26,6 +28,7 @@ from sidecar.model import (
     Standing,
     Suggestion,
     Value,
+    Verdict,
 )
 from sidecar.sync.desired import task_key
 
@@ -46,7 +49,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One field: what is believed, what waits for a person, where it went, and the numbers of its quotes."""
+    """One field: what is believed, what waits for a person, where it went, and the numbers of its quotes.
+
+    `ours` is what had been read out of the words before a person set another value.
+    """
 
     name: str
     value: Value
@@ -55,6 +61,7 @@ class Told:
     note: str = ""
     places: tuple[Place, ...] = ()
     numbers: tuple[int, ...] = ()
+    ours: Value = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,9 @@ _SILENCE = Talk((), (), whole=True, activities=0)
 def _one(journal: Journal, standing: Standing, sync: RecordSync | None, policy: Policy, bare: View) -> View:
     asked = _asked(journal, sync, policy, bare.linked.field)
     told, chain = _explained(journal, standing, sync, bare.linked, asked)
+    before = _before(journal, standing, told)
+    if before:
+        told, chain = replace(told, ours=before.value), _without_repeats((*chain, *walk(journal, before)))
     facts = list(_once(chain))
     claims = (node.detail for node in facts if node.kind == Claim.KIND)
     spoken = talk(journal, standing, evidence_of(claims), [node.id for node in facts if node.kind == Activity.KIND])
@@ -140,6 +150,16 @@ def _joined(written: tuple[Node, ...], believed: Explanation | None, held: Field
     """Join the chain of a write with what waits; why the same is `held` still would be said twice."""
     beliefs = believed.chain if believed else ()
     return _without_repeats((*written, *(r for r in beliefs if not (written and held and r.id == held.decision))))
+
+
+def _before(journal: Journal, standing: Standing, told: Told) -> Decision | None:
+    """Return what was believed of a field before a person set it, if that was another value."""
+    if told.held is None or told.held.engine not in OTHERS:
+        return None
+    facts, _ = journal.lately(standing.party, [Decision.KIND], SCANNED, AMONG)
+    ours = (f for f in (written.fact for written in facts) if isinstance(f, Decision) and f.field == told.name)
+    found = next((f for f in ours if f.verdict is Verdict.APPLY and f.by == "policy"), None)
+    return found if found and found.value != told.held.value else None
 
 
 def _believed(standing: Standing, name: str) -> tuple[FieldStanding | None, Suggestion | None]:

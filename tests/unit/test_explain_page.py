@@ -123,6 +123,17 @@ def test_the_past_says_what_we_wrote_and_what_a_person_made_of_it(house: House) 
     assert words(read, "h1") == ["Stage: booked"]
 
 
+def test_what_a_person_overruled_is_shown_with_its_words(house: House) -> None:
+    """Whoever wonders about a correction sees what was read, and out of which words; seen to fail without them."""
+    read = shown(house, "stage")
+    assert words(read, "h1") == ["Stage: booked"]
+    leads = words(read, ".lead")
+    assert leads[0].startswith("A person set it in the CRM: ") and leads[1].startswith(
+        "Before that, qualified was read"
+    )
+    assert words(read, "mark") == ["ready1"]
+
+
 def test_a_link_to_a_field_shows_its_own_conversation_only(house: House) -> None:
     """Who may see one conversation doesn't see the customer's others; seen to fail with all threads shown."""
     assert not any("elsewhere" in said for said in words(shown(house, "intent"), ".text"))
