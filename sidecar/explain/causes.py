@@ -4,7 +4,7 @@ What follows from one cause goes straight on; only where several causes meet is 
 chain of eight facts fits on a phone. Quotes are named by their numbers: their words stand in the conversation.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,9 +49,11 @@ class Places:
     zone: ZoneInfo
 
 
-def causes(chain: Iterable[Node], places: Places) -> str:
-    """Return list items."""
-    return "".join(_items(node, places) for node in chain)
+def causes(chain: Sequence[Node], places: Places) -> str:
+    """Return list items; of several chains each is a list of its own."""
+    if len(chain) < 2:
+        return "".join(_items(node, places) for node in chain)
+    return "".join(f'<li class="root"><ol class="chain">{_items(node, places)}</ol></li>' for node in chain)
 
 
 def _items(node: Node, places: Places) -> str:
