@@ -41,4 +41,6 @@ class TestOtherZohoLedger(TestZohoLedger):
         "takes_unknown_options": False,
         "refuses_unknown_fields": True,
         "time_zone": "Asia/Kolkata",
+        "stale_refuses_all": True,
+        "lists_deleted_notes": False,
     }

@@ -18,6 +18,7 @@ from adapters.crms.zoho.vendor import (
     BATCH,
     MODULES,
     OF,
+    PAGE,
     PARENT,
     READ_FIELDS,
     TIES,
@@ -31,6 +32,7 @@ from adapters.crms.zoho.vendor import (
 )
 from adapters.crms.zoho.wire import rows_in
 from adapters.formats.rich_text import mark_of, token
+from sidecar.errors import TemporaryError
 from sidecar.model import Gone, Link, Record
 from sidecar.ports import Clock
 
@@ -61,10 +63,14 @@ class Records:
         fields = names or self._org.catalogue(kind).read
         found: dict[str, Row] = {}
         for part in chunks(asked, BATCH):
+            whole = set(part)  # one that came or went between two calls was read in half, and is none
             for some in chunks(fields, READ_FIELDS - 1):
                 query = {"ids": ",".join(part), "fields": ",".join(dict.fromkeys(("id", *some)))}
-                for row in rows_in(self._org.wire.get("read", f"/{MODULES[kind]}", query), "data"):
+                rows = rows_in(self._org.wire.get("read", f"/{MODULES[kind]}", query), "data")
+                for row in rows:
                     found.setdefault(held(row, "id"), {}).update(row)
+                whole &= {held(row, "id") for row in rows}
+            found = {ref: row for ref, row in found.items() if ref in whole or ref not in part}
         return {ref: row for ref, row in found.items() if ref in asked}
 
     def by_key(self, kind: str, keys: Sequence[str]) -> dict[str, Row]:
@@ -110,9 +116,23 @@ class Records:
         return Record(kind, held(row, "id"), fields, stamp(at) if at else None, tuple(ties(kind, row)), at)
 
     def notes_since(self, since: datetime) -> Iterator[Row]:
-        """Yield the live notes that changed since a time, the oldest change first, as the database has them."""
+        """Yield the live notes that changed since a time, the oldest change first, as the database has them.
+
+        Behind a page the list begins anew at its last row's time, since what is changed meanwhile leaves its place and
+        a page by number would skip another one for it. So what shares that time is told again.
+        """
         query = {"fields": f"id,Note_Content,{PARENT},Modified_Time", "sort_by": "Modified_Time", "sort_order": "asc"}
-        return self._org.wire.rows("notes", "/Notes", query, NOTE_PAGES, stamp(since - timedelta(seconds=1)))
+        for _ in range(NOTE_PAGES):
+            rows = self._org.wire.rows("notes", "/Notes", query, NOTE_PAGES, stamp(since - timedelta(seconds=1)))
+            for count, row in enumerate(rows, 1):
+                yield row
+                at = moment(held(row, "Modified_Time"))
+                if count % PAGE == 0 and at > since:
+                    since = at
+                    break
+            else:
+                return
+        raise TemporaryError("Zoho lists more notes than can be looked through")
 
     def _by_mark(self, keys: Sequence[str]) -> dict[str, Row]:
         now, words = self._clock(), {token(key): key for key in keys}
