@@ -129,8 +129,14 @@ class SalesforceCrm(Crm):
         return self.seen(kind, self.twin.person_creates(kind, {**needed, **self._sent(kind, fields)}))
 
     def merge(self, kind: str, winner: str, loser: str) -> Record:
-        """Merge two records; the winner stays."""
-        return self.seen(kind, self.twin.person_merges(kind, winner, loser))
+        """Merge two records; the winner stays, and where it holds nothing takes what the wizard shows of the other."""
+        kept, lost = ({h.id: h.values for h in self.twin.all(kind)}[ref] for ref in (winner, loser))
+        shown = [n for n in lost if n.startswith("ai_") or n == "FirstName" or n in NAMES[kind].values()]
+        fill = {n: lost[n] for n in shown if lost[n] is not None and kept.get(n) in (None, NOBODY)}
+        survivor = self.twin.person_merges(kind, winner, loser)
+        if fill:
+            self.twin.person_edits(kind, survivor, fill)
+        return self.seen(kind, survivor)
 
     def delete(self, kind: str, ref: str) -> None:
         """Delete a record."""
