@@ -81,7 +81,7 @@ def test_a_request_that_is_refused_whole_is_halved_until_the_bad_row_stands_alon
 
 def test_a_write_whose_answer_was_lost_is_found_by_its_key(house: SalesforceHarness) -> None:
     """It is never sent again blindly, and looking settles it: one record; seen to fail with the write tried again."""
-    house.twin.fault(Drop(), method="PATCH", path=COLLECTIONS)
+    house.twin.fault(Drop(), method="POST", path=COLLECTIONS)
     fields = house.sample("contact")
     assert isinstance(why(house.ledger.write([Create("contact", "k1", fields)])[0]), UnknownOutcome)
     found = house.ledger.find_by_key("contact", ["k1"])
@@ -92,13 +92,13 @@ def test_a_write_whose_answer_was_lost_is_found_by_its_key(house: SalesforceHarn
 
 
 def test_a_write_that_comes_late_makes_no_second_record(tmp_path: Path) -> None:
-    """Between our look and our write the lost one is applied: the key is an external id, so there is one record."""
+    """Between our look and our write the lost one is applied: the key is unique, so there is one record."""
     with org(tmp_path, options={"read_timeout_s": 0.3, "max_wait_s": 0}) as house:
-        house.twin.fault(Late(0.6, hold_s=0.5), method="PATCH", path=COLLECTIONS)
+        house.twin.fault(Late(0.6, hold_s=0.5), method="POST", path=COLLECTIONS)
         fields = house.sample("contact")
         assert isinstance(why(house.ledger.write([Create("contact", "k1", fields)])[0]), UnknownOutcome)
         assert house.ledger.find_by_key("contact", ["k1"]) == {}
-        house.twin.before(house.twin.settle, method="PATCH", path=COLLECTIONS)
+        house.twin.before(house.twin.settle, method="POST", path=COLLECTIONS)
         result = house.ledger.write([Create("contact", "k1", fields)])[0]
         assert isinstance(result, Written) or isinstance(result.error, UnknownOutcome)
         house.twin.settle()
@@ -106,9 +106,24 @@ def test_a_write_that_comes_late_makes_no_second_record(tmp_path: Path) -> None:
         assert set(house.ledger.find_by_key("contact", ["k1"])) == {"k1"}
 
 
+def test_a_creation_that_comes_late_runs_over_nobodys_edit(tmp_path: Path) -> None:
+    """It is refused, since its key is there: seen to fail with an upsert, which writes over what a person typed."""
+    with org(tmp_path, options={"read_timeout_s": 0.3, "max_wait_s": 0}) as house:
+        house.twin.fault(Late(0.6, hold_s=0.5), path=COLLECTIONS)
+        wanted = Create("contact", "k1", {**house.sample("contact"), "ai_score": 1})
+        assert isinstance(why(house.ledger.write([wanted])[0]), UnknownOutcome)
+        ann = written(house.ledger.write([wanted])[0])
+        house.person_edits("contact", ann.ref, {"ai_score": 9, "phone": "+442079460000"})
+        house.twin.settle()
+        found = house.ledger.read("contact", [ann.ref])[ann.ref]
+        assert isinstance(found, Record)
+        assert (found.fields["ai_score"], found.fields["phone"]) == (9, "+442079460000")
+        assert len(house.twin.all("contact")) == 1
+
+
 def test_nothing_is_sent_behind_an_unknown_outcome(house: SalesforceHarness) -> None:
     """The second call of a batch waits until somebody has looked at the first; seen to fail with it sent."""
-    house.twin.fault(html(502), method="PATCH", path=COLLECTIONS)
+    house.twin.fault(html(502), method="POST", path=COLLECTIONS)
     results = house.ledger.write([Create("contact", f"k{n}", {"name": f"N{n}"}) for n in range(201)])
     assert isinstance(why(results[0]), UnknownOutcome)
     assert isinstance(why(results[200]), TemporaryError)
@@ -153,6 +168,40 @@ def test_a_person_who_types_between_our_reading_and_our_write_wins(house: Salesf
     refused = why(house.ledger.write([Update("contact", ann.ref, {"ai_score": 2}, ann.version)])[0])
     assert isinstance(refused, StaleVersion)
     assert house.twin.value("contact", ann.ref, "ai_score__c") == 99
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_conditions_hold_together_or_each_alone(tmp_path: Path, counts: bool) -> None:
+    """Many updates go in composites where their conditions count there, else one by one: whoever typed meanwhile wins.
+
+    Seen to fail where conditions don't count within a composite, with that not tried.
+    """
+    with org(tmp_path, composite_conditions=counts) as house:
+        people = [person(house, f"k{n}", ai_score=1) for n in range(30)]
+        house.advance(5)
+        house.twin.person_edits("contact", people[7].ref, {"ai_score__c": 99})
+        house.advance(5)
+        before = house.calls()
+        results = house.ledger.write([Update("contact", p.ref, {"ai_score": 2}, p.version) for p in people])
+        assert isinstance(why(results[7]), StaleVersion)
+        # What the trial touched, where it counted for nothing, is told as changed meanwhile, and written next time.
+        assert sum(isinstance(result, Written) for result in results) == (29 if counts else 28)
+        assert house.calls() - before == (3 if counts else 31)
+        assert house.twin.value("contact", people[7].ref, "ai_score__c") == 99
+        (again,) = house.ledger.write([Update("contact", people[0].ref, {"ai_score": 3})])
+        assert isinstance(again, Written)
+
+
+def test_a_composite_that_was_lost_leaves_every_row_unknown(house: SalesforceHarness) -> None:
+    """None of its rows is sent again, and nothing behind them."""
+    people = [person(house, f"k{n}") for n in range(30)]
+    house.advance(1)
+    writes = [Update("contact", p.ref, {"ai_score": 2}, p.version) for p in people]
+    assert all(isinstance(result, Written) for result in house.ledger.write(writes[:2]))
+    house.twin.fault(Drop(), method="POST", path="composite$")
+    results = house.ledger.write(writes[2:])
+    assert all(isinstance(why(result), UnknownOutcome) for result in results[:25])
+    assert not any(isinstance(why(result), UnknownOutcome) for result in results[25:])
 
 
 @pytest.mark.parametrize("allow", [False, True])

@@ -5,8 +5,8 @@
 is like, `wire` calls the API (`transport` is the client and its session, `budget` the day's calls, `faults` the
 refusals), and `soql`, `vendor`, `natives` and `values` know its language, words and values and are pure.
 
-The trade-off: calls are what is scarce, so everything goes in collections of 200 and in composites; only an update that
-relies on a reading goes alone, because Salesforce takes a condition for one record only.
+The trade-off: calls are what is scarce, so everything goes in collections of 200 and in composites; updates that rely
+on a reading go by 25, because Salesforce takes a condition for one record only.
 """
 
 from adapters.crms.salesforce.ledger import SalesforceLedger
