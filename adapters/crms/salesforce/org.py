@@ -77,8 +77,13 @@ class Catalogue:
 
     @property
     def is_upsertable(self) -> bool:
-        """Whether records can be made by our key in one step."""
-        return bool(self.described.get(KEY, {}).get("externalId"))
+        """Whether records are made by an upsert on our key.
+
+        Not where the key is unique: there an insert is refused when the record is there already, while an upsert that
+        is late would write over what a person has typed since.
+        """
+        key = self.described.get(KEY, {})
+        return bool(key.get("externalId")) and not key.get("unique")
 
     @property
     def columns(self) -> list[str]:

@@ -1,10 +1,11 @@
 """Writes records: every row checked before it is sent, sent once, read back, and told truly.
 
-The same key makes one record: it is looked for first, and where our key is an external id Salesforce itself makes no
-second one. Nothing keeps an address unique, so a person whose address somebody has already is refused by that record's
-name. A deal is written in two phases: the record, which brings its first contact with it, then its other contacts. What
-a row was refused for is explained by looking: gone, merged, or converted. Every write is read back, because an answer
-has nothing but the id.
+The same key makes one record: it is looked for first, and where our key is unique Salesforce itself refuses a second
+one, also when a creation comes through late; it is no upsert, which would run over what a person typed since. Nothing
+keeps an address unique, so a person whose address somebody has already is refused by that record's name. A deal is
+written in two phases: the record, which brings its first contact with it, then its other contacts. What a row was
+refused for is explained by looking: gone, merged, or converted. Every write is read back, because an answer has nothing
+but the id.
 """
 
 from collections.abc import Mapping, Sequence
