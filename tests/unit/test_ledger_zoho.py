@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.crms.zoho.history import is_about
+from sidecar.config import load
 from sidecar.errors import (
     ConfigError,
     PermanentError,
@@ -142,7 +143,7 @@ def test_an_answer_that_trickles_ends_in_time(tmp_path: Path) -> None:
 
 def test_processes_share_a_token_by_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command needs a token, and Zoho gives few: the next takes it over, unless others could have read it."""
-    box = ZohoHarness(tmp_path, {"access_token_file": "zoho-access"}, {})
+    box = ZohoHarness(tmp_path, {"access_token_cache": "zoho-access"}, {})
 
     def another_process() -> None:
         monkeypatch.setattr("adapters.crms.zoho.tokens._SHARED", {})
@@ -166,6 +167,23 @@ def test_processes_share_a_token_by_a_file(tmp_path: Path, monkeypatch: pytest.M
     assert box.twin.tokens.minted == 5
     assert [each.name for each in tmp_path.iterdir()] == ["zoho-access"]
     box.twin.stop()
+
+
+def test_the_shared_tokens_file_need_not_be_there(tmp_path: Path) -> None:
+    """The first start makes it: an option whose name looks like a secret's would be refused until it was there.
+
+    Seen to fail with the option called `access_token_file`.
+    """
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[crm]\ntype = "zoho"\nclient_id = "1000.x"\naccess_token_cache = "zoho-access"\n'
+        '[[route]]\nname = "default"\n[route.stages]\n'
+        + "".join(
+            f'{s} = "{s}"\n' for s in ("enquired", "qualified", "booked", "attended", "closed_won", "closed_lost")
+        )
+    )
+    settings = load(config, {"ZOHO_CLIENT_SECRET": "x", "ZOHO_REFRESH_TOKEN": "x"})
+    assert settings.crm.options["access_token_cache"] == "zoho-access"
 
 
 def test_an_outage_uses_up_no_tokens(box: ZohoHarness) -> None:

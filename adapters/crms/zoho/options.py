@@ -23,7 +23,7 @@ class ZohoOptions(BaseModel):
     client_secret_file: str | None = Field(None, description="File that holds it")
     refresh_token_env: str | None = Field("ZOHO_REFRESH_TOKEN", description="Variable that holds the refresh token")
     refresh_token_file: str | None = Field(None, description="File that holds it")
-    access_token_file: str | None = Field(None, description="Where processes share the access token, if anywhere")
+    access_token_cache: str | None = Field(None, description="Where processes share the access token, if anywhere")
     accounts_url: str | None = Field(None, description="Where tokens are had, if not at the data center's own")
     base_url: str | None = Field(None, description="Where the API is, if not where the token's answer says")
     reserve: int = Field(500, ge=0, le=1_000_000, description="Credits of 24 hours that are left to others")

@@ -61,7 +61,7 @@ class Wire:
         refresh = context.secret(options.refresh_token_env, options.refresh_token_file)
         self._credentials = Credentials(options.accounts, options.client_id, secret, refresh)
         self._tokens = shared(self._credentials)
-        kept_in = options.access_token_file
+        kept_in = options.access_token_cache
         self._shelf = Shelf(context.base / kept_in if kept_in else None, self._credentials.mark)
         self._sleep = sleep or sleep_using_event(threading.Event())
         self._lock = threading.Lock()
