@@ -160,7 +160,10 @@ def said(code: str, message: str = "words", **more: Any) -> list[dict[str, Any]]
         (404, said("NOT_FOUND"), False, Refusal),
         (404, "<html>", False, ConfigError),
         (302, "<html>", False, ConfigError),
+        (403, said("INSUFFICIENT_ACCESS_OR_READONLY"), True, Refusal),
         (406, "<html>", True, Again),
+        (408, "<html>", True, UnknownOutcome),
+        (408, "<html>", False, Again),
         (412, None, True, StaleVersion),
         (429, "", True, Again),
         (500, said("UNKNOWN_EXCEPTION"), True, UnknownOutcome),
@@ -173,7 +176,7 @@ def said(code: str, message: str = "words", **more: Any) -> list[dict[str, Any]]
     ],
 )
 def test_each_refusal_says_who_acts(status: int, body: Any, effect: bool, expected: type[Exception]) -> None:
-    """One line of the table; seen to fail with a 502 after a write taken for one that may be sent again."""
+    """One line of the table; seen to fail with a 502, or a 408, after a write taken for one that may be sent again."""
     assert type(error_of(status, body, "write", effect=effect)) is expected
 
 

@@ -22,7 +22,9 @@ GONE = frozenset((
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "INSUFFICIENT_ACCESS_OR_READONLY",
 ))  # fmt: skip
 """Codes that a row gets when its record, or one that it speaks of, isn't there: worth a look before it is believed."""
-_UNAVAILABLE = frozenset((406, 408, 420, 429, 503))
+UNSHARED = frozenset(("INSUFFICIENT_ACCESS_OR_READONLY", "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY"))
+"""Codes that an object gets which the user may not write, and also a single record that isn't shared with it."""
+_UNAVAILABLE = frozenset((406, 420, 429, 503))
 _FIELDS = frozenset((
     "INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE", "INVALID_TYPE", "INVALID_TYPE_ON_FIELD_IN_RECORD",
 ))  # fmt: skip
@@ -82,6 +84,8 @@ def error_of(status: int, data: Any, operation: str, *, effect: bool) -> Excepti
         return ConfigError(f"the org's API isn't there: it sent us elsewhere ({told})", setting="crm.base_url")
     if not problems and status in (403, 404):
         return ConfigError(f"there is no API of an org there ({told})", setting="crm.base_url")
+    if codes & UNSHARED and operation == "write":
+        return Refusal(f"Salesforce refused {operation} ({told})", status=status, problems=problems)
     if status == 403 or codes & _ACCESS:
         return ConfigError(
             f"the integration user may not do {operation} ({told}): see its permissions", setting=SETTING

@@ -11,13 +11,14 @@ but the id.
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from adapters.crms.salesforce.faults import GONE, row_error
+from adapters.crms.salesforce.faults import GONE, UNSHARED, row_error
 from adapters.crms.salesforce.find import Finder
 from adapters.crms.salesforce.natives import DEFAULT, NATIVE
 from adapters.crms.salesforce.options import SalesforceOptions
 from adapters.crms.salesforce.org import Org
 from adapters.crms.salesforce.records import Records
 from adapters.crms.salesforce.rows import Done, Outcome, Refused, Rows, Sent
+from adapters.crms.salesforce.soql import is_id
 from adapters.crms.salesforce.vendor import (
     KEY,
     LEAD,
@@ -199,6 +200,9 @@ class Writer:
         before = self._before(kind, [write for _, write in mine])
         rows: list[Sent] = []
         for at, write in mine:
+            if not is_id(write.ref):  # it would stand in an address
+                results[at] = Failed(RecordGone(f"{kind} {write.ref} is gone"))
+                continue
             try:
                 body = self._body(kind, write.fields, before.get(write.ref, {}), write.ref)
             except SidecarError as error:
@@ -271,7 +275,13 @@ class Writer:
             found = self._records.read(kind, [ref])[ref] if outcome.codes & GONE and ref else None
             if isinstance(found, Gone):
                 return RecordGone(f"{kind} {ref} is gone", moved_to=found.moved_to)
-            names = self._org.catalogue(kind, ref).names
+            catalogue = self._org.catalogue(kind, ref)
+            names = catalogue.names
+            told = self._org.described_object(catalogue.object) if outcome.codes & UNSHARED else {}
+            if told.get("updateable" if ref else "createable"):  # so it is this record alone, and no other waits for it
+                return PermanentError(
+                    f"{kind} {ref}: Salesforce lets the integration user not write this record; share it, or leave it"
+                )
         except SidecarError:
             names = {}  # it was refused, whatever else can't be read
         error = row_error(kind, outcome.problems, names)
