@@ -1,4 +1,4 @@
-"""Whose turn it is when Salesforce refuses a write: the operator's, or one reviewer's, and nothing odd in an address."""
+"""Whose turn it is when Salesforce refuses a write: the operator's or a reviewer's; and nothing odd in an address."""
 
 from collections.abc import Iterator
 from pathlib import Path

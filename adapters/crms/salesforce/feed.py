@@ -2,8 +2,8 @@
 
 `SystemModstamp` moves with every change, by whomever, with a deletion and with a merge, and doesn't lag. Each sweep
 begins a minute before the end of the last one, since a long transaction commits under an earlier stamp; what was named
-already is kept out by its stamp. Stamps are whole seconds, so what is named within its own second is named once more
-later, as it may have changed within the rest of it.
+already is kept out by its stamp. Behind a full page it reaches back as well, while that is young. Stamps are whole
+seconds, so what is named within its own second is named once more later, as it may have changed within the rest of it.
 """
 
 from collections.abc import Mapping
@@ -86,16 +86,19 @@ class Feed:
             if seen.get(ref) not in (version, version + FRESH) or (seen[ref] == version + FRESH and not is_fresh):
                 news.append(row)
             seen[ref] = version + FRESH if is_fresh else version
-        self._move(sweep, rows)
+        self._move(sweep, rows, now)
         return news
 
     @staticmethod
-    def _move(sweep: Sweep, rows: list[Row]) -> None:
-        top = moment(held(rows[-1], STAMP)) if rows else None
-        if top is not None and len(rows) >= PAGE:
+    def _move(sweep: Sweep, rows: list[Row], now: datetime) -> None:
+        since = moment(sweep["since"])
+        top = moment(held(rows[-1], STAMP)) if rows else since
+        if len(rows) >= PAGE:
             sweep["since"], sweep["after"] = stamp(top), held(rows[-1], "Id")
         else:
-            start = max(moment(sweep["since"]), (top or moment(sweep["since"])) - OVERLAP)
+            # Behind a full page the overlap reaches back into it, as long as something may still commit there.
+            is_settled = not sweep["after"] or now - top > 2 * OVERLAP
+            start = max(since, top - OVERLAP) if is_settled else top - OVERLAP
             sweep["since"], sweep["after"] = stamp(start), ""
         met = {ref: at for ref, at in sweep["seen"].items() if _time(at) >= moment(sweep["since"]) - OVERLAP}
         sweep["seen"] = dict(list(met.items())[-MAX_NAMED:])
