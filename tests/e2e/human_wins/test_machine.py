@@ -16,7 +16,7 @@ BUDGET = 60
 """How many examples a planted bug may survive; most are found within ten."""
 VENDOR_EXAMPLES = int(os.environ.get("VENDOR_EXAMPLES", "0"))
 """How many examples a vendor's CRM gets, at some four seconds each; without a number a few, and one planted bug."""
-FEW = 5
+FEW = 3
 FOUND_BY_FEW = {False: "a run-over edit is not put back", True: "blind write"}
 """The planted bug that is soon found, by whether a write can name the version that it relies on."""
 
