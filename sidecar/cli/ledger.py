@@ -69,7 +69,7 @@ def _show(
 ) -> None:
     """Show what the CRM holds."""
     with session(ctx).open() as app:
-        found = [_one(app, kind, ref)] if kind and ref else list(_people(app, "list").show(kind, None, limit))
+        found = [_one(app, kind, ref)] if kind and ref else list(_people(app, "show").show(kind, None, limit))
     if as_json:
         emit({"records": found})
         return
@@ -153,7 +153,7 @@ def _people(app: "App", verb: str) -> PeoplesSide:
     if not isinstance(ledger, PeoplesSide):
         raise UnsupportedFeature(
             f"`sidecar ledger {verb}` without a ref is for the local CRM; open {app.settings.crm.type} itself"
-            if verb == "list"
+            if verb == "show"
             else f"a person edits {app.settings.crm.type} in its own screens; only the local CRM is edited from here"
         )
     return ledger
