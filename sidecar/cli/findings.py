@@ -217,6 +217,7 @@ def _properties(app: "App") -> Look:
         more = f"; and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         lacks = f"lacks {many(len(missing), 'property', 'properties')} of ours ({'; '.join(missing[:SHOWN])}{more})"
         yield Many(f"the CRM {lacks}: sidecar provision", "", tuple(missing))
+        return
     yield "", f"{len(missing)} properties to make" if missing else "the CRM has them all"
 
 

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from sidecar.app import App
     from sidecar.pipeline.rollback import Batch, Restored
 
-_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+
+def _time(text: str) -> datetime:
+    """Read a day or a time, as a person types it or as the sidecar prints it; without an offset it is our clock's."""
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter("write a day or a time, such as 2026-11-20T14:00 or 2026-11-20T14:00Z") from None
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +38,10 @@ def register(app: typer.Typer) -> None:
 def _rollback(
     ctx: typer.Context,
     since: Annotated[
-        datetime | None, typer.Option("--since", formats=_FORMATS, help="What was written since then, by our clock.")
+        datetime | None,
+        typer.Option(
+            "--since", parser=_time, metavar="TIME", help="What was written since then; own.timezone, unless it says."
+        ),
     ] = None,
     last: Annotated[int | None, typer.Option("--last", min=1, max=100_000, help="The last so many values.")] = None,
     party: Annotated[str, typer.Option("--party", "-p", help="Of this party: id, name or address.")] = "",
@@ -68,7 +77,7 @@ def _batch(app: "App", since: datetime | None, last: int | None, party: str, bes
     from sidecar.pipeline.rollback import batch
 
     zone = ZoneInfo(app.settings.own_section.timezone)
-    start = since.replace(tzinfo=zone).astimezone(UTC) if since else None
+    start = (since if since.tzinfo else since.replace(tzinfo=zone)).astimezone(UTC) if since else None
     of = find_party(app.journal, party).party if party else None
     with console(sys.stderr).status("Reading what was written"):
         return batch(app.journal, since=start, last=last, party=of, beside=beside or None)

@@ -209,6 +209,10 @@ def test_the_command_shows_asks_and_puts_back(tmp_path: Path) -> None:
     assert "we made this record" in office.told("rollback", "--since", "2020-01-01", "--yes")
     assert office.data("rollback", "--party", "ann@x.test", "--yes")["restored"] == []
     assert "would be put back" in office.told("--dry-run", "rollback", "--last", "5")
+    for time in ("2020-01-01T14:00", "2020-01-01T14:00:00Z", "2020-01-01T14:00:00.5+02:00"):
+        assert office.data("rollback", "--since", time, "--dry-run")["left"], "a time as the sidecar prints it is taken"
+    assert not office.data("rollback", "--since", "2099-01-01T00:00Z", "--dry-run")["left"]
+    assert "2026-11-20T14:00Z" in office.sidecar("rollback", "--since", "yesterday").output
 
 
 def test_one_batch_goes_back_and_nothing_beside_it(house: House) -> None:
