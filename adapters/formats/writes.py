@@ -8,7 +8,7 @@ before it was written.
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-from sidecar.errors import SidecarError
+from sidecar.errors import PermanentError, SidecarError, TemporaryError
 from sidecar.ports import Create, Failed, Update, Written
 
 Results: TypeAlias = dict[int, Written | Failed]
@@ -27,6 +27,16 @@ def by_kind(writes: Sequence[Create | Update], create: Work[Create], update: Wor
         _guarded(create, kind, [(at, w) for at, w in mine if isinstance(w, Create)], results)
         _guarded(update, kind, [(at, w) for at, w in mine if isinstance(w, Update)], results)
     return [results[at] for at in range(len(writes))]
+
+
+def second_bearer(ref: str | None) -> SidecarError:
+    """Return why a person isn't made whose address is `ref`'s, or None for that of an earlier row that wasn't made.
+
+    Only somebody who is there has an address: where the earlier row came to nothing, this one may be written yet.
+    """
+    if ref is None:
+        return TemporaryError("not sent, because an earlier row with the same address was not written")
+    return PermanentError(f"contact.email: contact {ref} already has this address")
 
 
 def _guarded(work: Work[W], kind: str, mine: Sequence[tuple[int, W]], results: Results) -> None:

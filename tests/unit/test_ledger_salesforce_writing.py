@@ -301,3 +301,20 @@ def test_calls_are_what_the_guide_says(house: SalesforceHarness) -> None:
     before = house.twin.limits.used()
     house.ledger.write([Update("contact", written(each).ref, {"ai_score": 1}) for each in made])
     assert house.twin.limits.used() - before == 2
+
+
+def test_of_two_with_one_address_the_second_is_refused_by_a_record_alone(house: SalesforceHarness) -> None:
+    """When the first of them is refused nobody has the address, so the second is made with the next try.
+
+    Seen to fail with a refusal that is for good.
+    """
+    house.twin.adds_validation("contact", "no Zed", lambda values: values["LastName"] == "Zed", ["LastName"])
+    first, second, third = (
+        Create("contact", name, {"name": name, "email": "ann@clinic.test"}) for name in ("Zed", "Ann", "Eve")
+    )
+    refusals = [why(result) for result in house.ledger.write([first, second])]
+    assert [type(each) for each in refusals] == [PermanentError, TemporaryError]
+    assert names(house) == []
+    results = house.ledger.write([second, third])
+    assert written(results[0]).ref in str(why(results[1]))
+    assert isinstance(why(results[1]), PermanentError)

@@ -198,6 +198,42 @@ def test_an_outage_uses_up_no_tokens(box: ZohoHarness) -> None:
     assert box.ledger.read("contact", [person.ref]) == {person.ref: person}
 
 
+def test_a_change_is_told_of_the_record_that_the_answer_names(box: ZohoHarness) -> None:
+    """Rows of an answer in another order are nobody else's, and a record that none names may be written, or not.
+
+    Seen to fail with rows taken by their places.
+    """
+    people = [made(box, key=f"k{n}") for n in range(3)]
+    changes = [Update("contact", each.ref, {"phone": "+442079460000"}) for each in people]
+
+    def success(ref: str) -> dict[str, Any]:
+        return {"code": "SUCCESS", "details": {"id": ref}, "message": "record updated", "status": "success"}
+
+    rows = [success(each.ref) for each in reversed(people)]
+    box.twin.fault(Status(200, {"data": rows}), method="PUT", path="/Contacts$")
+    assert [record(result).ref for result in box.ledger.write(changes)] == [each.ref for each in people]
+    rows = [success(people[2].ref), refused(400, "INVALID_DATA").body, success("999")]
+    box.twin.fault(Status(207, {"data": rows}), method="PUT", path="/Contacts$")
+    results = box.ledger.write(changes)
+    assert [type(error(result)) for result in results[:2]] == [UnknownOutcome, UnknownOutcome]
+    assert record(results[2]).ref == people[2].ref
+
+
+def test_of_two_with_one_address_the_second_is_refused_by_a_record_alone(box: ZohoHarness) -> None:
+    """When the first of them is refused nobody has the address, so the second is made with the next try.
+
+    Seen to fail with a refusal that is for good.
+    """
+    first, second = (Create("contact", key, {**box.sample("contact"), "email": "ann@clinic.test"}) for key in "ab")
+    row = {"code": "MANDATORY_NOT_FOUND", "details": {"api_name": "Fax"}, "message": "", "status": "error"}
+    box.twin.fault(Status(202, {"data": [row]}), method="POST", path=UPSERT)
+    refusals = [error(result) for result in box.ledger.write([first, second])]
+    assert [type(each) for each in refusals] == [PermanentError, TemporaryError]
+    assert len(box.twin.all("contact")) == 0
+    results = box.ledger.write([second, first])
+    assert record(results[0]).ref in str(error(results[1]))
+
+
 # Tokens --------------------------------------------------------------------------------------------------------------
 
 

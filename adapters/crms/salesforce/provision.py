@@ -35,6 +35,7 @@ from adapters.crms.salesforce.vendor import (
     chunks,
     held,
 )
+from adapters.formats.furnish import lacked
 from sidecar.errors import ConfigError
 from sidecar.ports import FieldSpec, View
 
@@ -71,7 +72,7 @@ class Provision:
         self._lists = Lists(org)
 
     def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View]) -> list[str]:
-        """Make what is missing; `ConfigError` before anything is made where a field is of another type."""
+        """Make what is missing; `ConfigError` before anything is made where a field is of another type, or theirs."""
         self._org.forget()
         for kind, specs in wanted.items():
             self._check(kind, specs)
@@ -103,10 +104,11 @@ class Provision:
             tables = [table for table, each in taken if each == name]
             steps.append(Step(f"remove the field {name.removesuffix('__c')} of {', '.join(tables)}",
                               partial(self._drop, [there[(table, name)] for table in tables])))  # fmt: skip
-        if taken and not ours - going:
+        if any(wanted.values()) and not ours - going:  # also where an earlier run got no further than the last field
             internal = [(made.table, made.name) for fields in self._internal() for made in fields]
             refs = [there[key] for key in internal if key in there]
-            steps.append(Step("remove the keys and the permission set AI_Sidecar", partial(self._drop_all, refs)))
+            if refs or self._permission_sets():
+                steps.append(Step("remove the keys and the permission set AI_Sidecar", partial(self._drop_all, refs)))
         return self._done(steps, dry_run)
 
     # Fields ---------------------------------------------------------------------------------------------------------
@@ -159,12 +161,10 @@ class Provision:
             made = [Made(table, f"{spec.name}__c", _metadata(spec)) for table in missing]
             line = f"make {kind} field {spec.name} ({spec.type}) in {', '.join(missing)}"
             yield Step(line, partial(self._make_all, made))
-        lacking = {t: [o for o in spec.options if o not in p.spec.options] for t, p in described.items()
-                   if p is not None and spec.type == "enum"}  # fmt: skip
-        lacking = {table: options for table, options in lacking.items() if options}
-        if lacking:
-            refs = {there[(table, f"{spec.name}__c")]: options for table, options in lacking.items()}
-            added = ", ".join(dict.fromkeys(option for options in lacking.values() for option in options))
+        refs = {there[(table, next(iter(held_by.columns)))]: options for table, held_by in described.items()
+                if held_by is not None and (options := lacked(kind, held_by.spec, spec))}  # fmt: skip
+        if refs:
+            added = ", ".join(dict.fromkeys(option for options in refs.values() for option in options))
             yield Step(f"add {added} to {kind} field {spec.name}", partial(self._widen, refs))
 
     def _internal(self) -> list[list[Made]]:

@@ -29,7 +29,7 @@ from adapters.crms.salesforce.vendor import (
     held,
     stored_key,
 )
-from adapters.formats.writes import Results, by_kind
+from adapters.formats.writes import Results, by_kind, second_bearer
 from sidecar.errors import ConfigError, PermanentError, RecordGone, SidecarError, TemporaryError, UnknownOutcome
 from sidecar.model import Gone, Identifier, Link, Record, Value
 from sidecar.ports import Clock, Create, Failed, Update, Written
@@ -54,16 +54,9 @@ class Writer:
     def _create(self, kind: str, mine: Sequence[tuple[int, Create]], results: Results) -> None:
         known = self._records.by_key(kind, [write.key for _, write in mine])
         ends = self._ends([link for _, write in mine for link in write.links])
-        holders = self._holders(kind, [write for _, write in mine if write.key not in known])
-        first: dict[str, int] = {}
-        rows: list[Sent] = []
-        for at, write in mine:
-            if first.setdefault(write.key, at) != at or write.key in known:
-                continue
-            try:
-                rows.append(self._creation(at, write, ends, holders))
-            except SidecarError as error:
-                results[at] = Failed(error)
+        first = {write.key: at for at, write in reversed(mine)}
+        new = [(at, write) for at, write in mine if first[write.key] == at and write.key not in known]
+        rows, later = self._new(new, ends, results)
         by_key = self._org.catalogue(kind).is_upsertable
         outcomes = self._rows.make(rows, by_key=by_key) if rows else {}
         outcomes |= self._made_meanwhile(kind, outcomes, {at: key for key, at in first.items()})
@@ -74,9 +67,31 @@ class Writer:
         for at in first.values():
             if at in refs:
                 results[at] = unroled.get(at) or self._told(kind, refs[at], read)
+            elif at in later:
+                results[at] = Failed(second_bearer(refs.get(later[at])))
             elif at in outcomes:
                 results[at] = Failed(self._why(kind, outcomes[at], ""))
         results |= {at: results[first[write.key]] for at, write in mine if at not in results}
+
+    def _new(
+        self, mine: Sequence[tuple[int, Create]], ends: Ends, results: Results
+    ) -> tuple[list[Sent], dict[int, int]]:
+        """Return the rows to send, and those left for now, each with the row before it that has its address."""
+        holders = self._holders([write for _, write in mine])
+        rows: list[Sent] = []
+        bearing, later = dict[str, int](), dict[int, int]()
+        for at, write in mine:
+            try:
+                row = self._creation(at, write, ends, holders)
+            except SidecarError as error:
+                results[at] = Failed(error)
+                continue
+            email = _address(write)
+            if email and bearing.setdefault(email, at) != at:
+                later[at] = bearing[email]
+            else:
+                rows.append(row)
+        return rows, later
 
     def _made_meanwhile(
         self, kind: str, outcomes: Mapping[int, Outcome], keys: Mapping[int, str]
@@ -89,20 +104,17 @@ class Writer:
             return {}  # the refusal stands, and the next try looks again
         return {refused[key]: Done(held(row, "Id")) for key, row in found.items()}
 
-    def _creation(self, at: int, write: Create, ends: Ends, holders: dict[str, str]) -> Sent:
+    def _creation(self, at: int, write: Create, ends: Ends, holders: Mapping[str, str]) -> Sent:
         kind = write.kind
         if not write.key:
             raise PermanentError(f"a {kind} can't be created under an empty key")
         body = {name: value for name, value in self._body(kind, write.fields, {}).items() if value is not None}
-        email = str(write.fields.get("email") or "").strip().casefold()
-        if kind == "contact" and email in holders:
-            raise PermanentError(f"contact.email: contact {holders[email]} already has this address")
+        if (email := _address(write)) in holders:
+            raise second_bearer(holders[email])
         sobject = self._org.object(kind)
         body |= self._ties(write, ends)
         body = {**self._defaults(write, body), **body}
         body[KEY] = stored_key(kind, write.key)
-        if kind == "contact" and email:
-            holders[email] = "of this batch"  # the next row with this address would be a second one
         return Sent(at, sobject, body)
 
     def _defaults(self, write: Create, body: Mapping[str, object]) -> Row:
@@ -119,12 +131,11 @@ class Writer:
             return {"Subject": NOTE_SUBJECT, "Status": self._org.task_words()["done"]}
         return {}
 
-    def _holders(self, kind: str, writes: Sequence[Create]) -> dict[str, str]:
+    def _holders(self, writes: Sequence[Create]) -> dict[str, str]:
         """Return who has the addresses of people that are to be made."""
-        if kind != "contact":
-            return {}
-        emails = {str(write.fields["email"]).strip().casefold() for write in writes if write.fields.get("email")}
-        found = self._finder.bearers(kind, [Identifier("email", email) for email in sorted(emails)])
+        emails = {_address(write) for write in writes} - {""}
+        wanted = [Identifier("email", email) for email in sorted(emails)]
+        found = self._finder.bearers("contact", wanted) if wanted else {}
         return {identifier.value: refs[0] for identifier, refs in found.items() if refs}
 
     def _ends(self, links: Sequence[Link]) -> Ends:
@@ -288,3 +299,8 @@ class Writer:
         if isinstance(error, ConfigError):
             self._org.forget()
         return error
+
+
+def _address(write: Create) -> str:
+    """Return the address that a new person would have; empty for none."""
+    return str(write.fields.get("email") or "").strip().casefold() if write.kind == "contact" else ""

@@ -24,6 +24,7 @@ from adapters.crms.zoho.vendor import (
     chunks,
 )
 from adapters.crms.zoho.views import Views
+from adapters.formats.furnish import lacked
 from sidecar.errors import ConfigError, SidecarError, TemporaryError
 from sidecar.ports import FieldSpec, View
 
@@ -41,7 +42,7 @@ class Provision:
         self._org, self._views, self._options = org, views, options
 
     def provision(self, wanted: Mapping[str, Sequence[FieldSpec]], dry_run: bool, views: Sequence[View]) -> list[str]:
-        """Make what is missing; `ConfigError` before anything is made where a field is of another type."""
+        """Make what is missing; `ConfigError` before anything is made where a field is of another type, or theirs."""
         self._org.forget()
         for kind, specs in wanted.items():
             self._check(kind, specs)
@@ -67,7 +68,7 @@ class Provision:
             left += sum(each.spec.name not in names for each in ours)
         for kind, each in taken:
             lines.append(self._take(kind, each.definition.ref if each.definition else "", each.spec.name, dry_run))
-        if not left and taken:
+        if not left and any(wanted.values()):  # also where an earlier run got no further than the last field
             for kind in reversed(KEYED):
                 catalogue = self._org.catalogue(kind)
                 if catalogue.key is not None:
@@ -114,6 +115,8 @@ class Provision:
                 raise ConfigError(f"{kind}.{spec.name}: a field that is made here is named ai_...")
             if held is not None and held.spec.type != _told(spec):
                 raise ConfigError(f"{kind}.{spec.name} exists as {held.spec.type}, and {spec.type} is wanted")
+            if held is not None:
+                lacked(kind, held.spec, spec)
 
     def _furnish(self, kind: str, specs: Sequence[FieldSpec], dry_run: bool) -> Iterator[str]:
         properties = self._org.catalogue(kind).properties
@@ -124,9 +127,7 @@ class Provision:
                 self._make(kind, [_row(spec) for spec in part])
         for spec in specs:
             held = properties.get(spec.name)
-            lacking = [
-                label for label in _labels(spec) if held and held.definition and label not in held.definition.labels
-            ]
+            lacking = lacked(kind, held.spec, spec) if held else ()
             if held and held.definition and lacking:
                 yield f"add to {kind} field {spec.name}: {', '.join(lacking)}"
                 if not dry_run:

@@ -27,7 +27,7 @@ from adapters.crms.zoho.vendor import (
     ref_in,
 )
 from adapters.formats.rich_text import mark_of, marked, token
-from adapters.formats.writes import Results, by_kind
+from adapters.formats.writes import Results, by_kind, second_bearer
 from sidecar.errors import (
     ConfigError,
     PermanentError,
@@ -74,14 +74,13 @@ class Writer:
             results.setdefault(at, made.get(write.key, Failed(PermanentError(f"{kind}: it could not be made"))))
 
     def _inserted(self, kind: str, rows: Mapping[str, Row]) -> dict[str, Written | Failed]:
-        """Send new rows; of those with one address the first, which the others then are refused by."""
+        """Send new rows; of those with one address the first, by which the others are refused once it is there."""
         made: dict[str, Written | Failed] = {}
         first, later = self._taken(kind, rows, made)
         self._sent_new(kind, first, made)
         for key, holder in later.items():
-            held_by = made[holder]
-            who = held_by.record.ref if isinstance(held_by, Written) else "another one of this batch"
-            made[key] = Failed(PermanentError(f"{kind}.email: {kind} {who} already has this address"))
+            first_one = made[holder]
+            made[key] = Failed(second_bearer(first_one.record.ref if isinstance(first_one, Written) else None))
         return made
 
     def _taken(
@@ -96,9 +95,7 @@ class Writer:
         for key, row in rows.items():
             address = addresses.get(key, "")
             if address in holders:
-                made[key] = Failed(
-                    PermanentError(f"contact.email: contact {holders[address]} already has this address")
-                )
+                made[key] = Failed(second_bearer(holders[address]))
             elif address and address in seen:
                 later[key] = seen[address]
             else:
@@ -266,12 +263,12 @@ class Writer:
                 )
         told: list[str | Exception] = []
         names = self._org.catalogue(kind).ours
-        for place, row in enumerate(answered):
-            ref = ref_in(row.get("details"))
-            if row.get("status") == "success" and ref:
-                told.append(ref)
+        for place, row in enumerate(_by_ref(answered, refs) if refs else answered):
+            if row and row.get("status") == "error":
+                told.append(row_error(kind, refs[place] if refs else "", row, names))
             else:
-                told.append(row_error(kind, refs[place] if place < len(refs) else "", row, names))
+                ref = _done(row) if row else ""
+                told.append(ref or UnknownOutcome(f"{kind}: Zoho's answer doesn't say what became of it"))
         if any(isinstance(error, ConfigError) for error in told):
             self._org.forget()
         return told
@@ -293,6 +290,22 @@ class Writer:
             else:
                 results[at] = Failed(RecordGone(f"{kind} {refs.get(at, ref)} is gone"))
         return results
+
+
+def _by_ref(answered: Sequence[Row], refs: Sequence[str]) -> list[Row | None]:
+    """Return the row that tells of each ref; None where none does.
+
+    A success names its record. A refusal needn't, and goes by its place, as long as each success stands in its own.
+    """
+    if all(_done(row) in ("", ref) for row, ref in zip(answered, refs, strict=True)):
+        return list(answered)
+    told = {_done(row): row for row in answered}
+    return [told.get(ref) for ref in refs]
+
+
+def _done(row: Row) -> str:
+    """Return the record that a success names; empty for anything else."""
+    return ref_in(row.get("details")) if row.get("status") == "success" else ""
 
 
 def _unsent(error: SidecarError) -> SidecarError:
