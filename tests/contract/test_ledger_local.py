@@ -3,16 +3,16 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from adapters.crms.local import LocalLedger, LocalOptions
-from sidecar.model import Author, AuthorKind, Own, Value
-from sidecar.ports import Context, Ledger, View
+from adapters.crms.local import LocalLedger
+from sidecar.model import Author, AuthorKind, Value
+from sidecar.ports import Ledger, View
 from tests.contract.ledger import LedgerContract, LedgerHarness
+from tests.support.harnesses import VendorHarness
 
 WORKFLOW = Author(AuthorKind.AUTOMATION, "workflow-7", "Nightly tidying")
 OPTIONS: dict[str, Any] = {
@@ -26,60 +26,25 @@ OPTIONS: dict[str, Any] = {
 
 
 @dataclass
-class LocalHarness:
+class LocalHarness(VendorHarness):
     """A local ledger in a folder of its own, under a clock that only the test moves."""
 
-    base: Path
-    options: LocalOptions
-    commits: list[str]
-    now: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)
-    samples: int = 0
+    commits: list[str] = field(default_factory=list)
     ledger: LocalLedger = field(init=False)
-    identifying: Mapping[str, Mapping[str, str]] = field(
-        default_factory=lambda: {
-            "contact": {"email": "email", "phone": "phone"},
-            "company": {"domain": "domain", "phone": "phone"},
-        }
-    )
-    pipeline_property: str = "pipeline"
-    stage_property: str = "stage"
-    owner_property: str = "owner"
 
     def __post_init__(self) -> None:
         self.ledger = self.reopen()
 
     def reopen(self) -> LocalLedger:
         """Open the same file as another process would."""
-        context = Context(lambda: self.now, Own(default_region="GB"), self.base, lambda env, file: "")
-        return LocalLedger("crm", self.options, context)
+        return LocalLedger("crm", LocalLedger.Options.model_validate(self.options), self.context(""))
 
     def sample(self, kind: str) -> dict[str, Value]:
-        """Return native values that no earlier sample had."""
-        self.samples += 1
-        number = self.samples
-        phone = f"+4420794{number:05d}"
-        samples: dict[str, dict[str, Value]] = {
-            "contact": {"name": "Ann Ó B.", "email": f"Ann.{number}@x.test", "phone": phone, "do_not_contact": False},
-            "company": {"name": "Größe & Söhne", "domain": f"x{number}.test", "phone": phone, "owner": "7"},
-            "deal": {
-                "name": f"Roof {number}", "pipeline": "repairs", "stage": "asked", "amount": 1250.5,
-                "currency": "EUR", "close_date": "2026-02-28", "owner": "8",
-            },
-            "note": {"body": "Ann asked:\n<b>Thursday</b>?", "at": "2026-01-05T09:00:00+00:00"},
-            "task": {
-                "title": "Call back", "body": "about the roof", "due": "2026-01-08", "status": "open",
-                "owner": "7", "priority": "high",
-            },
-            "meeting": {
-                "title": "Visit", "start": "2026-01-08T10:00:00+00:00", "end": "2026-01-08T11:00:00+00:00",
-                "status": "scheduled",
-            },
-        }  # fmt: skip
-        return samples[kind]
-
-    def property(self, name: str) -> str:
-        """Return the name itself: this CRM takes ours."""
-        return name
+        """Return native values that no earlier sample had; here with a flag and a capital in the address."""
+        values = super().sample(kind)
+        if kind == "contact":
+            values |= {"email": str(values["email"]).capitalize(), "do_not_contact": False}
+        return values
 
     def person_edits(self, kind: str, ref: str, fields: Mapping[str, Value]) -> None:
         """Type into the CRM."""
@@ -100,10 +65,6 @@ class LocalHarness:
     def members(self, view: View) -> list[str]:
         """Return who is in a list."""
         return [member.ref for member in self.ledger.members(view)]
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(seconds=seconds)
 
     def calls(self) -> int:
         """Return how many transactions have been committed, which is what a write costs here."""
@@ -137,7 +98,7 @@ class TestLocalLedger(LedgerContract):
     @pytest.fixture
     def harness(self, tmp_path: Path, commits: list[str]) -> LedgerHarness:
         """A fresh file for each test."""
-        return LocalHarness(tmp_path, LocalLedger.Options.model_validate({**OPTIONS, **self.extra}), commits)
+        return LocalHarness(tmp_path, {**OPTIONS, **self.extra}, {}, commits=commits)
 
     def test_it_is_a_ledger(self, harness: LedgerHarness) -> None:
         """The reference fits the port in shape too; seen to fail with `linked` renamed."""

@@ -3,14 +3,21 @@
 A harness of a vendor adds its twin, its ledger, and the hands of the people who work in that CRM.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sidecar.model import Own, Value
-from sidecar.ports import Context, Ledger
+from sidecar.ports import Context, FieldSpec, Ledger
+
+PROPERTIES = (
+    FieldSpec("ai_summary", "long_text", "AI summary", max_chars=5_000, ours=True),
+    FieldSpec("ai_stage", "enum", "AI stage", options=("enquired", "booked"), ours=True),
+    FieldSpec("ai_score", "number", "AI score", ours=True),
+)
 
 
 @dataclass
@@ -22,6 +29,7 @@ class VendorHarness:
     switches: Mapping[str, Any]
     now: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)
     samples: int = 0
+    twin: Any = field(init=False)
     ledger: Ledger = field(init=False)
     identifying: Mapping[str, Mapping[str, str]] = field(
         default_factory=lambda: {
@@ -73,3 +81,18 @@ class VendorHarness:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
+
+
+H = TypeVar("H", bound=VendorHarness)
+
+
+@contextmanager
+def account(harness: H, *, provisioned: bool = True) -> Iterator[H]:
+    """Lend a harness, with AI-owned properties unless told otherwise, and check its twin at the end."""
+    try:
+        if provisioned:
+            harness.ledger.provision({"contact": PROPERTIES, "deal": PROPERTIES}, False)
+        yield harness
+    finally:
+        harness.twin.stop(check=False)
+    assert not harness.twin.defects

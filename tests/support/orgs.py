@@ -1,15 +1,14 @@
 """A Salesforce ledger on a twin of its own: the other side's hands for the contract, and a way to one for tests."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from adapters.crms.salesforce import SalesforceLedger, SalesforceOptions
-from sidecar.model import Own, Value
-from sidecar.ports import Context, FieldSpec
+from sidecar.model import Value
+from tests.support.harnesses import VendorHarness, account
 from tests.twins.salesforce import SalesforceTwin
 
 THEIRS = {"email": "Email", "phone": "Phone", "name": "LastName"}
@@ -18,25 +17,12 @@ SECOND_S = 1.0
 
 
 @dataclass
-class SalesforceHarness:
+class SalesforceHarness(VendorHarness):
     """A ledger on a twin of its own, under a clock that only the test moves."""
 
-    base: Path
-    options: Mapping[str, Any]
-    switches: Mapping[str, Any]
-    now: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)
-    samples: int = 0
     twin: SalesforceTwin = field(init=False)
     ledger: SalesforceLedger = field(init=False)
-    identifying: Mapping[str, Mapping[str, str]] = field(
-        default_factory=lambda: {
-            "contact": {"email": "email", "phone": "phone"},
-            "company": {"domain": "domain", "phone": "phone"},
-        }
-    )
-    pipeline_property: str = "pipeline"
-    stage_property: str = "stage"
-    owner_property: str = "owner"
+    lacks: ClassVar[frozenset[tuple[str, str]]] = frozenset((("deal", "currency"),))
 
     def __post_init__(self) -> None:
         self.twin = SalesforceTwin(clock=lambda: self.now, **self.switches).start()
@@ -55,38 +41,7 @@ class SalesforceHarness:
         }
         options = SalesforceOptions.model_validate(given)
         secret = self.twin.private_key if options.auth == "jwt" else self.twin.switches.consumer_secret
-        own = Own(default_region="GB")
-        return SalesforceLedger("crm", options, Context(lambda: self.now, own, self.base, lambda env, file: secret))
-
-    def sample(self, kind: str) -> dict[str, Value]:
-        """Return native values that no earlier sample had."""
-        self.samples += 1
-        number = self.samples
-        phone = f"+4420794{number:05d}"
-        pipeline = self.ledger.pipelines()[0]
-        owner = next(iter(self.ledger.owners()))
-        samples: dict[str, dict[str, Value]] = {
-            "contact": {"name": "Ann Ó B.", "email": f"ann.{number}@x.test", "phone": phone, "owner": owner},
-            "company": {"name": "Größe & Söhne", "domain": f"x{number}.test", "phone": phone, "owner": owner},
-            "deal": {
-                "name": f"Roof {number}", "pipeline": pipeline.ref, "stage": pipeline.stages[0][0], "amount": 1250.5,
-                "close_date": "2026-02-28", "owner": owner,
-            },
-            "note": {"body": "Ann asked:\n<b>Thursday</b>?", "at": "2026-01-05T09:00:00+00:00"},
-            "task": {
-                "title": "Call back", "body": "about the <roof> & co", "due": "2026-01-08", "status": "open",
-                "owner": owner, "priority": "high",
-            },
-            "meeting": {
-                "title": "Visit", "start": "2026-01-08T10:00:00+00:00", "end": "2026-01-08T11:00:00+00:00",
-                "status": "scheduled",
-            },
-        }  # fmt: skip
-        return samples[kind]
-
-    def property(self, name: str) -> str:
-        """Return the name itself: the adapter takes ours."""
-        return name
+        return SalesforceLedger("crm", options, self.context(secret))
 
     def person_edits(self, kind: str, ref: str, fields: Mapping[str, Value]) -> None:
         """Type into Salesforce, a second after what was before and a second before what comes."""
@@ -113,10 +68,6 @@ class SalesforceHarness:
         """Merge two records by hand."""
         return self.twin.person_merges(self._object(kind, winner), winner, loser)
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(seconds=seconds)
-
     def calls(self) -> int:
         """Return how many write calls were made."""
         return self.ledger.calls["write"]
@@ -137,23 +88,8 @@ def theirs(fields: Mapping[str, Value]) -> dict[str, Any]:
     }
 
 
-PROPERTIES = (
-    FieldSpec("ai_summary", "long_text", "AI summary", max_chars=5_000, ours=True),
-    FieldSpec("ai_stage", "enum", "AI stage", options=("enquired", "booked"), ours=True),
-    FieldSpec("ai_score", "number", "AI score", ours=True),
-)
-
-
-@contextmanager
 def org(
     base: Path, *, provisioned: bool = True, options: Mapping[str, Any] | None = None, **switches: Any
-) -> Iterator[SalesforceHarness]:
+) -> AbstractContextManager[SalesforceHarness]:
     """Open an org that is provisioned unless told otherwise, and check its twin at the end."""
-    harness = SalesforceHarness(base, options or {}, switches)
-    try:
-        if provisioned:
-            harness.ledger.provision({"contact": PROPERTIES, "deal": PROPERTIES}, False)
-        yield harness
-    finally:
-        harness.twin.stop(check=False)
-    assert not harness.twin.defects
+    return account(SalesforceHarness(base, options or {}, switches), provisioned=provisioned)

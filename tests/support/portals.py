@@ -1,7 +1,7 @@
 """A HubSpot ledger on a twin of its own: the hands of the other side for the contract, and a way to one for tests."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import Any
 
 from adapters.crms.hubspot import HubSpotLedger, HubSpotOptions
 from sidecar.model import Value
-from sidecar.ports import FieldSpec, View
-from tests.support.harnesses import VendorHarness
+from sidecar.ports import View
+from tests.support.harnesses import VendorHarness, account
 from tests.twins.hubspot import HubSpotTwin, lists
 from tests.twins.hubspot.calls import object_type
 
@@ -75,23 +75,8 @@ def texts(fields: Mapping[str, Value]) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in fields.items()}
 
 
-PROPERTIES = (
-    FieldSpec("ai_summary", "long_text", "AI summary", max_chars=5_000, ours=True),
-    FieldSpec("ai_stage", "enum", "AI stage", options=("enquired", "booked"), ours=True),
-    FieldSpec("ai_score", "number", "AI score", ours=True),
-)
-
-
-@contextmanager
 def portal(
     base: Path, *, provisioned: bool = True, options: Mapping[str, Any] | None = None, **switches: Any
-) -> Iterator[HubSpotHarness]:
+) -> AbstractContextManager[HubSpotHarness]:
     """Open a portal that is provisioned unless told otherwise, and check its twin at the end."""
-    harness = HubSpotHarness(base, options or {}, switches)
-    try:
-        if provisioned:
-            harness.ledger.provision({"contact": PROPERTIES, "deal": PROPERTIES}, False)
-        yield harness
-    finally:
-        harness.twin.stop(check=False)
-    assert not harness.twin.defects
+    return account(HubSpotHarness(base, options or {}, switches), provisioned=provisioned)

@@ -166,7 +166,7 @@ def test_options_of_an_admin_work_at_once(hub: HubSpotHarness) -> None:
 def _wider() -> Any:
     from dataclasses import replace
 
-    from tests.support.portals import PROPERTIES
+    from tests.support.harnesses import PROPERTIES
 
     return replace(PROPERTIES[1], options=("enquired", "booked", "won"))
 

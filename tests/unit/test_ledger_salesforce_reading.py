@@ -12,7 +12,8 @@ from adapters.crms.salesforce import feed as feeding
 from sidecar.errors import ConfigError
 from sidecar.model import AuthorKind, Gone, Identifier, Link, Record, Source
 from sidecar.ports import Condition, Create, FieldSpec, Update, View, Written
-from tests.support.orgs import PROPERTIES, SalesforceHarness, org
+from tests.support.harnesses import PROPERTIES
+from tests.support.orgs import SalesforceHarness, org
 from tests.twins.salesforce import refused
 
 US, PERSON, MACHINE, NOBODY = AuthorKind.US, AuthorKind.PERSON, AuthorKind.AUTOMATION, AuthorKind.UNKNOWN
