@@ -16,6 +16,7 @@ from adapters.crms.hubspot.options import HubSpotOptions
 from adapters.crms.hubspot.portal import Catalogue, Portal
 from adapters.crms.hubspot.shapes import Definition, Groups, Shape
 from adapters.crms.hubspot.vendor import KEYED
+from adapters.formats.furnish import lacked
 from sidecar.errors import ConfigError, UnknownOutcome
 from sidecar.ports import FieldSpec
 
@@ -106,11 +107,9 @@ class Provision:
             raise ConfigError(
                 f"{name} exists as {held.spec.type}, and {spec.type} is wanted: choose another name for it"
             )
-        missing = [option for option in dict.fromkeys(spec.options) if option not in held.spec.options]
+        missing = lacked(kind, held.spec, spec)
         if not missing:
             return None
-        if not held.spec.ours:
-            raise ConfigError(f"{name} is not ours to change: it lacks {', '.join(missing)}")
         wider = _widened(catalogue.definitions[held.vendor[0]], missing)
         return Step(kind, f"add {', '.join(missing)} to {name}", partial(self._widen, kind, spec.name, wider))
 

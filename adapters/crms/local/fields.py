@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from adapters.formats.canonical import TYPES, checked
+from adapters.formats.furnish import lacked
 from adapters.formats.phones import dialled
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.model import Value
@@ -114,14 +115,12 @@ def reconciled(kind: str, held: FieldSpec | None, wanted: FieldSpec) -> tuple[Fi
         return made, f"create {name} ({made.type}{': ' + ', '.join(made.options) if made.options else ''})"
     if held.type != wanted.type:
         raise ConfigError(f"{name} exists as {held.type}, and {wanted.type} is wanted: choose another name for it")
-    missing = tuple(o for o in dict.fromkeys(wanted.options) if o not in held.options)
+    missing = lacked(kind, held, wanted)
     max_chars = held.max_chars
     if held.ours and max_chars is not None and wanted.max_chars is not None:
         max_chars = max(max_chars, wanted.max_chars)
     if not missing and max_chars == held.max_chars:
         return held, ""
-    if not held.ours:
-        raise ConfigError(f"{name} is not ours to change: it lacks {', '.join(missing)}")
     line = f"add {', '.join(missing)} to {name}" if missing else f"widen {name} to {max_chars} characters"
     return FieldSpec(held.name, held.type, held.label, held.options + missing, max_chars, ours=True), line
 

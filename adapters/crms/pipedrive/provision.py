@@ -7,10 +7,11 @@ ever turned into another type, options are added and never taken, and what a per
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from adapters.crms.pipedrive import values
-from adapters.crms.pipedrive.account import KEY, KEY_LABEL, Company, Property, name_for
+from adapters.crms.pipedrive.account import KEY, KEY_LABEL, Company, name_for
 from adapters.crms.pipedrive.options import PipedriveOptions
 from adapters.crms.pipedrive.vendor import FIELDS, KEYED, PATHS, VARCHAR_CHARS
 from adapters.crms.pipedrive.wire import Wire
+from adapters.formats.furnish import lacked
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.ports import FieldSpec
 
@@ -54,7 +55,7 @@ class Provision:
             taken = [each for each in ours if each.spec.name in names]
             left += len(ours) - len(taken)
             lines += [self._take(kind, each.codes[0], each.spec.name, dry_run) for each in taken]
-        if not left and lines:
+        if not left and any(wanted.values()):  # also where an earlier run got no further than the last field
             keys = [(kind, key) for kind in KEYED if (key := self._company.catalogue(kind).key)]
             lines += [self._take(kind, key, KEY, dry_run) for kind, key in reversed(keys)]
         self._company.forget()
@@ -91,26 +92,23 @@ class Provision:
                 raise ConfigError(f"{kind}.{spec.name}: a field that is made here is named ai_...")
             if held is not None and held.spec.type != _told(spec):
                 raise ConfigError(f"{kind}.{spec.name} exists as {held.spec.type}, and {spec.type} is wanted")
+            if held is not None:
+                lacked(kind, held.spec, spec)
 
     def _furnish(self, kind: str, spec: FieldSpec, dry_run: bool) -> Iterator[str]:
         held = self._company.catalogue(kind).properties.get(spec.name)
-        options = [values.YES, values.NO] if spec.type == "bool" else list(spec.options)
         if held is None:
+            options = [values.YES, values.NO] if spec.type == "bool" else list(spec.options)
             yield f"make {kind} field {spec.name} ({spec.type})"
             if not dry_run:
                 body = {"field_name": name_for(spec), "field_type": _vendor_type(spec)}
                 given = {"options": [{"label": label} for label in options]} if options else {}
                 self._company.wire.send("provision", "POST", FIELDS[kind], body | given)
-        elif missing := self._missing(held, options):
+        elif missing := lacked(kind, held.spec, spec):
             yield f"add to {kind} field {spec.name}: {', '.join(missing)}"
             if not dry_run:
                 path = f"{FIELDS[kind]}/{held.codes[0]}/options"
                 self._company.wire.send("provision", "POST", path, [{"label": label} for label in missing])
-
-    @staticmethod
-    def _missing(held: Property, options: Sequence[str]) -> list[str]:
-        there = held.custom.options if held.custom else options
-        return [label for label in options if label not in there]
 
     def _take(self, kind: str, code: str, name: str, dry_run: bool) -> str:
         if not dry_run:
