@@ -56,6 +56,7 @@ def test_the_sdk_reads_every_answer_of_every_endpoint(twin: HubSpotTwin) -> None
         _walk_objects(kind, api)
     _walk_associations(twin, client.crm.associations.v4)
     _walk_account(client)
+    _walk_lists(client.crm.lists.lists_api)
     _walk_by_path(twin, client.crm.contacts.batch_api.api_client, "2026-09")
     assert {route.kind for route in ROUTES} == {name.removeprefix("contacts.") for name in twin.log.counts} - {
         name for name in twin.log.counts if name.split(".")[0] in set(OBJECTS) - {"contacts"}
@@ -138,6 +139,15 @@ def _walk_account(client: Any) -> None:
     assert pipelines.pipeline_stages_api.get_by_id("deals", first.id, "closedwon").label == "Closed Won"
     (owner, *_) = client.crm.owners.owners_api.get_page(limit=1).results
     assert client.crm.owners.owners_api.get_by_id(owner.id).email == "ann@ours.test"
+
+
+def _walk_lists(api: Any) -> None:
+    from hubspot.crm.lists import ListCreateRequest
+
+    wanted = ListCreateRequest(name="By hand", object_type_id="0-1", processing_type="MANUAL")
+    made = api.create(wanted).list
+    assert api.get_by_name("By hand", "0-1").list.list_id == made.list_id
+    api.remove(made.list_id)
 
 
 def _walk_by_path(twin: HubSpotTwin, client: Any, version: str) -> None:

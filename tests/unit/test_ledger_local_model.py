@@ -17,7 +17,7 @@ from sidecar.ports import Context, Create, Failed, Update, Written
 
 EMAILS = st.sampled_from(["a@x.test", "A@X.test", "b@x.test", "c@x.test"])
 PHONES = st.sampled_from(["+442079460001", "020 7946 0001", "+442079460002"])
-NAMES = st.one_of(st.none(), st.text(st.characters(codec="utf-8")))
+NAMES = st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0")))
 FIELDS = st.fixed_dictionaries({}, optional={"email": EMAILS, "phone": PHONES, "name": NAMES})
 SEARCHES = [{("email", "a@x.test")}, {("email", "b@x.test"), ("phone", "+442079460001")}, {("email", "c@x.test")},
             {("phone", "+442079460001"), ("phone", "+442079460002")}]  # fmt: skip
