@@ -19,7 +19,7 @@ from tenacity.nap import sleep_using_event
 from adapters.crms.hubspot.faults import Asked, error_of
 from adapters.crms.hubspot.options import HubSpotOptions
 from adapters.crms.hubspot.shapes import Shape
-from adapters.http.calls import Timeouts, answer, number
+from adapters.http.calls import answer, number
 from adapters.http.patience import Again, Pace, patient
 from sidecar.errors import ConfigError, UnknownOutcome
 from sidecar.ports import Context
@@ -110,8 +110,7 @@ class Wire:
                 from adapters.crms.hubspot.transport import Transport
 
                 given = self._options
-                timeouts = Timeouts(given.connect_timeout_s, given.read_timeout_s, given.call_timeout_s)
-                self._transport = Transport(given.base_url, self._token, timeouts)
+                self._transport = Transport(given.base_url, self._token, given.timeouts)
             return self._transport
 
 

@@ -17,7 +17,7 @@ from tenacity.nap import sleep_using_event
 from adapters.crms.pipedrive.budget import Budget
 from adapters.crms.pipedrive.faults import BURST_S, BlockedError, error_of, is_spent
 from adapters.crms.pipedrive.options import PipedriveOptions
-from adapters.http.calls import Timeouts, answer, number
+from adapters.http.calls import answer, number
 from adapters.http.patience import Again, Pace, patient
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.ports import Context
@@ -138,8 +138,7 @@ class Wire:
                 from adapters.crms.pipedrive.transport import Transport
 
                 given = self._options
-                timeouts = Timeouts(given.connect_timeout_s, given.read_timeout_s, given.call_timeout_s)
-                self._transport = Transport(str(given.base_url), self._token, timeouts)
+                self._transport = Transport(str(given.base_url), self._token, given.timeouts)
             return self._transport
 
 

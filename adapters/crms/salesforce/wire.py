@@ -179,12 +179,10 @@ class Wire:
             if self._transport is None:
                 from adapters.crms.salesforce.login import Login
                 from adapters.crms.salesforce.transport import Transport
-                from adapters.http.calls import Timeouts
 
                 given = self._options
-                timeouts = Timeouts(given.connect_timeout_s, given.read_timeout_s, given.call_timeout_s)
                 login = Login(given, self._secret, self._context.clock)
-                self._transport = Transport(login, given.version, timeouts, self.budget.learn)
+                self._transport = Transport(login, given.version, given.timeouts, self.budget.learn)
             return self._transport
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from adapters.crms.zoho.options import safe
+from adapters.http.options import safe
 
 MAX_BYTES = 4_096
 

@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from adapters.crms.zoho.faults import SETTING
-from adapters.crms.zoho.options import safe
 from adapters.crms.zoho.shelf import Access, Shelf
+from adapters.http.options import safe
 from adapters.http.patience import Again
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.ports import Clock

@@ -21,7 +21,7 @@ from adapters.crms.zoho.options import ZohoOptions
 from adapters.crms.zoho.shelf import Access, Shelf
 from adapters.crms.zoho.tokens import Credentials, shared
 from adapters.crms.zoho.vendor import API, PAGE
-from adapters.http.calls import Timeouts, answer, number
+from adapters.http.calls import answer, number
 from adapters.http.patience import Pace, patient
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.ports import Context
@@ -202,8 +202,7 @@ class Wire:
                 from adapters.http.pooled import Pooled
 
                 given = self._options
-                timeouts = Timeouts(given.connect_timeout_s, given.read_timeout_s, given.call_timeout_s)
-                self._transport = Pooled(timeouts, given.concurrency + 1)  # one for the token
+                self._transport = Pooled(given.timeouts, given.concurrency + 1)  # one for the token
             return self._transport
 
 
