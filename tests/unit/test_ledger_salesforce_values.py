@@ -1,18 +1,17 @@
 """What is pure in Salesforce's adapter: the one function that quotes, values there and back, the table of refusals."""
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.crms.salesforce.budget import Budget
 from adapters.crms.salesforce.faults import Refusal, error_of, problems_in, row_error
 from adapters.crms.salesforce.natives import domain_of
 from adapters.crms.salesforce.soql import among, is_id, like, quoted, select
 from adapters.crms.salesforce.values import Column, from_vendor, to_vendor
+from adapters.crms.salesforce.vendor import left_in
 from adapters.http.patience import Again
 from sidecar.errors import ConfigError, PermanentError, StaleVersion, TemporaryError, UnknownOutcome
 from sidecar.ports import FieldSpec
@@ -210,18 +209,15 @@ def test_each_row_says_who_acts(errors: Any, expected: type[Exception], tells: s
     assert "secret" not in str(error)
 
 
-def test_the_days_calls_end_at_the_reserve() -> None:
-    """Others of the org keep theirs, and it goes on by itself; seen to fail with the reserve ignored."""
-    now = [datetime(2026, 1, 5, 9, tzinfo=UTC)]
-    budget = Budget(lambda: now[0], 10)
-    budget.learn("api-usage=89/100; per-app-api-usage=1/2(appName=x)")
-    budget.check()
-    budget.learn("per-app-api-usage=250/250(appName=x)")
-    budget.check()
-    budget.learn("api-usage=90/100")
-    with pytest.raises(TemporaryError) as spent:
-        budget.check()
-    assert spent.value.retry_after_s == 900
-    now[0] += timedelta(minutes=15)
-    budget.check()
-    assert budget.left == 10
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ("api-usage=89/100; per-app-api-usage=1/2(appName=x)", 11),
+        ("per-app-api-usage=250/250(appName=x)", None),
+        ("api-usage=101/100", 0),
+        (None, None),
+    ],
+)
+def test_the_orgs_calls_are_counted_and_not_the_apps(told: str | None, left: int | None) -> None:
+    """An app's own limit is no word of what all share; seen to fail with either taken."""
+    assert left_in(told) == left

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 from tenacity.nap import sleep_using_event
 
-from adapters.crms.pipedrive.budget import Budget
 from adapters.crms.pipedrive.faults import BURST_S, BlockedError, error_of, is_spent
 from adapters.crms.pipedrive.options import PipedriveOptions
+from adapters.http.budget import Budget, at_midnight
 from adapters.http.calls import answer, number
 from adapters.http.patience import Again, Pace, patient
 from sidecar.errors import ConfigError, TemporaryError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from adapters.crms.pipedrive.transport import Reply, Transport
 
 PAGE = 500
+OVER = "the company's tokens of this day are used up; it goes on at midnight"
 TOKENS: Mapping[str, int] = {
     "get": 1, "list": 10, "search": 20, "write": 5, "remove": 3, "fields": 10, "notes": 20, "note": 2, "write_note": 10,
     "users": 20, "me": 2, "changelog": 20, "pipelines": 5, "provision": 5,
@@ -62,7 +63,8 @@ class Wire:
         self._transport: Transport | None = None
         self._burst = Pace("Pipedrive", options.burst, BURST_S, nap=self._sleep)
         self._searches = Pace("Pipedrive", options.search_burst, BURST_S, nap=self._sleep)
-        self.budget = Budget(context.clock, ZoneInfo(options.reset_timezone), options.reserve)
+        renewed = at_midnight(ZoneInfo(options.reset_timezone))
+        self.budget = Budget(context.clock, options.reserve, OVER, renewed)
         self.calls: Counter[str] = Counter()
         """Calls by operation, for benchmarks and tests."""
 
@@ -103,7 +105,8 @@ class Wire:
             each.wait(self._options.max_wait_s)
         reply = self._sent(transport, request)
         left = number(reply.headers, "x-daily-ratelimit-token-remaining")
-        self.budget.learn(int(left) if left is not None else None)
+        if left is not None:
+            self.budget.learn(int(left))
         if reply.status == 204:
             return {}
         if 200 <= reply.status < 300 and isinstance(reply.data, dict) and reply.data.get("success", True):

@@ -20,6 +20,7 @@ from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceError, SalesforceExpiredSession
 
 from adapters.crms.salesforce.login import Login, Session
+from adapters.crms.salesforce.vendor import left_in
 from adapters.http.calls import CutOffError, NotSentError, Timeouts
 from adapters.http.sessions import BoundedSession
 
@@ -39,7 +40,7 @@ class Reply:
 class Transport:
     """Sends requests to one org as one user; safe to share between threads."""
 
-    def __init__(self, login: Login, version: str, timeouts: Timeouts, learn: Callable[[str | None], None]) -> None:
+    def __init__(self, login: Login, version: str, timeouts: Timeouts, learn: Callable[[int], None]) -> None:
         self._login, self._version = login, version
         self._http = _Session(login.base_url, timeouts, learn)
         self._lock = threading.Lock()
@@ -117,7 +118,7 @@ class _Call:
 class _Session(BoundedSession):
     """Sends every call to one host, whatever host it is for, and tells what answers say of the day's calls."""
 
-    def __init__(self, base_url: str, timeouts: Timeouts, learn: Callable[[str | None], None]) -> None:
+    def __init__(self, base_url: str, timeouts: Timeouts, learn: Callable[[int], None]) -> None:
         super().__init__(timeouts)
         self._base, self._learn = urlsplit(base_url), learn
 
@@ -125,5 +126,7 @@ class _Session(BoundedSession):
         parts = urlsplit(url)
         there = urlunsplit((self._base.scheme, self._base.netloc, parts.path, parts.query, ""))
         response = super().request(method, there, **given)
-        self._learn(response.headers.get(_LIMITS))
+        left = left_in(response.headers.get(_LIMITS))
+        if left is not None:
+            self._learn(left)
         return response

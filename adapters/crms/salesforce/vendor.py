@@ -3,10 +3,12 @@
 Source: Object Reference for the Salesforce Platform, v68.0, read 2026-11.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+_USAGE = re.compile(r"(?<![-\w])api-usage=(\d{1,12})/(\d{1,12})")
 T = TypeVar("T")
 Row = dict[str, Any]
 
@@ -82,3 +84,12 @@ def held(row: Mapping[str, Any], name: str) -> str:
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Yield a sequence in parts."""
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def left_in(told: str | None) -> int | None:
+    """Return what an answer's header says is left of the day's calls, which the org's tools share; None without one.
+
+    Source: API request limits, read 2026-11: `Sforce-Limit-Info: api-usage=18/15000`.
+    """
+    found = _USAGE.search(told or "")
+    return max(0, int(found[2]) - int(found[1])) if found else None

@@ -15,10 +15,10 @@ from urllib.parse import urlencode
 
 from tenacity.nap import sleep_using_event
 
-from adapters.crms.salesforce.budget import Budget
 from adapters.crms.salesforce.faults import SPENT, error_of, problems_in
 from adapters.crms.salesforce.options import SalesforceOptions
 from adapters.crms.salesforce.vendor import chunks
+from adapters.http.budget import Budget
 from adapters.http.calls import answer
 from adapters.http.patience import patient
 from sidecar.errors import TemporaryError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from adapters.crms.salesforce.transport import Reply, Transport
 
 MAX_PAGES = 50
+OVER = "the org's API calls of the last 24 hours are used up, or down to crm.reserve: it tries again later"
 LOCKED_S = 0.5
 MAX_ADDRESS = 4_000
 """Longest query that goes in an address, before it is escaped: 16,384 bytes are the most for an address and headers."""
@@ -75,7 +76,7 @@ class Wire:
         self._lock = threading.Lock()
         self._transport: Transport | None = None
         self._session: Session | None = None
-        self.budget = Budget(context.clock, options.reserve)
+        self.budget = Budget(context.clock, options.reserve, OVER)
         self.calls: Counter[str] = Counter()
         """Calls by operation, for benchmarks and tests."""
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from tenacity.nap import sleep_using_event
 
 from adapters.crms.zoho import coql
-from adapters.crms.zoho.credits import HEADER, Credits
 from adapters.crms.zoho.faults import REVOKED, BlockedError, code_in, error_of
 from adapters.crms.zoho.options import ZohoOptions
 from adapters.crms.zoho.shelf import Access, Shelf
 from adapters.crms.zoho.tokens import Credentials, shared
 from adapters.crms.zoho.vendor import API, PAGE
+from adapters.http.budget import Budget
 from adapters.http.calls import answer, number
 from adapters.http.patience import Pace, patient
 from sidecar.errors import ConfigError, TemporaryError
@@ -29,6 +29,13 @@ from sidecar.ports import Context
 if TYPE_CHECKING:
     from adapters.http.pooled import Pooled, Reply
 
+CREDITS = "x-api-credits-remaining"
+"""What is left of the org's credits over a rolling day, which Zoho says only once half of them are used.
+
+Its 429 doesn't say whether credits or places for calls at once have run out, so what it said last decides: with credits
+left, or nothing said, it was too many calls at once.
+"""
+OVER = "the org's API credits are used up; it goes on as they come back"
 DISCRETE_PAGES = 10
 """Pages that may be asked for by number; beyond them it goes by a token."""
 ROOMY, ROOMY_S = 10_000, 10.0
@@ -68,7 +75,7 @@ class Wire:
         self._transport: Pooled | None = None
         self._places = threading.BoundedSemaphore(options.concurrency)
         self._pace = Pace("Zoho", ROOMY, ROOMY_S, nap=self._sleep)
-        self.credits = Credits(context.clock, options.reserve)
+        self.credits = Budget(context.clock, options.reserve, OVER)
         self.calls: Counter[str] = Counter()
         """Calls by operation, for benchmarks and tests."""
 
@@ -129,7 +136,7 @@ class Wire:
         self.credits.check()
         self._pace.wait(self._options.max_wait_s)
         reply = self._accepted(request)
-        left, is_done = number(reply.headers, HEADER), 200 <= reply.status < 300
+        left, is_done = number(reply.headers, CREDITS), 200 <= reply.status < 300
         if left is not None or is_done:
             self.credits.learn(int(left) if left is not None else None)
         if reply.status in (204, 304):
@@ -139,8 +146,8 @@ class Wire:
         is_told = isinstance(told, list) and bool(told) and all(isinstance(row, dict) for row in told)
         if data and (is_done or (is_told and reply.status < 500 and reply.status not in (401, 429))):
             return data
-        if reply.status == 429 and (spent := self.credits.exhaust()):
-            raise spent
+        if reply.status == 429 and self.credits.is_spent:
+            raise self.credits.exhaust()
         error = error_of(reply, request.operation, effect=request.effect)
         if isinstance(error, BlockedError):
             self._pace.hold(error.retry_after_s or 0.0)
