@@ -17,11 +17,17 @@ from adapters.crms.local import PERSON
 from sidecar.app import App
 from sidecar.app.ladder import Move
 from sidecar.app.readiness import wanted_properties
-from sidecar.model import Author, Edit, Mode, Record, Value
+from sidecar.model import Author, AuthorKind, Edit, Mode, Record, Value
 from tests.twins.wire.passing import Logged
 
 Clock = Callable[[], datetime]
 Settings = Mapping[str, str | int | float | bool]
+NOBODY = "?"
+"""What somebody is called of whom nothing is known, where a CRM keeps nobody without a name."""
+HASTY: Settings = {
+    "every_s": 1, "connect_timeout_s": 2, "read_timeout_s": 1, "call_timeout_s": 2, "max_wait_s": 3,
+}  # fmt: skip
+"""What a sidecar is given that serves in real time and is to give up soon; a vendor's own pace comes on top."""
 
 
 def real_time() -> datetime:
@@ -43,8 +49,10 @@ class Crm(ABC):
     name: ClassVar[str]
     pipeline: ClassVar[str]
     stages: ClassVar[Mapping[str, str]]
-    required: ClassVar[frozenset[tuple[str, str]]] = frozenset()
-    made_up: ClassVar[frozenset[tuple[str, str]]] = frozenset()
+    required: ClassVar[frozenset[tuple[str, str]]] = frozenset(
+        (("deal", "stage"), ("deal", "name"), ("contact", "name"))
+    )
+    made_up: ClassVar[frozenset[tuple[str, str]]] = frozenset((("contact", "name"),))
     tells_merges: ClassVar[bool] = True
     conditional: ClassVar[bool] = False
     changes: ClassVar[tuple[str, str]]
@@ -54,7 +62,6 @@ class Crm(ABC):
     person: ClassVar[str]
     twin: Any
 
-    @abstractmethod
     def __init__(
         self,
         clock: Clock = real_time,
@@ -64,6 +71,12 @@ class Crm(ABC):
         **switches: Any,
     ) -> None:
         """Make the twin, which listens once this is entered."""
+        self.clock = clock
+        self.twin = self.made(ticks, search_lag_s, switches)
+
+    @abstractmethod
+    def made(self, ticks: Callable[[], float], search_lag_s: float, switches: Mapping[str, Any]) -> Any:
+        """Return the vendor's twin under this clock."""
 
     def __enter__(self) -> Self:
         self.twin.start()
@@ -119,21 +132,26 @@ class Crm(ABC):
     def edits(self, kind: str, ref: str, name: str) -> list[Edit]:
         """Return the edits of one property, oldest first."""
 
-    @abstractmethod
     def edit(self, kind: str, ref: str, fields: Mapping[str, Value], author: Author = PERSON) -> None:
         """Type values in, or let an automation write them; None clears."""
+        hand = self.twin.person_edits if author.kind is AuthorKind.PERSON else self.twin.automation_edits
+        hand(kind, ref, self.sent(kind, fields))
+
+    @abstractmethod
+    def sent(self, kind: str, fields: Mapping[str, Value]) -> Mapping[str, Any]:
+        """Return values as the vendor's screens send them."""
 
     @abstractmethod
     def create_by_person(self, kind: str, fields: Mapping[str, Value]) -> Record:
         """Type a new record in."""
 
-    @abstractmethod
     def merge(self, kind: str, winner: str, loser: str) -> Record:
         """Merge two records by hand; return what is left."""
+        return self.seen(kind, self.twin.person_merges(kind, winner, loser))
 
-    @abstractmethod
     def delete(self, kind: str, ref: str) -> None:
         """Delete a record by hand."""
+        self.twin.person_deletes(kind, ref)
 
     @abstractmethod
     def linked(self, contact: str, kind: str) -> list[Record]:

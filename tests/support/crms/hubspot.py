@@ -4,13 +4,11 @@ Its changes are a millisecond apart while a test's clock stands still: times are
 ever rests on whole ones.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from adapters.crms.local import PERSON
 from sidecar.model import Author, AuthorKind, Edit, Record, Value
-from tests.support.crms.crm import Clock, Crm, Settings, moment, real_time
+from tests.support.crms.crm import HASTY, Crm, Settings, moment
 from tests.twins.hubspot import HubSpotTwin
 from tests.twins.hubspot.calls import object_type
 from tests.twins.hubspot.portal import Entry
@@ -36,6 +34,7 @@ class HubSpotCrm(Crm):
         "enquired": "appointmentscheduled", "qualified": "qualifiedtobuy", "booked": "presentationscheduled",
         "attended": "contractsent", "closed_won": "closedwon", "closed_lost": "closedlost",
     }  # fmt: skip
+    required = frozenset()
     made_up = frozenset((("task", "due"),))
     changes = ("POST", r"batch/update")
     writes = ("POST", r"batch/(create|update|upsert)")
@@ -44,20 +43,11 @@ class HubSpotCrm(Crm):
     unpaced: ClassVar[Settings] = {
         "deletions_every_s": 1, "burst": 1000, "search_per_s": 1000, "max_wait_s": 0,
     }  # fmt: skip
-    hasty: ClassVar[Settings] = {
-        "every_s": 1, "burst": 1000, "search_per_s": 4, "deletions_every_s": 5, "connect_timeout_s": 2,
-        "read_timeout_s": 1, "call_timeout_s": 2, "max_wait_s": 3,
-    }  # fmt: skip
+    hasty: ClassVar[Settings] = {**HASTY, "burst": 1000, "search_per_s": 4, "deletions_every_s": 5}
 
-    def __init__(
-        self,
-        clock: Clock = real_time,
-        ticks: Callable[[], float] = time.monotonic,
-        *,
-        search_lag_s: float = 0.0,
-        **switches: Any,
-    ) -> None:
-        self.twin = HubSpotTwin(clock=clock, ticks=ticks, search_lag_s=search_lag_s, **switches)
+    def made(self, ticks: Callable[[], float], search_lag_s: float, switches: Mapping[str, Any]) -> HubSpotTwin:
+        """Return a portal."""
+        return HubSpotTwin(clock=self.clock, ticks=ticks, search_lag_s=search_lag_s, **switches)
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -93,22 +83,9 @@ class HubSpotCrm(Crm):
             edits.append(Edit(name, value, entry.at, _author(entry)))
         return [Edit(e.field, e.value, moment(e.at), e.author) for e in edits]
 
-    def edit(self, kind: str, ref: str, fields: Mapping[str, Value], author: Author = PERSON) -> None:
-        """Type values in, or let a workflow write them; None clears."""
-        hand = self.twin.person_edits if author.kind is AuthorKind.PERSON else self.twin.automation_edits
-        hand(kind, ref, self._written(kind, fields))
-
     def create_by_person(self, kind: str, fields: Mapping[str, Value]) -> Record:
         """Type a new record in."""
-        return self.seen(kind, self.twin.person_creates(kind, self._written(kind, fields)))
-
-    def merge(self, kind: str, winner: str, loser: str) -> Record:
-        """Merge two records into a third one."""
-        return self.seen(kind, self.twin.person_merges(kind, winner, loser))
-
-    def delete(self, kind: str, ref: str) -> None:
-        """Put a record into the recycle bin."""
-        self.twin.person_deletes(kind, ref)
+        return self.seen(kind, self.twin.person_creates(kind, self.sent(kind, fields)))
 
     def linked(self, contact: str, kind: str) -> list[Record]:
         """Return the live records of a kind that are associated with a contact."""
@@ -127,7 +104,7 @@ class HubSpotCrm(Crm):
         back = {theirs: ours for ours, theirs in WORDS.get(vendor[0], {}).items()}
         return self.ours(kind, name, back.get(text, text)) or None
 
-    def _written(self, kind: str, fields: Mapping[str, Value]) -> dict[str, str]:
+    def sent(self, kind: str, fields: Mapping[str, Value]) -> dict[str, str]:
         written: dict[str, str] = {}
         for name, value in fields.items():
             vendor = _vendor(kind, name)

@@ -5,13 +5,12 @@ nothing of what a record was made with: that is told as ours, unless a person ma
 """
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from adapters.crms.local import PERSON
 from sidecar.model import Author, AuthorKind, Edit, Record, Value
-from tests.support.crms.crm import Clock, Crm, Settings, moment, real_time
+from tests.support.crms.crm import HASTY, NOBODY, Crm, Settings, moment
 from tests.twins.pipedrive import PipedriveTwin
 from tests.twins.pipedrive import company as company_
 from tests.twins.pipedrive.fields import as_text
@@ -21,8 +20,6 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "contact": {"name": "name"}, "company": {"name": "name"}, "deal": {"name": "title"},
     "task": {"title": "subject", "status": "done", "due": "due_date"},
 }  # fmt: skip
-NOBODY = "?"
-"""What a person is called of whom nothing is known: Pipedrive keeps no person without a name."""
 _AUTHORS = {"app": AuthorKind.PERSON, "mobile": AuthorKind.PERSON}
 
 
@@ -34,8 +31,6 @@ class PipedriveCrm(Crm):
     stages: ClassVar[Mapping[str, str]] = {
         "enquired": "1", "qualified": "2", "booked": "3", "attended": "4", "closed_won": "won", "closed_lost": "lost",
     }  # fmt: skip
-    required = frozenset((("deal", "stage"), ("deal", "name"), ("contact", "name")))
-    made_up = frozenset((("contact", "name"),))
     tells_merges = False
     changes = ("PATCH|PUT", r"/(persons|organizations|deals|activities|notes)/\d+")
     writes = ("POST|PATCH|PUT", r"/(persons|organizations|deals|activities|notes)(/\d+)?$")
@@ -45,20 +40,16 @@ class PipedriveCrm(Crm):
         "deletions_every_s": 1, "burst": 1000, "search_burst": 1000, "max_wait_s": 0, "reserve": 0,
     }  # fmt: skip
     hasty: ClassVar[Settings] = {
-        "every_s": 1, "burst": 1000, "search_burst": 1000, "deletions_every_s": 5, "connect_timeout_s": 2,
-        "read_timeout_s": 1, "call_timeout_s": 2, "max_wait_s": 3, "reserve": 0,
+        **HASTY, "burst": 1000, "search_burst": 1000, "deletions_every_s": 5, "reserve": 0,
     }  # fmt: skip
 
-    def __init__(
-        self,
-        clock: Clock = real_time,
-        ticks: Callable[[], float] = time.monotonic,
-        *,
-        search_lag_s: float = 0.0,
-        **switches: Any,
-    ) -> None:
-        self.twin = PipedriveTwin(clock=clock, ticks=ticks, search_lag_s=search_lag_s, **switches)
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
         self._theirs: set[tuple[str, str]] = set()
+
+    def made(self, ticks: Callable[[], float], search_lag_s: float, switches: Mapping[str, Any]) -> PipedriveTwin:
+        """Return a company."""
+        return PipedriveTwin(clock=self.clock, ticks=ticks, search_lag_s=search_lag_s, **switches)
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -105,11 +96,11 @@ class PipedriveCrm(Crm):
             self.twin.person_edits_note(int(ref), str(fields["body"]))
             return
         hand = self.twin.person_edits if author.kind is AuthorKind.PERSON else self.twin.automation_edits
-        hand(KINDS[kind], int(ref), self._written(kind, fields))
+        hand(KINDS[kind], int(ref), self.sent(kind, fields))
 
     def create_by_person(self, kind: str, fields: Mapping[str, Value]) -> Record:
         """Type a new record in; a person needs a name."""
-        written = self._written(kind, fields)
+        written = self.sent(kind, fields)
         custom = {code: value for code, value in written.items() if re.fullmatch(r"[0-9a-f]{40}", code)}
         native = {name: value for name, value in written.items() if name not in custom}
         made = str(self.twin.person_creates(KINDS[kind], {"name": NOBODY, **native, "custom_fields": custom}))
@@ -171,7 +162,7 @@ class PipedriveCrm(Crm):
             return None
         return value if isinstance(value, int | float) else str(value)
 
-    def _written(self, kind: str, fields: Mapping[str, Value]) -> dict[str, Any]:
+    def sent(self, kind: str, fields: Mapping[str, Value]) -> dict[str, Any]:
         written: dict[str, Any] = {}
         for name, value in fields.items():
             if (kind, name) == ("deal", "stage"):

@@ -4,7 +4,6 @@ The org keeps no history of activities, none of fields that nobody tracks, and o
 who wrote what is noted here as the org's own tables change, each write of each field with its user and its second.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -14,7 +13,7 @@ from urllib.request import Request, urlopen
 
 from adapters.crms.local import PERSON
 from sidecar.model import Author, AuthorKind, Edit, Record, Value
-from tests.support.crms.crm import Clock, Crm, Settings, moment, real_time
+from tests.support.crms.crm import HASTY, NOBODY, Crm, Settings, moment
 from tests.twins.salesforce import SalesforceTwin
 from tests.twins.salesforce import org as org_
 from tests.twins.wire.passing import Logged, Reply
@@ -32,8 +31,6 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "task": {"title": "Subject", "status": "Status", "due": "ActivityDate"},
     "meeting": {"title": "Subject"},
 }
-NOBODY = "?"
-"""What somebody is called of whom not even an address is known: Salesforce keeps nobody without a last name."""
 KEY = "AI_Sidecar_Key__c"
 _OBJECTS = "Contact|Account|Opportunity|Task|Event"
 
@@ -47,36 +44,29 @@ class SalesforceCrm(Crm):
         "enquired": "Prospecting", "qualified": "Qualification", "booked": "Needs Analysis",
         "attended": "Value Proposition", "closed_won": "Closed Won", "closed_lost": "Closed Lost",
     }  # fmt: skip
-    required = frozenset((("deal", "stage"), ("deal", "name"), ("contact", "name")))
-    made_up = frozenset((("contact", "name"),))
     conditional = True
     changes = ("PATCH", rf"/composite/sobjects$|/sobjects/({_OBJECTS})/\w{{18}}$")
     writes = ("POST|PATCH", rf"/composite/sobjects(/({_OBJECTS})/{KEY})?$|/sobjects/({_OBJECTS})/\w{{18}}$")
     person = "Ann Sales"
     twin: SalesforceTwin
     unpaced: ClassVar[Settings] = {"max_wait_s": 0, "reserve": 0}
-    hasty: ClassVar[Settings] = {
-        "every_s": 1, "connect_timeout_s": 2, "read_timeout_s": 1, "call_timeout_s": 2, "max_wait_s": 3, "reserve": 0,
-    }  # fmt: skip
+    hasty: ClassVar[Settings] = {**HASTY, "reserve": 0}
 
-    def __init__(
-        self,
-        clock: Clock = real_time,
-        ticks: Callable[[], float] = time.monotonic,
-        *,
-        search_lag_s: float = 0.0,
-        **switches: Any,
-    ) -> None:
-        self.twin = SalesforceTwin(clock=clock, **switches)
-        for kind in ("contact", "company", "deal"):
-            self.twin.tracks(kind)
-        self.twin.tracks("deal", "StageName", "Name")
-        self.twin.tracks("contact", "FirstName", "LastName", "Email", "Phone")
-        self._clock = clock
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
         self._written: dict[tuple[str, str], list[tuple[datetime, Any, str]]] = {}
         self._conditions: dict[tuple[str, str, bytes], str] = {}
         self._note_writes()
         self._note_conditions()
+
+    def made(self, ticks: Callable[[], float], search_lag_s: float, switches: Mapping[str, Any]) -> SalesforceTwin:
+        """Return an org whose histories are kept."""
+        twin = SalesforceTwin(clock=self.clock, **switches)
+        for kind in ("contact", "company", "deal"):
+            twin.tracks(kind)
+        twin.tracks("deal", "StageName", "Name")
+        twin.tracks("contact", "FirstName", "LastName", "Email", "Phone")
+        return twin
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -118,15 +108,10 @@ class SalesforceCrm(Crm):
             last = value
         return edits
 
-    def edit(self, kind: str, ref: str, fields: Mapping[str, Value], author: Author = PERSON) -> None:
-        """Type values in, or let a flow write them; None clears."""
-        hand = self.twin.person_edits if author.kind is AuthorKind.PERSON else self.twin.automation_edits
-        hand(kind, ref, self._sent(kind, fields))
-
     def create_by_person(self, kind: str, fields: Mapping[str, Value]) -> Record:
         """Type a new record in; a contact needs a name, a deal a date on which it closes."""
-        needed = {"contact": {"LastName": NOBODY}, "deal": {"CloseDate": f"{self._clock():%Y-%m-%d}"}}.get(kind, {})
-        return self.seen(kind, self.twin.person_creates(kind, {**needed, **self._sent(kind, fields)}))
+        needed = {"contact": {"LastName": NOBODY}, "deal": {"CloseDate": f"{self.clock():%Y-%m-%d}"}}.get(kind, {})
+        return self.seen(kind, self.twin.person_creates(kind, {**needed, **self.sent(kind, fields)}))
 
     def merge(self, kind: str, winner: str, loser: str) -> Record:
         """Merge two records; the winner stays, and where it holds nothing takes what the wizard shows of the other."""
@@ -137,10 +122,6 @@ class SalesforceCrm(Crm):
         if fill:
             self.twin.person_edits(kind, survivor, fill)
         return self.seen(kind, survivor)
-
-    def delete(self, kind: str, ref: str) -> None:
-        """Delete a record."""
-        self.twin.person_deletes(kind, ref)
 
     def linked(self, contact: str, kind: str) -> list[Record]:
         """Return the live records of a kind that belong to a contact."""
@@ -172,7 +153,7 @@ class SalesforceCrm(Crm):
             return None
         return self.ours(kind, name, value.replace("\r\n", "\n") if isinstance(value, str) else value)
 
-    def _sent(self, kind: str, fields: Mapping[str, Value]) -> dict[str, Any]:
+    def sent(self, kind: str, fields: Mapping[str, Value]) -> dict[str, Any]:
         sent: dict[str, Any] = {}
         for name, value in fields.items():
             if (kind, name) == ("deal", "stage"):

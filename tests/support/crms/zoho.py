@@ -5,7 +5,6 @@ made with is in no line of its timeline: it is told from what the first change r
 """
 
 import re
-import time
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 
 from adapters.crms.local import PERSON
 from sidecar.model import Author, AuthorKind, Edit, Record, Value
-from tests.support.crms.crm import Clock, Crm, Settings, moment, real_time
+from tests.support.crms.crm import HASTY, NOBODY, Crm, Settings, moment
 from tests.twins.zoho import ZohoTwin
 from tests.twins.zoho import org as org_
 from tests.twins.zoho.hands import ALIASES
@@ -25,8 +24,6 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "note": {"body": "Note_Content"},
     "task": {"title": "Subject", "status": "Status", "due": "Due_Date"},
 }
-NOBODY = "?"
-"""What a contact is called of whom nothing is known: Zoho keeps none without a last name."""
 _SPELLED = re.compile("⟦([a-z0-9 -]+)⟧")
 _AUTHORS = {"crm_ui": AuthorKind.PERSON, "crm_mobile": AuthorKind.PERSON, "workflow": AuthorKind.AUTOMATION}
 _WRITTEN = "Contacts|Accounts|Deals|Tasks|Events|Notes"
@@ -41,8 +38,6 @@ class ZohoCrm(Crm):
         "enquired": "Qualification", "qualified": "Needs Analysis", "booked": "Proposal/Price Quote",
         "attended": "Negotiation/Review", "closed_won": "Closed Won", "closed_lost": "Closed Lost",
     }  # fmt: skip
-    required = frozenset((("deal", "stage"), ("deal", "name"), ("contact", "name")))
-    made_up = frozenset((("contact", "name"),))
     tells_merges = False
     conditional = True
     changes = ("PUT", rf"/crm/v8/({_WRITTEN})$")
@@ -50,22 +45,14 @@ class ZohoCrm(Crm):
     person = "Ann Sales"
     twin: ZohoTwin
     unpaced: ClassVar[Settings] = {"deletions_every_s": 1, "max_wait_s": 0, "reserve": 0}
-    hasty: ClassVar[Settings] = {
-        "every_s": 1, "deletions_every_s": 5, "connect_timeout_s": 2, "read_timeout_s": 1, "call_timeout_s": 2,
-        "max_wait_s": 3, "reserve": 0,
-    }  # fmt: skip
+    hasty: ClassVar[Settings] = {**HASTY, "deletions_every_s": 5, "reserve": 0}
 
-    def __init__(
-        self,
-        clock: Clock = real_time,
-        ticks: Callable[[], float] = time.monotonic,
-        *,
-        search_lag_s: float = 0.0,
-        **switches: Any,
-    ) -> None:
-        self.twin = ZohoTwin(clock=clock, search_lag_s=search_lag_s, **switches)
+    def made(self, ticks: Callable[[], float], search_lag_s: float, switches: Mapping[str, Any]) -> ZohoTwin:
+        """Return an org."""
+        twin = ZohoTwin(clock=self.clock, search_lag_s=search_lag_s, **switches)
         # Each start takes an access token, and tests start a sidecar more often than ten times in ten minutes.
-        self.twin.tokens.most = None
+        twin.tokens.most = None
+        return twin
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -106,23 +93,10 @@ class ZohoCrm(Crm):
             for entry, _, new in lines
         ]
 
-    def edit(self, kind: str, ref: str, fields: Mapping[str, Value], author: Author = PERSON) -> None:
-        """Type values in, or let a workflow write them; None clears."""
-        hand = self.twin.person_edits if author.kind is AuthorKind.PERSON else self.twin.automation_edits
-        hand(kind, ref, self._written(kind, fields))
-
     def create_by_person(self, kind: str, fields: Mapping[str, Value]) -> Record:
         """Type a new record in; a contact needs a name."""
         unnamed = {"Last_Name": NOBODY} if kind == "contact" else {}
-        return self.seen(kind, self.twin.person_creates(kind, {**unnamed, **self._written(kind, fields)}))
-
-    def merge(self, kind: str, winner: str, loser: str) -> Record:
-        """Merge two records; the winner stays."""
-        return self.seen(kind, self.twin.person_merges(kind, winner, loser))
-
-    def delete(self, kind: str, ref: str) -> None:
-        """Delete a record."""
-        self.twin.person_deletes(kind, ref)
+        return self.seen(kind, self.twin.person_creates(kind, {**unnamed, **self.sent(kind, fields)}))
 
     def linked(self, contact: str, kind: str) -> list[Record]:
         """Return the live records of a kind that belong to a contact."""
@@ -150,7 +124,7 @@ class ZohoCrm(Crm):
         plain = _plain(value) if isinstance(value, str) else value
         return self.ours(kind, name, plain)
 
-    def _written(self, kind: str, fields: Mapping[str, Value]) -> dict[str, Any]:
+    def sent(self, kind: str, fields: Mapping[str, Value]) -> dict[str, Any]:
         written: dict[str, Any] = {}
         for name, value in fields.items():
             theirs = self._theirs(kind, name)
