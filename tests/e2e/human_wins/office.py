@@ -49,11 +49,11 @@ url = "sqlite:///journal.db"
 type = "webhook"
 secret_env = "WEB"
 [crm]
-type = "local"
-path = "crm.db"
-create = {{ contact = "auto", deal = "qualified" }}
-conditional_write = {conditional}
-settle_s = {settle_s}
+{crm}
+[crm.create]
+contact = "auto"
+deal = "qualified"
+{route}
 [llm]
 type = "scripted"
 path = "script.json"
@@ -64,6 +64,12 @@ settle_s = 0.0
 new_per_day = 100
 [limits]
 concurrency = 1
+"""
+LOCAL = """
+type = "local"
+path = "crm.db"
+conditional_write = {conditional}
+settle_s = {settle_s}
 """
 
 Point = str
@@ -119,7 +125,8 @@ class Office:
 
     def config(self) -> str:
         """Return the config of a sidecar whose CRM is the reference one."""
-        return CONFIG.format(conditional=str(self.conditional).lower(), settle_s=self.settle_s)
+        crm = LOCAL.format(conditional=str(self.conditional).lower(), settle_s=self.settle_s)
+        return CONFIG.format(crm=crm, route="")
 
     def prepare(self, app: App) -> None:
         """Do what an operator does once, before the first start: nothing here."""

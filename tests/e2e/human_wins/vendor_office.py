@@ -18,7 +18,7 @@ import pytest
 from sidecar.app import App
 from sidecar.model import AuthorKind, Edit, Value
 from sidecar.ports import Create, Failed, Update, Written
-from tests.e2e.human_wins.office import Office, Rival
+from tests.e2e.human_wins.office import CONFIG, Office, Rival
 from tests.e2e.human_wins.ownership import MEANS
 from tests.support.crms import Crm, crm_class
 from tests.support.crms.crm import moment
@@ -26,29 +26,6 @@ from tests.twins.wire.faults import Drop, Reset
 from tests.twins.wire.passing import Logged
 
 SEARCH_LAG_S = 20.0
-CONFIG = """
-[journal]
-url = "sqlite:///journal.db"
-[channels.web]
-type = "webhook"
-secret_env = "WEB"
-[crm]
-{crm}
-[crm.create]
-contact = "auto"
-deal = "qualified"
-{route}
-[llm]
-type = "scripted"
-path = "script.json"
-[policy]
-mode = "auto"
-[notes]
-settle_s = 0.0
-new_per_day = 100
-[limits]
-concurrency = 1
-"""
 
 
 @dataclass
