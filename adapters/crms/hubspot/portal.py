@@ -5,11 +5,9 @@ A name or an option that isn't known is looked up once more before it is refused
 works at once. A `Catalogue` gives each property of a kind its name of ours, its type, and the way to and from HubSpot.
 """
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TypeVar, cast
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from adapters.crms.hubspot.natives import CODECS, NATIVE, Codec, Held, Native
@@ -18,13 +16,12 @@ from adapters.crms.hubspot.shapes import Account, Definition, Definitions, Owner
 from adapters.crms.hubspot.values import TEXT_CHARS
 from adapters.crms.hubspot.vendor import MERGED_IDS, Paths
 from adapters.crms.hubspot.wire import Wire
+from adapters.http.remembered import FRESH, Remembered
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.model import Value
 from sidecar.ports import Clock, FieldSpec, Pipeline
 
 MAX_OWNER_PAGES = 100
-FRESH = timedelta(seconds=5)
-"""How young a catalogue is taken at its word about what isn't in it."""
 _TYPES: Mapping[str, str] = {
     "number": "number", "bool": "bool", "date": "date", "datetime": "datetime", "enumeration": "enum",
 }  # fmt: skip
@@ -33,7 +30,6 @@ _ALWAYS: Mapping[str, tuple[str, ...]] = {
     "contact": ("lastmodifieddate", "hs_additional_emails", "mobilephone"),
     "company": ("hs_lastmodifieddate", "hs_additional_domains"),
 }
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +88,7 @@ class Portal:
         self.paths = Paths(options.version)
         self._options = options
         self._clock = clock
-        self._lock = threading.RLock()
-        self._held: dict[str, tuple[datetime, object]] = {}
+        self._kept = Remembered(clock, options.cache_s)
 
     def account(self) -> Account:
         """Return the account that the token belongs to."""
@@ -103,11 +98,11 @@ class Portal:
             self.wire.zone = _zone(found.zone)
             return found
 
-        return self._remembered("account", look)
+        return self._kept.get("account", look)
 
     def known_account(self) -> str:
         """Return the portal's id without waiting for it: empty while nobody has asked."""
-        _, held = self._held.get("account", (None, None))
+        held = self._kept.known("account")
         return held.portal if isinstance(held, Account) else ""
 
     def zone(self) -> tzinfo:
@@ -116,15 +111,15 @@ class Portal:
 
     def pipelines(self) -> Sequence[Pipeline]:
         """Return the deal pipelines, in the order in which people see them."""
-        return self._remembered("pipelines", self._pipelines)
+        return self._kept.get("pipelines", self._pipelines)
 
     def owners(self) -> Mapping[str, str]:
         """Return the owners who can be given records, id to e-mail address."""
-        return self._remembered("owners", self._owners)
+        return self._kept.get("owners", self._owners)
 
     def catalogue(self, kind: str) -> Catalogue:
         """Return the properties of a kind."""
-        return self._remembered(f"catalogue {kind}", lambda: self._catalogue(kind))
+        return self._kept.get(f"catalogue {kind}", lambda: self._catalogue(kind))
 
     def property(self, kind: str, name: str) -> Property:
         """Return a property by our name, looked up once more before it is refused."""
@@ -146,26 +141,13 @@ class Portal:
 
     def forget(self) -> None:
         """Look everything up anew."""
-        with self._lock:
-            self._held.clear()
+        self._kept.forget_all_but()
 
     def _refreshed(self, kind: str, found: Catalogue) -> bool:
         if self._clock() - found.at <= FRESH:
             return False
-        with self._lock:
-            for key in (f"catalogue {kind}", "pipelines", "owners"):
-                self._held.pop(key, None)
+        self._kept.forget(f"catalogue {kind}", "pipelines", "owners")
         return True
-
-    def _remembered(self, key: str, look: Callable[[], T]) -> T:
-        with self._lock:
-            now = self._clock()
-            held = self._held.get(key)
-            if held and now - held[0] < timedelta(seconds=self._options.cache_s):
-                return cast(T, held[1])
-            found = look()
-            self._held[key] = (now, found)
-            return found
 
     def _pipelines(self) -> Sequence[Pipeline]:
         found = self.wire.get(Pipelines, "pipelines", self.paths.pipelines()).results

@@ -7,17 +7,17 @@ from company to company, so a custom field goes by a name that is made of what p
 """
 
 import re
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from typing import Any, cast
 
 from adapters.crms.pipedrive import values
 from adapters.crms.pipedrive.natives import MAX_CHARS, NATIVE, Native
 from adapters.crms.pipedrive.options import PipedriveOptions
 from adapters.crms.pipedrive.vendor import FIELDS, LOST, ME, PIPELINES, STAGES, TYPES, USERS, WON, held
 from adapters.crms.pipedrive.wire import Wire, row_in, rows_in
+from adapters.http.remembered import FRESH, Remembered
 from sidecar.errors import ConfigError
 from sidecar.model import Value
 from sidecar.ports import Clock, FieldSpec, Pipeline
@@ -25,10 +25,7 @@ from sidecar.ports import Clock, FieldSpec, Pipeline
 KEY, KEY_LABEL = "ai_sidecar_key", "AI sidecar key"
 UTC_MARK = " (UTC)"
 MAX_PAGES = 20
-FRESH = timedelta(seconds=5)
-"""How young a catalogue is taken at its word about what isn't in it."""
 _NAMED = re.compile(r"(.*) \(([a-z][a-z0-9_]*)\)$", re.DOTALL)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +89,24 @@ class Company:
 
     def __init__(self, wire: Wire, options: PipedriveOptions, clock: Clock) -> None:
         self.wire = wire
-        self._options, self._clock = options, clock
-        self._lock = threading.RLock()
-        self._held: dict[str, tuple[datetime, object]] = {}
+        self._clock = clock
+        self._kept = Remembered(clock, options.cache_s)
 
     def id(self) -> str:
         """Return the company's id."""
-        return self._remembered("me", self._me)
+        return self._kept.get("me", self._me)
 
     def pipelines(self) -> Sequence[Pipeline]:
         """Return the pipelines, each with its stages and with the two ends that every pipeline has."""
-        return self._remembered("pipelines", self._pipelines)
+        return self._kept.get("pipelines", self._pipelines)
 
     def owners(self) -> Mapping[str, str]:
         """Return the active users, id to e-mail address."""
-        return self._remembered("owners", self._owners)
+        return self._kept.get("owners", self._owners)
 
     def catalogue(self, kind: str) -> Catalogue:
         """Return the properties of a kind."""
-        return self._remembered(f"fields {kind}", lambda: self._catalogue(kind))
+        return self._kept.get(f"fields {kind}", lambda: self._catalogue(kind))
 
     def property(self, kind: str, name: str, value: Value = None) -> Property:
         """Return a property by our name; it, and an option, is looked up once more before it is refused."""
@@ -125,24 +121,12 @@ class Company:
 
     def forget(self) -> None:
         """Look everything but the company itself up anew."""
-        with self._lock:
-            for name in [name for name in self._held if name != "me"]:
-                del self._held[name]
+        self._kept.forget_all_but("me")
 
     def definitions(self, kind: str) -> list[dict[str, Any]]:
         """Ask for the custom fields of a kind as Pipedrive defines them."""
         rows = self.wire.rows("fields", FIELDS[kind], {}, MAX_PAGES) if kind in FIELDS else iter(())
         return [row for row in rows if is_custom(row)]
-
-    def _remembered(self, key: str, look: Callable[[], T]) -> T:
-        with self._lock:
-            now = self._clock()
-            found = self._held.get(key)
-            if found and now - found[0] < timedelta(seconds=self._options.cache_s):
-                return cast(T, found[1])
-            made = look()
-            self._held[key] = (now, made)
-            return made
 
     def _me(self) -> str:
         found = held(row_in(self.wire.get("me", ME)), "company_id")

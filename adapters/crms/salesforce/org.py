@@ -6,10 +6,10 @@ there for anybody who asks as that user, and so neither for us.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from typing import Any, cast
 
 from adapters.crms.salesforce import values
 from adapters.crms.salesforce.faults import Refusal
@@ -19,18 +19,16 @@ from adapters.crms.salesforce.soql import among, quoted, select
 from adapters.crms.salesforce.values import Column
 from adapters.crms.salesforce.vendor import AT, KEY, LEAD_TIE, NO, OUTCOME, TYPES, YES, Row, chunks, held, object_of
 from adapters.crms.salesforce.wire import Wire
+from adapters.http.remembered import FRESH, Remembered
 from sidecar.errors import ConfigError
 from sidecar.model import Author, AuthorKind, Value
 from sidecar.ports import Clock, FieldSpec, Pipeline
 
-FRESH = timedelta(seconds=5)
-"""How young a catalogue is taken at its word about what isn't in it."""
 MAX_AUTHORS = 5_000
 MACHINES = frozenset(("AutomatedProcess", "CloudIntegrationUser", "SelfService"))
 """Types of users that are no people. Source: User object, read 2026-11; which type a flow's user has isn't told."""
 HIDDEN = frozenset(name.casefold() for name in (KEY, AT, OUTCOME, LEAD_TIE))
 """Fields of ours that are no properties of a record."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,8 @@ class Org:
     def __init__(self, wire: Wire, options: SalesforceOptions, clock: Clock) -> None:
         self.wire, self.options = wire, options
         self._clock = clock
-        self._lock = threading.RLock()
-        self._held: dict[str, tuple[datetime, object]] = {}
+        self._lock = threading.Lock()
+        self._kept = Remembered(clock, options.cache_s)
         self._authors: dict[str, Author] = {}
 
     @property
@@ -122,16 +120,16 @@ class Org:
 
     def pipelines(self) -> Sequence[Pipeline]:
         """Return a pipeline for each record type of opportunities, else one for all of the org's stages."""
-        return self._remembered("pipelines", self._pipelines)
+        return self._kept.get("pipelines", self._pipelines)
 
     def owners(self) -> Mapping[str, str]:
         """Return the active users, id to e-mail address."""
-        return self._remembered("owners", self._owners)
+        return self._kept.get("owners", self._owners)
 
     def catalogue(self, kind: str, ref: str = "") -> Catalogue:
         """Return the properties of a kind, in the object that a record of it is in."""
         sobject = self.object(kind, ref)
-        return self._remembered(f"fields {kind} {sobject}", lambda: self._catalogue(kind, sobject))
+        return self._kept.get(f"fields {kind} {sobject}", lambda: self._catalogue(kind, sobject))
 
     def property(self, kind: str, name: str, ref: str = "") -> Property:
         """Return a property by our name; it is looked up once more before it is refused."""
@@ -148,11 +146,15 @@ class Org:
 
     def described(self, sobject: str) -> Mapping[str, Row]:
         """Return the fields of an object as Salesforce describes them to us; empty for one that we may not see."""
-        return self._remembered(f"describe {sobject}", lambda: self._described(sobject))
+        return self._kept.get(f"describe {sobject}", lambda: _fields_of(self.described_object(sobject)))
+
+    def described_object(self, sobject: str) -> Row:
+        """Return what Salesforce says of an object as a whole; empty for one that we may not see."""
+        return self._kept.get(f"object {sobject}", lambda: self._described_object(sobject))
 
     def tracked(self, sobject: str) -> frozenset[str]:
         """Return the fields of an object whose history is kept, by the names that its history rows have."""
-        return self._remembered(f"tracked {sobject}", lambda: self._tracked(sobject))
+        return self._kept.get(f"tracked {sobject}", lambda: self._tracked(sobject))
 
     def authors(self, ids: Sequence[str]) -> Mapping[str, Author]:
         """Return who these users are."""
@@ -167,12 +169,11 @@ class Org:
 
     def task_words(self) -> Mapping[str, str]:
         """Return what this org calls an open task, and a completed one."""
-        return self._remembered("task words", self._task_words)
+        return self._kept.get("task words", self._task_words)
 
     def forget(self) -> None:
         """Look everything but who we are up anew."""
-        with self._lock:
-            self._held.clear()
+        self._kept.forget_all_but()
 
     # ----------------------------------------------------------------------------------------------------------------
 
@@ -182,31 +183,13 @@ class Org:
                 self._authors.clear()
             self._authors[author.ref] = author
 
-    def _remembered(self, key: str, look: Callable[[], T]) -> T:
-        with self._lock:
-            now = self._clock()
-            found = self._held.get(key)
-            if found and now - found[0] < timedelta(seconds=self.options.cache_s):
-                return cast(T, found[1])
-            made = look()
-            self._held[key] = (now, made)
-            return made
-
-    def _described(self, sobject: str) -> Mapping[str, Row]:
+    def _described_object(self, sobject: str) -> Row:
         try:
-            told = self.wire.get("describe", f"sobjects/{sobject}/describe")
+            return cast(Row, self.wire.get("describe", f"sobjects/{sobject}/describe"))
         except Refusal as refusal:
             if refusal.is_missing:
                 return {}
             raise
-        self._held[f"object {sobject}"] = (self._clock(), told)
-        return {str(each["name"]): each for each in told.get("fields", ()) if each.get("name")}
-
-    def described_object(self, sobject: str) -> Row:
-        """Return what Salesforce says of an object as a whole."""
-        with self._lock:
-            self.described(sobject)
-            return cast(Row, self._held.get(f"object {sobject}", (None, {}))[1])
 
     def _catalogue(self, kind: str, sobject: str) -> Catalogue:
         described = self.described(sobject)
@@ -290,6 +273,10 @@ class Org:
         if "Name" in found:
             found |= {"FirstName", "LastName"}
         return frozenset(found)
+
+
+def _fields_of(told: Row) -> Mapping[str, Row]:
+    return {str(each["name"]): each for each in told.get("fields", ()) if each.get("name")}
 
 
 def _author(row: Mapping[str, Any], us: str, machines: set[str]) -> Author:

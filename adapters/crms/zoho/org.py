@@ -5,12 +5,11 @@ All of it is asked for seldom and remembered for a bounded time. A field goes by
 name; a stage by its own.
 """
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from typing import Any, cast
 
 from adapters.crms.zoho import values
 from adapters.crms.zoho.natives import NATIVE, Native, where_it_is, whether_closed
@@ -18,14 +17,12 @@ from adapters.crms.zoho.options import ZohoOptions
 from adapters.crms.zoho.values import Definition
 from adapters.crms.zoho.vendor import IDENTIFYING, KEY, MODULES, OF, TIES, TYPES, WHAT, Row, held, ref_in
 from adapters.crms.zoho.wire import Wire, rows_in
+from adapters.http.remembered import FRESH, Remembered
 from sidecar.errors import ConfigError
 from sidecar.model import Value
 from sidecar.ports import Clock, FieldSpec, Pipeline
 
 MAX_PAGES = 20
-FRESH = timedelta(seconds=5)
-"""How young a catalogue is taken at its word about what isn't in it."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +97,16 @@ class Org:
 
     def __init__(self, wire: Wire, options: ZohoOptions, clock: Clock) -> None:
         self.wire = wire
-        self._options, self._clock = options, clock
-        self._lock = threading.RLock()
-        self._held: dict[str, tuple[datetime, object]] = {}
+        self._clock = clock
+        self._kept = Remembered(clock, options.cache_s)
 
     def id(self) -> str:
         """Return the org's id."""
-        return self._remembered("org", self._id)
+        return self._kept.get("org", self._id)
 
     def me(self) -> str:
         """Return the id of the user as whom we call."""
-        return self._remembered("me", self._me)
+        return self._kept.get("me", self._me)
 
     def pipelines(self) -> Sequence[Pipeline]:
         """Return the pipelines of all layouts, the first layout's first."""
@@ -118,7 +114,7 @@ class Org:
 
     def places(self) -> Sequence[Place]:
         """Return the pipelines as layouts have them."""
-        return self._remembered("pipelines", self._places)
+        return self._kept.get("pipelines", self._places)
 
     def place_of(self, row: Row) -> Place | None:
         """Return the pipeline that a deal is in."""
@@ -137,7 +133,7 @@ class Org:
 
     def catalogue(self, kind: str) -> Catalogue:
         """Return the properties of a kind."""
-        return self._remembered(f"fields {kind}", lambda: self._catalogue(kind))
+        return self._kept.get(f"fields {kind}", lambda: self._catalogue(kind))
 
     def property(self, kind: str, name: str, value: Value = None) -> Property:
         """Return a property by our name; it, and an option, is looked up once more before it is refused."""
@@ -162,19 +158,7 @@ class Org:
 
     def forget(self) -> None:
         """Look everything but the org itself up anew."""
-        with self._lock:
-            for name in [name for name in self._held if name not in ("org", "me")]:
-                del self._held[name]
-
-    def _remembered(self, key: str, look: Callable[[], T]) -> T:
-        with self._lock:
-            now = self._clock()
-            found = self._held.get(key)
-            if found and now - found[0] < timedelta(seconds=self._options.cache_s):
-                return cast(T, found[1])
-            made = look()
-            self._held[key] = (now, made)
-            return made
+        self._kept.forget_all_but("org", "me")
 
     def _id(self) -> str:
         found = held(next(iter(rows_in(self.wire.get("org", "/org"), "org")), {}), "id")
@@ -188,7 +172,7 @@ class Org:
 
     def _users(self) -> Sequence[Mapping[str, Any]]:
         asked = {"type": "ActiveUsers"}
-        return self._remembered("users", lambda: list(self.wire.rows("users", "/users", asked, MAX_PAGES, key="users")))
+        return self._kept.get("users", lambda: list(self.wire.rows("users", "/users", asked, MAX_PAGES, key="users")))
 
     def _places(self) -> Sequence[Place]:
         layouts = rows_in(self.wire.get("layouts", "/settings/layouts", {"module": "Deals"}), "layouts")
