@@ -7,7 +7,7 @@ anything else whoever asked must look. The errors name the vendor and the operat
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -50,6 +50,7 @@ class Answered(Protocol):
 
 
 A = TypeVar("A", bound=Answered)
+MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
 def answer(vendor: str, asked: Asked, observe: Observe, send: Callable[[], A]) -> A:
@@ -68,6 +69,19 @@ def answer(vendor: str, asked: Asked, observe: Observe, send: Callable[[], A]) -
         return reply
     finally:
         observe(asked.operation, status, time.monotonic() - began)
+
+
+def whole(parts: Iterable[bytes], ends_at: float) -> bytes:
+    """Return a body that comes in parts; `CutOffError` when it is too large, or not there by a monotonic time."""
+    read, size_bytes = [], 0
+    for part in parts:
+        read.append(part)
+        size_bytes += len(part)
+        if size_bytes > MAX_BODY_BYTES:
+            raise CutOffError("the answer is too large")
+        if time.monotonic() > ends_at:
+            raise CutOffError("the answer took too long")
+    return b"".join(read)
 
 
 def number(headers: Mapping[str, str], name: str) -> float | None:

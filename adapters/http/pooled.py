@@ -17,9 +17,8 @@ from typing import Any
 
 import httpx2
 
-from adapters.http.calls import CutOffError, NotSentError, Timeouts
+from adapters.http.calls import CutOffError, NotSentError, Timeouts, whole
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
 AGENT = "crm-sidecar"
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
@@ -62,7 +61,7 @@ class Pooled:
         given = {"params": dict(query) if query else None, "json": body, "data": dict(form) if form else None}
         try:
             with self._client.stream(method, url, headers=dict(headers), **given) as answer:
-                content = _read(answer, ends_at)
+                content = whole(answer.iter_bytes(), ends_at)
                 told = {name.lower(): value for name, value in answer.headers.items()}
                 return Reply(answer.status_code, told, _json(content))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
@@ -75,18 +74,6 @@ class Pooled:
             raise CutOffError("no answer in time") from None
         except httpx2.HTTPError as error:
             raise CutOffError(f"the connection broke ({type(error).__name__})") from None
-
-
-def _read(answer: httpx2.Response, ends_at: float) -> bytes:
-    parts, size = [], 0
-    for part in answer.iter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise CutOffError("the answer is too large")
-        if time.monotonic() > ends_at:
-            raise CutOffError("the answer took too long")
-    return b"".join(parts)
 
 
 def _json(content: bytes) -> Any:

@@ -14,9 +14,8 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from adapters.http.calls import CutOffError, NotSentError, Timeouts
+from adapters.http.calls import CutOffError, NotSentError, Timeouts, whole
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 POOLED = 16
 
@@ -40,7 +39,7 @@ class BoundedSession(requests.Session):
         given |= {"timeout": limits, "allow_redirects": False, "stream": True}
         try:
             with super().request(method, url, **given) as response:
-                response._content = _read(response, ends_at)
+                response._content = whole(response.iter_content(CHUNK_BYTES), ends_at)
                 return response
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.ProxyError):
             raise NotSentError("no connection") from None
@@ -59,15 +58,3 @@ class BoundedSession(requests.Session):
 def lower(headers: Any) -> dict[str, str]:
     """Return headers with their names in lower case."""
     return {str(name).lower(): str(value) for name, value in headers.items()}
-
-
-def _read(response: requests.Response, ends_at: float) -> bytes:
-    parts, size = [], 0
-    for part in response.iter_content(CHUNK_BYTES):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise CutOffError("the answer is too large")
-        if time.monotonic() > ends_at:
-            raise CutOffError("the answer took too long")
-    return b"".join(parts)

@@ -1,10 +1,12 @@
 """What a call came to before its answer is read, in the words that decide whether it may be sent again."""
 
 from dataclasses import dataclass
+from itertools import repeat
+from math import inf
 
 import pytest
 
-from adapters.http.calls import CutOffError, NotSentError, answer, number
+from adapters.http.calls import CutOffError, NotSentError, answer, number, whole
 from adapters.http.patience import Again
 from sidecar.errors import UnknownOutcome
 
@@ -51,6 +53,16 @@ def test_what_may_have_been_done_is_not_sent_again(error: Exception, effect: boo
         answer("Vendor", _Call("write", effect), lambda what, status, _: seen.append((what, status)), fail)
     assert type(caught.value) is expected
     assert seen == [("write", None)]
+
+
+def test_a_body_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a stream without end nor one that trickles is read to its end; seen to fail without either bound."""
+    monkeypatch.setattr("adapters.http.calls.MAX_BODY_BYTES", 10)
+    assert whole([b"12345", b"67890"], inf) == b"1234567890"
+    with pytest.raises(CutOffError, match="too large"):
+        whole(repeat(b"123", 1_000), inf)
+    with pytest.raises(CutOffError, match="too long"):
+        whole(repeat(b"", 1_000), -inf)
 
 
 @pytest.mark.parametrize(

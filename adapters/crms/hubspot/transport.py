@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import urllib3
@@ -29,9 +30,8 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from adapters.http.calls import CutOffError, NotSentError, Timeouts
+from adapters.http.calls import CutOffError, NotSentError, Timeouts, whole
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 _JSON: Mapping[int, str] = dict.fromkeys(range(200, 300), "object")
 _UNSENT = (NewConnectionError, ConnectTimeoutError, ProxyError, LocationParseError, LocationValueError)
@@ -116,7 +116,8 @@ class _BoundedPool(urllib3.PoolManager):
         options.pop("preload_content", None)
         response = super().urlopen(method, url, redirect=False, preload_content=False, **options)
         try:
-            body = _read(response, ends_at)
+            parts = iter(partial(response.read1, CHUNK_BYTES, decode_content=True), b"")
+            body = whole(parts, ends_at)
         except BaseException:
             response.close()
             raise
@@ -153,18 +154,6 @@ def _shut(sock: socket.socket) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except OSError:
         return  # it ended by itself meanwhile
-
-
-def _read(response: urllib3.BaseHTTPResponse, ends_at: float) -> bytes:
-    parts, size = [], 0
-    while part := response.read1(CHUNK_BYTES, decode_content=True):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise HTTPError("the answer is too large")
-        if time.monotonic() > ends_at:
-            raise HTTPError("the answer took too long")
-    return b"".join(parts)
 
 
 def _failure(error: ApiException) -> Reply:
