@@ -20,10 +20,10 @@ def holds(machine: type[HumanWins], examples: int) -> None:
     run_state_machine_as_test(machine, settings=unshrunk)
 
 
-def notices(machine: type[HumanWins]) -> None:
+def notices(machine: type[HumanWins], steps: int = STEPS) -> None:
     """See that the machine fails within its budget."""
     found = settings(
-        max_examples=BUDGET, stateful_step_count=STEPS, phases=[Phase.generate], report_multiple_bugs=False
+        max_examples=BUDGET, stateful_step_count=steps, phases=[Phase.generate], report_multiple_bugs=False
     )
     with pytest.raises(AssertionError):
         run_state_machine_as_test(machine, settings=found)

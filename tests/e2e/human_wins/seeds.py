@@ -114,13 +114,14 @@ def _judged(patch: pytest.MonkeyPatch, change: Callable[[Whose], Whose]) -> None
 
 
 SEEDS: Mapping[str, tuple[Seed, type[HumanWins]]] = {
-    "blind write": (blind_write, CarefulCrm),
+    "blind write": (blind_write, HastyCrm),
     "no hold on clear": (no_hold_on_clear, CarefulCrm),
     "noresume": (noresume, CarefulCrm),
-    "identity treated as state": (identity_as_state, CarefulCrm),
+    "identity treated as state": (identity_as_state, HastyCrm),
     "evidence time ignored": (no_evidence_time, CarefulCrm),
     "restoring not recognised": (no_restoring, CarefulCrm),
     "a run-over edit is not put back": (no_putting_back, HastyCrm),
     "one try and no more": (one_try, HastyCrm),
     "deletion ignored": (deletion_ignored, CarefulCrm),
 }
+"""Each planted bug, and the machine that finds it sooner."""
