@@ -10,6 +10,8 @@ from tests.support.asking import TIMEOUT_S, Heard
 from tests.twins.zoho import ZohoTwin
 
 API = "/crm/v8"
+ANN = {"Last_Name": "Bee", "First_Name": "Ann", "Email": "Ann@x.test", "Phone": "+44 20 7946 0001"}
+"""Somebody to make."""
 
 
 @dataclass
@@ -45,3 +47,8 @@ class ZohoAsker:
         heard = self("POST", f"/{module}", {"data": [row], "trigger": []})
         assert heard.status == 201, heard.body
         return str(heard.body["data"][0]["details"]["id"])
+
+    def row(self, module: str, id: str) -> dict[str, Any]:
+        """Return one record as it is shown."""
+        (row,) = self("GET", f"/{module}/{id}").body["data"]
+        return dict(row)

@@ -9,12 +9,11 @@ import pytest
 
 from tests.support.asking import Heard
 from tests.support.facts import SetClock
-from tests.support.zohos import ZohoAsker
+from tests.support.zohos import ANN, ZohoAsker
 from tests.twins.zoho import ZohoTwin, schema, schema_settings
 from tests.twins.zoho.routes import ROUTES
 
 EXAMPLES = json.loads((Path(__file__).parents[1] / "fixtures" / "zoho" / "published_examples.json").read_text())
-ANN = {"Last_Name": "Bee", "First_Name": "Ann", "Email": "Ann@x.test", "Phone": "+44 20 7946 0001"}
 NOON = "2026-03-02T12:00:00+00:00"
 Provoke = Callable[[ZohoTwin, ZohoAsker], Heard]
 

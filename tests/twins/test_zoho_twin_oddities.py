@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support.facts import SetClock
-from tests.support.zohos import ZohoAsker
+from tests.support.zohos import ANN, ZohoAsker
 from tests.twins.zoho import Author, ZohoTwin
-
-ANN = {"Last_Name": "Bee", "First_Name": "Ann", "Email": "Ann@x.test", "Phone": "+44 20 7946 0001"}
 
 
 @pytest.fixture
@@ -25,11 +23,6 @@ def ask(twin: ZohoTwin) -> ZohoAsker:
     return ZohoAsker(twin, twin.token)
 
 
-def _row(ask: ZohoAsker, module: str, id: str) -> dict[str, Any]:
-    (row,) = ask("GET", f"/{module}/{id}").body["data"]
-    return dict(row)
-
-
 def _coql(ask: ZohoAsker, where: str, columns: str = "id", more: str = "") -> Any:
     query = f"select {columns} from Contacts where {where} {more}"  # noqa: S608 - the twin's own language, no database
     heard = ask("POST", "/coql", {"select_query": query})
@@ -43,7 +36,7 @@ def test_what_is_written_comes_back_as_the_vendor_keeps_it(ask: ZohoAsker) -> No
         "End_DateTime": "2026-12-01T10:00:00-05:00",
     }  # fmt: skip
     id = ask.made("Events", about)
-    row = _row(ask, "Events", id)
+    row = ask.row("Events", id)
     assert row["Event_Title"] == "Visit ?? ok ✓"
     assert (row["Start_DateTime"], row["End_DateTime"]) == ("2026-07-01T12:00:00+02:00", "2026-12-01T16:00:00+01:00")
     assert isinstance(row["id"], str) and int(float(id)) != int(id)
@@ -52,7 +45,7 @@ def test_what_is_written_comes_back_as_the_vendor_keeps_it(ask: ZohoAsker) -> No
 def test_what_nobody_checks_is_dropped_or_kept_in_silence(twin: ZohoTwin, ask: ZohoAsker) -> None:
     """A field that isn't there leaves no trace and a picklist takes any label, unless the org is switched to refuse."""
     id = ask.made("Contacts", {**ANN, "AI_stage": "x", "Lead_Source": "Told by a friend"})
-    row = _row(ask, "Contacts", id)
+    row = ask.row("Contacts", id)
     assert "AI_stage" not in row and row["Lead_Source"] == "Told by a friend"
     twin.switches.takes_unknown_options, twin.switches.refuses_unknown_fields = False, True
     heard = ask("PUT", "/Contacts", {"data": [{"id": id, "AI_stage": "x", "Lead_Source": "Never"}]})
@@ -66,10 +59,10 @@ def test_clearing_differs_from_leaving_out(twin: ZohoTwin, ask: ZohoAsker) -> No
     name = twin.adds_field("contact", "AI stage", "picklist", ("enquired", "booked"))
     id = ask.made("Contacts", {**ANN, name: "booked", "Title": "Dr"})
     ask("PUT", "/Contacts", {"data": [{"id": id, "Title": "", "Phone": None}]})
-    row = _row(ask, "Contacts", id)
+    row = ask.row("Contacts", id)
     assert (row["Title"], row["Phone"], row["Email"], row[name]) == (None, None, "Ann@x.test", "booked")
     twin.person_edits("contact", id, {name: None})
-    assert _row(ask, "Contacts", id)[name] == "-None-"
+    assert ask.row("Contacts", id)[name] == "-None-"
 
 
 def test_rows_fare_for_themselves(twin: ZohoTwin, ask: ZohoAsker) -> None:
@@ -111,7 +104,7 @@ def test_an_upsert_among_several_takes_the_one_changed_last(clock: SetClock, twi
 def test_a_stale_write_is_refused_by_the_second(clock: SetClock, twin: ZohoTwin, ask: ZohoAsker) -> None:
     """A change after the time named is a 412; one within that very second isn't seen, and our own write counts, too."""
     id = ask.made("Contacts", ANN)
-    read = _row(ask, "Contacts", id)["Modified_Time"]
+    read = ask.row("Contacts", id)["Modified_Time"]
     twin.person_edits("contact", id, {"Title": "Dr"})
     headers = {"If-Unmodified-Since": read}
     assert ask("PUT", "/Contacts", {"data": [{"id": id, "Department": "A"}]}, headers).status == 200
@@ -127,7 +120,7 @@ def test_a_stale_row_refuses_itself_or_all(clock: SetClock, twin: ZohoTwin, ask:
     """The documents leave open which; where it is all, one refusal answers for them and nothing is written."""
     twin.switches.stale_refuses_all = refuses_all
     stale, fresh = (ask.made("Contacts", ANN) for _ in range(2))
-    headers = {"If-Unmodified-Since": _row(ask, "Contacts", fresh)["Modified_Time"]}
+    headers = {"If-Unmodified-Since": ask.row("Contacts", fresh)["Modified_Time"]}
     clock.move(1)
     twin.person_edits("contact", stale, {"Title": "Dr"})
     rows = [{"id": id, "Department": "A"} for id in (fresh, stale)]
@@ -141,7 +134,7 @@ def test_nothing_modified_is_a_304_and_nothing_at_all_a_204(clock: SetClock, ask
     """Empty answers have no body: none of a module, none of the ids, no such id, nothing since."""
     assert ask("GET", "/Contacts", fields="id").status == 204
     id = ask.made("Contacts", ANN)
-    since = {"If-Modified-Since": _row(ask, "Contacts", id)["Modified_Time"]}
+    since = {"If-Modified-Since": ask.row("Contacts", id)["Modified_Time"]}
     for heard in (
         ask("GET", "/Contacts", fields="id", ids="1"), ask("GET", "/Contacts/1"), ask("GET", "/Contacts/deleted"),
         ask("GET", "/Contacts", headers=since, fields="id"), ask("GET", f"/Contacts/{id}", headers=since),
@@ -290,11 +283,11 @@ def test_a_merge_is_a_job_after_which_the_loser_is_nowhere(clock: SetClock, twin
     deal = ask.made("Deals", {"Deal_Name": "Roof", "Stage": "Qualification", "Contact_Name": bob})
     body = {"merge": [{"data": [{"id": bob, "_fields": [{"api_name": "Title"}]}]}]}
     (job,) = ask("POST", f"/Contacts/{ann}/actions/merge", body).body["merge"]
-    assert job["code"] == "SCHEDULED" and _row(ask, "Contacts", bob)["Title"] == "Dr"
+    assert job["code"] == "SCHEDULED" and ask.row("Contacts", bob)["Title"] == "Dr"
     clock.move(60)
     status = ask("GET", f"/Contacts/{ann}/actions/merge", job_id=job["details"]["job_id"]).body["merge"][0]["status"]
     assert status == "completed" and ask("GET", f"/Contacts/{bob}").status == 204
-    assert _row(ask, "Contacts", ann)["Title"] == "Dr" and _row(ask, "Deals", deal)["Contact_Name"]["id"] == ann
+    assert ask.row("Contacts", ann)["Title"] == "Dr" and ask.row("Deals", deal)["Contact_Name"]["id"] == ann
     (gone,) = ask("GET", "/Contacts/deleted").body["data"]
     assert (gone["id"], gone["type"], gone["deleted_by"], gone["display_name"]) == (bob, "permanent", None, None)
     entry = ask("GET", f"/Contacts/{ann}/__timeline").body["__timeline"][0]
@@ -343,9 +336,9 @@ def test_an_activity_is_about_a_record_of_a_named_module(ask: ZohoAsker) -> None
     ]  # fmt: skip
     assert codes == ["DEPENDENT_FIELD_MISSING", "INVALID_DATA", "SUCCESS"]
     id = ask.made("Tasks", {**task, "$se_module": "Deals"})
-    assert _row(ask, "Tasks", id)["Closed_Time"] is None
+    assert ask.row("Tasks", id)["Closed_Time"] is None
     ask("PUT", f"/Tasks/{id}", {"data": [{"Status": "Completed"}]})
-    row = _row(ask, "Tasks", id)
+    row = ask.row("Tasks", id)
     assert (row["Closed_Time"], row["$se_module"]) == ("2026-03-02T13:00:00+01:00", "Deals")
     found = ask("GET", f"/Deals/{deal}/Tasks", fields="Subject").body
     assert found["info"]["count"] == 2

@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support.facts import SetClock
-from tests.support.zohos import ZohoAsker
+from tests.support.zohos import ANN, ZohoAsker
 from tests.twins.zoho import ZohoTwin
-
-ANN = {"Last_Name": "Bee", "First_Name": "Ann", "Email": "Ann@x.test", "Phone": "+44 20 7946 0001"}
 
 
 @pytest.fixture
@@ -23,11 +21,6 @@ def twin(clock: SetClock) -> Iterator[ZohoTwin]:
 def ask(twin: ZohoTwin) -> ZohoAsker:
     """A plain client with a token of ours."""
     return ZohoAsker(twin, twin.token)
-
-
-def _row(ask: ZohoAsker, module: str, id: str) -> dict[str, Any]:
-    (row,) = ask("GET", f"/{module}/{id}").body["data"]
-    return dict(row)
 
 
 def test_an_external_field_stands_in_for_ids(ask: ZohoAsker) -> None:
@@ -93,7 +86,7 @@ def test_choices_of_a_picklist_are_added_and_taken_away(twin: ZohoTwin, ask: Zoh
     assert field.labels == ["-None-", "approve", "later"]
     id = ask.made("Deals", {"Deal_Name": "Roof", "Stage": "Qualification", name: "later"})
     assert ask("DELETE", f"/settings/fields/{field.id}", module="Deals").status == 200
-    assert name not in _row(ask, "Deals", id)
+    assert name not in ask.row("Deals", id)
 
 
 def test_a_list_view_shows_what_fits(ask: ZohoAsker) -> None:
@@ -120,6 +113,6 @@ def test_a_lead_becomes_a_contact(twin: ZohoTwin, ask: ZohoAsker) -> None:
     contact = twin.person_converts(lead)
     assert ask("GET", "/Leads", fields="id").status == 204
     assert ask("GET", "/Leads", fields="id", converted="true").body["data"] == [{"id": lead}]
-    row = _row(ask, "Leads", lead)
+    row = ask.row("Leads", lead)
     assert (row["$converted"], row["$converted_detail"]) == (True, {"contact": contact})
-    assert _row(ask, "Contacts", contact)["Email"] == "Ann@x.test"
+    assert ask.row("Contacts", contact)["Email"] == "Ann@x.test"
