@@ -17,16 +17,9 @@ from llmock.pytest_plugin import LLMock
 
 from tests.contract.imap_servers import PASSWORD, Server, mail_devel
 from tests.support.served import SECRET, Sidecar, fields, sidecar, until
+from tests.support.vendors import CONFIG
 
-CONFIG = """
-[web]
-host = "127.0.0.1"
-port = 0
-admin_port = 0
-[own]
-domains = ["acme.test"]
-addresses = ["sales@acme.test"]
-timezone = "Europe/London"
+CHANNELS = """
 [channels.mail]
 type = "imap"
 host = "127.0.0.1"
@@ -35,32 +28,14 @@ tls = false
 username = "{user}"
 password_env = "MAIL_PASSWORD"
 every_s = 1
-[channels.web]
-type = "webhook"
-secret_env = "WEB_SECRET"
 [channels.drop]
 type = "maildrop"
 path = "drop"
 every_s = 1
 settle_s = 0.2
 trusted_speakers = true
-[crm]
-type = "local"
-path = "data/crm.db"
-every_s = 1
-[crm.create]
-contact = "auto"
-deal = "qualified"
-[llm]
-type = "anthropic"
-base_url = "{llm_url}"
-[inference]
-quiet_s = 0.2
-[policy]
-mode = "{mode}"
-[notes]
-settle_s = 0
 """
+LOCAL = 'type = "local"\npath = "data/crm.db"\nevery_s = 1'
 CHAT = "Hello, we need a training day for 12 people, our budget is 4000 pounds."
 MAIL = "We would like to book Thursday 3 December at 10, please."
 CALL = "Thank you for coming to the training today."
@@ -76,7 +51,9 @@ def imap() -> Iterator[Server]:
 def running(tmp_path: Path, imap: Server, llmock: LLMock, mode: str, user: str = "sales@acme.test") -> Sidecar:
     """A sidecar between the three channels, the model's stand-in and the local CRM."""
     (tmp_path / "drop").mkdir()
-    config = CONFIG.format(user=user, imap_port=imap.port, llm_url=llmock.base_url("anthropic"), mode=mode)
+    channels = CHANNELS.format(user=user, imap_port=imap.port)
+    llm = f'type = "anthropic"\nbase_url = "{llmock.base_url("anthropic")}"'
+    config = CONFIG.format(channels=channels, section=LOCAL, route="", llm=llm, mode=mode)
     secrets = {"MAIL_PASSWORD": PASSWORD, "WEB_SECRET": SECRET, "ANTHROPIC_API_KEY": "a-key-for-the-stand-in"}
     return sidecar(tmp_path, config, secrets)
 
