@@ -16,6 +16,7 @@ from adapters.crms.hubspot.shapes import Account, Definition, Definitions, Owner
 from adapters.crms.hubspot.values import TEXT_CHARS
 from adapters.crms.hubspot.vendor import MERGED_IDS, Paths
 from adapters.crms.hubspot.wire import Wire
+from adapters.formats.choices import choices
 from adapters.http.remembered import FRESH, Remembered
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.model import Value
@@ -190,22 +191,13 @@ class Portal:
 
     def _native(self, kind: str, name: str, native: Native, definitions: Mapping[str, Definition]) -> Property:
         listed = definitions[native.vendor[0]]
-        options = native.options
-        if options and options[0].startswith("@"):
-            options = self._options_of(options[0], listed)
+        options = choices(native.options, self.owners, self.pipelines)
+        if options == ("@theirs",):
+            options = tuple(option.value for option in listed.options)
         max_chars = TEXT_CHARS if native.type in ("text", "long_text") else None
         type_ = native.type if options or native.type != "enum" or "@theirs" not in native.options else "text"
         spec = FieldSpec(name, type_, native.label, options, max_chars, native.writable)
         return Property(kind, spec, native.vendor, CODECS[native.codec])
-
-    def _options_of(self, which: str, listed: Definition) -> tuple[str, ...]:
-        if which == "@owners":
-            return tuple(self.owners())
-        if which == "@pipelines":
-            return tuple(p.ref for p in self.pipelines())
-        if which == "@stages":
-            return tuple(dict.fromkeys(stage for p in self.pipelines() for stage, _ in p.stages))
-        return tuple(option.value for option in listed.options)
 
     def _custom(self, kind: str, definition: Definition) -> Property:
         type_ = _TYPES.get(definition.type, "long_text" if definition.field_type in _LONG else "text")

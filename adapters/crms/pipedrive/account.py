@@ -17,6 +17,7 @@ from adapters.crms.pipedrive.natives import MAX_CHARS, NATIVE, Native
 from adapters.crms.pipedrive.options import PipedriveOptions
 from adapters.crms.pipedrive.vendor import FIELDS, LOST, ME, PIPELINES, STAGES, TYPES, USERS, WON, held
 from adapters.crms.pipedrive.wire import Wire, row_in, rows_in
+from adapters.formats.choices import choices
 from adapters.http.remembered import FRESH, Remembered
 from sidecar.errors import ConfigError
 from sidecar.model import Value
@@ -160,13 +161,7 @@ class Company:
         return Catalogue(kind, properties, key, self._clock())
 
     def _native(self, kind: str, name: str, native: Native) -> Property:
-        options = native.options
-        if options == ("@owners",):
-            options = tuple(self.owners())
-        elif options == ("@pipelines",):
-            options = tuple(p.ref for p in self.pipelines())
-        elif options == ("@stages",):
-            options = tuple(dict.fromkeys(stage for p in self.pipelines() for stage, _ in p.stages))
+        options = choices(native.options, self.owners, self.pipelines)
         spec = FieldSpec(name, native.type, native.label, options, MAX_CHARS.get(native.type), native.writable)
         return Property(kind, spec, native=native)
 

@@ -19,6 +19,7 @@ from adapters.crms.salesforce.soql import among, quoted, select
 from adapters.crms.salesforce.values import Column
 from adapters.crms.salesforce.vendor import AT, KEY, LEAD_TIE, NO, OUTCOME, TYPES, YES, Row, chunks, held, object_of
 from adapters.crms.salesforce.wire import Wire
+from adapters.formats.choices import choices
 from adapters.http.remembered import FRESH, Remembered
 from sidecar.errors import ConfigError
 from sidecar.model import Author, AuthorKind, Value
@@ -209,14 +210,8 @@ class Org:
 
     def _native(self, kind: str, name: str, native: Native, described: Mapping[str, Row]) -> Property:
         first = described[native.vendor[0]]
-        options = native.options
-        if options == ("@owners",):
-            options = tuple(self.owners())
-        elif options == ("@pipelines",):
-            options = tuple(p.ref for p in self.pipelines())
-        elif options == ("@stages",):
-            options = tuple(dict.fromkeys(stage for p in self.pipelines() for stage, _ in p.stages))
-        elif options == ("@theirs",):
+        options = choices(native.options, self.owners, self.pipelines)
+        if options == ("@theirs",):
             options = _choices(first)
         is_text = native.type in ("text", "long_text") and len(native.vendor) == 1
         length = first.get("length") or None if is_text else None

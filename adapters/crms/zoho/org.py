@@ -17,6 +17,7 @@ from adapters.crms.zoho.options import ZohoOptions
 from adapters.crms.zoho.values import Definition
 from adapters.crms.zoho.vendor import IDENTIFYING, KEY, MODULES, OF, TIES, TYPES, WHAT, Row, held, ref_in
 from adapters.crms.zoho.wire import Wire, rows_in
+from adapters.formats.choices import choices
 from adapters.http.remembered import FRESH, Remembered
 from sidecar.errors import ConfigError
 from sidecar.model import Value
@@ -208,14 +209,8 @@ class Org:
 
     def _native(self, kind: str, name: str, native: Native, definitions: Mapping[str, Definition]) -> Property:
         definition = definitions.get(native.vendor[0])
-        options = native.options
-        if options == ("@owners",):
-            options = tuple(self.owners())
-        elif options == ("@pipelines",):
-            options = tuple(each.ref for each in self.places())
-        elif options == ("@stages",):
-            options = tuple(dict.fromkeys(stage for each in self.places() for stage, _ in each.stages))
-        elif options == ("@theirs",):
+        options = choices(native.options, self.owners, self.pipelines)
+        if options == ("@theirs",):
             options = definition.labels if definition else ()
         is_text = native.type in ("text", "long_text") and len(native.vendor) == 1
         chars = definition.length if is_text and definition else None
