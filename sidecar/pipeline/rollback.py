@@ -19,6 +19,8 @@ from functools import partial
 from sidecar.errors import PermanentError, SidecarError, TemporaryError
 from sidecar.journal import Entry, Finish, Journal, Touch
 from sidecar.model import (
+    REVIEW,
+    SUGGESTIONS,
     Change,
     Decision,
     Fact,
@@ -225,6 +227,8 @@ class _Party:
                 continue
             meaning = wanted.fields[name].name if name in wanted.fields else wanted.names.get(name, "")
             left = paused.get(EVERYTHING) or paused.get(meaning) or self._left(state, current, start, made, sync)
+            if not left and meaning in (REVIEW, SUGGESTIONS) and before not in (None, "", "ok"):
+                left = "it would show people an answer or a suggestion of before"
             row = Restored(self._party, sight.standing.name, sync.kind, sync.ref, name, current, before, left)
             self._rows.append(row)
             if not left:

@@ -15,6 +15,7 @@ from adapters.crms.local import LocalLedger
 from sidecar.links import Links
 from sidecar.model import Author, AuthorKind, Correction, Decision, Record, Release, Value
 from sidecar.pipeline.reviews import answers
+from sidecar.pipeline.rollback import batch, rollback
 from sidecar.verify import verify
 from tests.support.crms import CRMS, Crm, crm_class
 from tests.support.facts import SetClock
@@ -127,6 +128,18 @@ def test_a_rep_accepts_all_that_the_record_shows(desk: Desk) -> None:
     assert not desk.corrections(), "an answer corrects nothing"
     counted = answers(desk.house.journal, list(desk.house.journal.written(("release",))))
     assert [(answer.field, answer.approved) for answer in counted] == [("budget", True), ("stage", True)]
+
+
+def test_a_rollback_shows_no_answer_and_no_suggestion_of_before(desk: Desk) -> None:
+    """What a rep answered stays answered in the field, so that the next answer is a change; seen to fail without it."""
+    desk.hear("both: we signed, and have 900")
+    desk.sets("deal", ai_review="accept_all")
+    since = desk.house.clock()
+    desk.one_poll()
+    parts = desk.house.app.pipeline.parts
+    rows = [row for some in rollback(parts, batch(parts.journal, since=since), "rita", dry_run=False) for row in some]
+    assert {row.field for row in rows if row.left} >= {"ai_review", "ai_suggestions", "ai_budget"}
+    assert (desk.value("deal", "ai_review"), desk.value("deal", "ai_suggestions")) == ("ok", None)
 
 
 def test_what_explains_a_suggestion_is_a_link_in_it(desk: Desk) -> None:
