@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 import adapters.crms.salesforce.feed as feeding
+from sidecar.ports import Create, Written
+from tests.support.harnesses import PROPERTIES
 from tests.support.orgs import org
 
 
@@ -30,3 +32,16 @@ def test_what_commits_late_is_named_behind_a_full_page_too(tmp_path: Path, monke
         house.advance(300)
         ended = [house.ledger.changed(page.cursor) for _ in range(2)][-1]
         assert list(ended.refs) == []
+
+
+def test_a_field_that_goes_meanwhile_deafens_nobody(tmp_path: Path) -> None:
+    """An admin deletes our key of tasks while we serve, and edits are heard all the same; seen to fail unasked anew."""
+    with org(tmp_path) as house:
+        made = house.ledger.write([Create("contact", "key-1", house.sample("contact"))])[0]
+        assert isinstance(made, Written)
+        cursor = house.ledger.changed(None).cursor
+        house.reopen().deprovision({"contact": PROPERTIES, "deal": PROPERTIES}, False)
+        house.advance(120)
+        house.person_edits("contact", made.record.ref, {"phone": "+442079460999"})
+        house.advance(2)
+        assert ("contact", made.record.ref) in house.ledger.changed(cursor).refs

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.crms.salesforce.org import Org
-from adapters.crms.salesforce.records import is_note
+from adapters.crms.salesforce.records import answers, is_note
 from adapters.crms.salesforce.soql import instant, is_id, quoted, select
 from adapters.crms.salesforce.vendor import KEY, PAGE, PREFIXES, STAMP, TASK, Row, held, moment, stamp
 from adapters.crms.salesforce.wire import Query
@@ -40,10 +40,9 @@ class Feed:
         given = cursor.get("objects") if cursor else None
         known = given if isinstance(given, Mapping) else {}
         sweeps = {sobject: self._opened(known.get(sobject)) for sobject in self._objects()}
-        asked = [self._query(sobject, sweep) for sobject, sweep in sweeps.items()]
-        answers = self._org.wire.queries(asked)
+        told = answers(self._org, lambda: [self._query(sobject, sweep) for sobject, sweep in sweeps.items()])
         refs: dict[tuple[str, str], None] = {}
-        for (sobject, sweep), rows in zip(list(sweeps.items()), answers, strict=True):
+        for (sobject, sweep), rows in zip(list(sweeps.items()), told, strict=True):
             is_new = not isinstance(known.get(sobject), Mapping)
             named = self._take(sweep, rows, firm=is_new)
             if not is_new:

@@ -75,15 +75,8 @@ class Records:
         return {ref: by[ref] for ref in asked if ref in by}
 
     def _rows(self, queries: Callable[[], Sequence[Query]]) -> list[Row]:
-        """Return the rows of all queries; asked anew where a field that we remember is there no more."""
-        try:
-            answers = self._org.wire.queries(queries())
-        except Refusal as refusal:
-            if "INVALID_FIELD" not in refusal.codes:
-                raise
-            self._org.forget()
-            answers = self._org.wire.queries(queries())
-        return [row for rows in answers for row in rows]
+        """Return the rows of all queries."""
+        return [row for rows in answers(self._org, queries) for row in rows]
 
     def by_object(self, kind: str, refs: Sequence[str]) -> dict[str, list[str]]:
         """Part refs by the object that their records are in."""
@@ -273,3 +266,19 @@ def _links(catalogue: Catalogue, row: Row, people: Sequence[str]) -> list[Link]:
     refs = [*people, held(row, LEAD_TIE), *(held(row, name) for name in ("AccountId", "WhoId", "WhatId"))]
     links = [Link(_KINDS[ref[:3]], ref) for ref in refs if ref[:3] in _KINDS]
     return list(dict.fromkeys(links))
+
+
+def answers(org: Org, queries: Callable[[], Sequence[Query]]) -> list[list[Row]]:
+    """Return each query's rows; asked anew where a field that we remember is there no more, or can't be seen."""
+    try:
+        return org.wire.queries(queries())
+    except Refusal as refusal:
+        if "INVALID_FIELD" not in refusal.codes:
+            raise
+    org.forget()
+    try:
+        return org.wire.queries(queries())
+    except Refusal as refusal:
+        if "INVALID_FIELD" not in refusal.codes:
+            raise
+        raise ConfigError("a field of ours isn't there, or can't be seen: `sidecar check` names it") from None
