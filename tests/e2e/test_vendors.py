@@ -65,6 +65,12 @@ def value(crm: Crm, kind: str, name: str) -> Value:
     return record.fields.get(name) if record else None
 
 
+def quoting(box: Sidecar, ref: str, words: str) -> str:
+    """What explains a deal's stage, once these words are in it."""
+    explained = json.dumps(box.json("explain", f"deal:{ref}", "stage"))
+    return explained if words in explained else ""
+
+
 def corrected(box: Sidecar) -> set[str]:
     """The properties that people put right, as the book tells it."""
     lines = (json.loads(line) for line in box.run("export").splitlines())
@@ -101,10 +107,11 @@ def test_conversations_reach_the_crm_and_reps_words_come_back(
         assert (contact.fields["name"], contact.fields["email"]) == ("Ann Lee", "ann@customer.test")
         assert [record.ref for record in crm.linked(contact.ref, "deal")] == [deal.ref]
 
-        explained = json.dumps(box.json("explain", f"deal:{deal.ref}", "stage"))
+        # What the CRM holds is in the book once it was read back, a moment later.
+        words = "We would like to book Thursday"
+        explained = until(lambda: quoting(box, deal.ref, words), "the words behind the stage")
         for kind in ("posting", "change", "decision", "claim", "inference", "match", "activity", "delivery"):
             assert f'"{kind}"' in explained, f"the chain lacks its {kind}"
-        assert "We would like to book Thursday" in explained
 
         # A rep edits each class of field: an identity, a state, two observations, of which one is cleared.
         crm.edit("contact", contact.ref, {"name": "Ann Lee-Smith", "ai_budget": None, "ai_summary": "Mine."})

@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.audit import Report, Wanted, Words, audit, report
 from sidecar.errors import ConfigError, TemporaryError
-from sidecar.model import Source
+from sidecar.model import AuthorKind, Source
 from sidecar.ports import Create, FieldSpec
 from tests.support.pipedrives import PipedriveHarness
 from tests.twins.pipedrive.hands import MOBILE
@@ -82,3 +82,15 @@ def test_a_place_in_another_list_is_refused(company: PipedriveHarness) -> None:
     """A cursor of another CRM is told as such, before anything is asked."""
     with pytest.raises(ConfigError, match="begin the walk anew"):
         company.ledger.walk("contact", "after:9", ["name"])
+
+
+def test_a_person_goes_by_their_address(company: PipedriveHarness) -> None:
+    """Reps read who wrote what, and not by which screen; seen to fail with the way that it came."""
+    ref = next(row.ref for row in company.ledger.walk("contact", None, ["name"]).trails if len(row.edits) > 1)
+    for number in range(int(ref), int(ref) + 13):
+        edits = company.ledger.history("contact", [str(number)], ["name"])[str(number)]
+        for edit in edits:
+            if edit.author.kind is AuthorKind.PERSON:
+                assert edit.author.name == company.ledger.owners()[edit.author.ref]
+                return
+    raise AssertionError("nobody typed")

@@ -8,6 +8,7 @@ tells how it was made; who made a person or an organization, nothing does.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -45,7 +46,14 @@ class Histories:
         entries.sort(key=lambda entry: moment(held(entry, "time")))
         maker = self._maker(kind, row, entries)
         told = (edit for each in properties for edit in _edits(each, row, entries, maker))
-        return sorted(told, key=lambda edit: edit.at)
+        named = (replace(edit, author=self._named(edit.author)) for edit in told)
+        return sorted(named, key=lambda edit: edit.at)
+
+    def _named(self, author: Author) -> Author:
+        """Call a person by their address, which tells reps more than the way that they came."""
+        if author.kind is not AuthorKind.PERSON:
+            return author
+        return replace(author, name=self._company.owners().get(author.ref, author.name))
 
     def _maker(self, kind: str, row: Row, entries: Sequence[Row]) -> Author:
         """Say who made a record: we, if it has borne our key ever since; a merge may have brought the key later."""

@@ -34,7 +34,7 @@ class PipedriveCrm(Crm):
     tells_merges = False
     changes = ("PATCH|PUT", r"/(persons|organizations|deals|activities|notes)/\d+")
     writes = ("POST|PATCH|PUT", r"/(persons|organizations|deals|activities|notes)(/\d+)?$")
-    person = "app"
+    person = "ann@ours.test"
     twin: PipedriveTwin
     unpaced: ClassVar[Settings] = {
         "deletions_every_s": 1, "burst": 1000, "search_burst": 1000, "max_wait_s": 0, "reserve": 0,
