@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,11 @@ STAGES = (
     ("Negotiation/Review", "Open", 90), ("Closed Won", "Closed Won", 100), ("Closed Lost", "Closed Lost", 0),
 )  # fmt: skip
 PIPELINES = {"Standard (Standard)": STAGES, "Partners": (STAGES[0], STAGES[3], STAGES[4], STAGES[5])}
+
+
+def _refresh() -> str:
+    """Return a refresh token that no other org of this process had: who shares one shares its access token too."""
+    return f"1000.{token_hex(16)}"
 
 
 @dataclass
@@ -47,7 +53,7 @@ class Switches:
     currency: str = "EUR"
     client_id: str = "1000.TWIN"
     client_secret: str = "twin0secret"
-    refresh_tokens: dict[str, int] = field(default_factory=lambda: {"1000.twin0refresh": 3, "1000.other0refresh": 2})
+    refresh_tokens: dict[str, int] = field(default_factory=lambda: {_refresh(): 3, _refresh(): 2})
     scopes: tuple[str, ...] = (
         "ZohoCRM.modules.ALL", "ZohoCRM.settings.ALL", "ZohoCRM.users.READ", "ZohoCRM.org.READ", "ZohoCRM.coql.READ",
         "ZohoCRM.composite_requests.CUSTOM",
