@@ -18,7 +18,7 @@ FOUND_BY_FEW = {False: "a run-over edit is not put back", True: "blind write"}
 
 @pytest.mark.parametrize("vendor", sorted(VENDORS))
 def test_a_person_wins_on_a_vendors_crm(vendor: str) -> None:
-    """No interleaving loses a person's word through an adapter either; seen to fail with each seed below."""
+    """No interleaving loses a person's word through an adapter either; on two of them seen to fail with each seed."""
     holds(VENDORS[vendor], VENDOR_EXAMPLES or FEW)
 
 
