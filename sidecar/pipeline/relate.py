@@ -4,48 +4,24 @@ The input of a run is a query, never a message: matched activities that are in n
 that arrives while its party is being inferred causes another run, and a burst causes one.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from sidecar.decide import decide
 from sidecar.errors import BudgetSpent, ConfigError, PermanentError
-from sidecar.infer import EARLIER, MAX_WHOLE_CHARS, WHOLE_CHARS, Inferred, infer, reads_whole
+from sidecar.infer import EARLIER, Inferred, infer, reads_whole
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Activity, Inference, Lease, Match, Prompt, Standing, WorkKey, WorkKind
 from sidecar.pipeline.parts import Parts
+from sidecar.pipeline.selection import Matched, Reading, select
 from sidecar.pipeline.unsaid import Unsaid, unsaid, withdrawals, without
 
 MAX_NEW = 50
-MAX_NEWS_CHARS = 100_000
-MAX_WHOLE = 300
-_CHANGES = ("edit", "deletion")
-_SENT = "sent:"
-"""Before the version of a mail that was read in a sent folder: the trusted copy of the same mail read elsewhere."""
 SOLO = "/"
 """Separates party and activity in the key of an activity that is retried by itself."""
-
-Matched = tuple[Match, Activity]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one run reads: the activities to infer from, those before them, and whether that is the whole history.
-
-    `overtaken` were edited or deleted since: nobody reads them any more, and they count as read.
-    """
-
-    new: Sequence[Matched]
-    earlier: Sequence[Activity]
-    whole: bool
-    overtaken: Sequence[Matched] = ()
-
-    @property
-    def is_alone(self) -> bool:
-        """Say whether one activity is all that the question is about."""
-        return len(self.new) == 1 and not self.earlier
 
 
 class Relate:
@@ -63,7 +39,7 @@ class Relate:
         if standing is None or not (pending or (standing.needs_whole and not solo)):
             self._journal.commit(Entry(finish=Finish(lease, "done")))
             return
-        reading = self.reading(standing, pending, whole=not solo and reads_whole(standing))
+        reading = select(self._journal, standing, pending, whole=not solo and reads_whole(standing))
         if not reading.new:
             self._journal.commit(Entry(finish=Finish(lease, "done")))  # all its activities went to other parties
             return
@@ -72,25 +48,6 @@ class Relate:
         if found is not None:
             is_stale = standing.needs_whole and not found.inference.whole and not solo
             self._keep(found, reading, standing, lease, more=is_stale or self._left(pending, found))
-
-    def reading(self, standing: Standing, pending: Sequence[Matched], *, whole: bool) -> Reading:
-        """Choose what a run reads: a short or doubled history whole, else the news after the last few words.
-
-        A whole reading that has no room for all the news waits until these have been read.
-        """
-        news = {activity.id for _, activity in pending}
-        if whole:
-            history = list(reversed(self._journal.timeline(standing.party, MAX_WHOLE)))
-            kept = _newest(_current(history), MAX_WHOLE_CHARS)
-            overtaken = _overtaken(history)
-            if _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *overtaken)}:
-                return Reading(kept, (), True, overtaken)
-        overtaken = [p for p in pending if self._is_overtaken(p[1])] if standing.needs_whole else _overtaken(pending)
-        gone = {activity.id for _, activity in overtaken}
-        new = _oldest([p for p in _current(pending) if p[1].id not in gone], MAX_NEWS_CHARS)
-        before = self._journal.timeline(standing.party, EARLIER, before=min(a.at for _, a in pending))
-        earlier = [a for _, a in reversed(before) if a.id not in news and not self._is_overtaken(a)]
-        return Reading(new, earlier, False, overtaken)
 
     def prompt(self, standing: Standing) -> Prompt:
         """Return the live prompt of the party's route."""
@@ -122,12 +79,6 @@ class Relate:
         """What lost its words; only a whole reading shows what is left to be said about it."""
         gone = {activity.id for _, activity in reading.overtaken} if reading.whole and standing.needs_whole else set()
         return unsaid(self._journal, standing, gone)
-
-    def _is_overtaken(self, activity: Activity) -> bool:
-        """Say whether an activity was edited or deleted later."""
-        root = (activity.relates_to or "") if activity.kind == "edit" else activity.external_id
-        versions = self._journal.versions(activity.channel, activity.account, root)
-        return any(v.kind in _CHANGES and (v.at, v.id) > (activity.at, activity.id) for v in versions if v != activity)
 
     def _infer(self, reading: Reading, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Inferred | None:
         """Infer; when an answer is unusable, halve the news until the one activity that it is about stands alone."""
@@ -174,7 +125,7 @@ class Relate:
         self, reading: Reading, pending: Sequence[Matched], standing: Standing, inferred: Inferred, lease: Lease
     ) -> tuple[Reading, Inferred]:
         """Read the whole history because the model says that the state can't be right, unless it was read just now."""
-        whole = self.reading(replace(standing, needs_whole=True), pending, whole=True)
+        whole = select(self._journal, replace(standing, needs_whole=True), pending, whole=True)
         if not whole.whole or standing.activities - standing.activities_at_whole <= EARLIER:
             return reading, inferred
         activities = tuple(activity.id for _, activity in reading.new)
@@ -239,70 +190,6 @@ class Relate:
 
 def _texts(inferred: Inferred) -> dict[str, str]:
     return {inferred.inference.request["system_sha256"]: inferred.system}
-
-
-def _is_due(standing: Standing, history: Sequence[Matched], news: Collection[str]) -> bool:
-    """Say whether a whole reading is worth its price: a short, new or doubled history, or one that must be read."""
-    is_short = _chars(history) <= WHOLE_CHARS
-    is_new = {activity.id for _, activity in history} <= set(news)
-    has_doubled = 0 < 2 * standing.activities_at_whole <= standing.activities
-    return standing.needs_whole or is_short or is_new or has_doubled
-
-
-def _current(history: Sequence[Matched]) -> list[Matched]:
-    """Drop what was deleted and put the newest version in an edited activity's place."""
-    edits = {_root(a): (m, a) for m, a in history if a.kind == "edit"}
-    deleted = {_root(a) for _, a in history if a.kind == "deletion"}
-    there = {_root(a) for _, a in history if a.kind not in _CHANGES}
-    sent = {(_root(a), a.version.removeprefix(_SENT)) for _, a in history if a.version.startswith(_SENT)}
-    kept: list[Matched] = []
-    for match, activity in history:
-        root = _root(activity)
-        if root in deleted and activity.kind != "deletion":
-            continue
-        if activity.kind in _CHANGES and root in there:
-            continue
-        if (root, activity.version) in sent:
-            continue
-        if activity.kind == "edit" and edits[root][1] != activity:
-            continue
-        kept.append(edits.get(root, (match, activity)) if activity.kind not in _CHANGES else (match, activity))
-    return kept or [pair for pair in history if pair[1].kind == "deletion"][-1:]
-
-
-def _overtaken(history: Sequence[Matched]) -> list[Matched]:
-    kept = {activity.id for _, activity in _current(history)}
-    return [(match, activity) for match, activity in history if activity.id not in kept]
-
-
-def _root(activity: Activity) -> tuple[str, str, str]:
-    """Names the activity that an edit or a deletion is about, for all of its versions alike."""
-    about = activity.relates_to if activity.kind in _CHANGES else activity.external_id
-    return activity.channel, activity.account, about or activity.external_id
-
-
-def _chars(history: Sequence[Matched]) -> int:
-    return sum(said.end - said.start for _, activity in history for said in activity.said)
-
-
-def _newest(history: Sequence[Matched], max_chars: int) -> list[Matched]:
-    kept: list[Matched] = []
-    chars = 0
-    for match, activity in reversed(history):
-        chars += _chars([(match, activity)])
-        if kept and chars > max_chars:
-            break
-        kept.append((match, activity))
-    return kept[::-1]
-
-
-def _oldest(pending: Sequence[Matched], max_chars: int) -> list[Matched]:
-    kept: list[Matched] = []
-    for pair in pending:
-        if kept and _chars([*kept, pair]) > max_chars:
-            break
-        kept.append(pair)
-    return kept
 
 
 def _until_tomorrow(now: datetime) -> float:

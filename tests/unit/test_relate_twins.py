@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sidecar.app import App
+from sidecar.pipeline.selection import select
 from sidecar.ports import Captured, PollBatch
 
 CONFIG = """
@@ -49,6 +50,6 @@ def test_a_mail_to_oneself_is_read_once_and_by_its_trusted_copy(tmp_path: Path) 
         assert ann.activities == 3
         pending = app.journal.pending(ann.party, 10)
         history = list(reversed(app.journal.timeline(ann.party, 10)))
-        reading = app.pipeline.relate.reading(ann, history, whole=True)
+        reading = select(app.journal, ann, history, whole=True)
         assert [a.actor.authenticated for _, a in reading.new] == [False, True]
         assert pending == []

@@ -1,0 +1,140 @@
+"""What a run reads: which of a party's activities a model is shown, and whether that is the whole history.
+
+It asks only for a party's past, which is the journal's, or that of a reading that nobody keeps (`shadow`): so what is
+tried out on stored words reads them as a running sidecar would.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sidecar.infer import EARLIER, MAX_WHOLE_CHARS, WHOLE_CHARS
+from sidecar.model import Activity, Match, Standing
+
+MAX_NEWS_CHARS = 100_000
+MAX_WHOLE = 300
+_CHANGES = ("edit", "deletion")
+_SENT = "sent:"
+"""Before the version of a mail that was read in a sent folder: the trusted copy of the same mail read elsewhere."""
+
+Matched = tuple[Match, Activity]
+
+
+class Past(Protocol):
+    """Where a party's former activities are."""
+
+    def timeline(self, party: str, limit: int, before: datetime | None = None) -> list[Matched]:
+        """Return a party's activities, newest first, those before a time."""
+
+    def versions(self, channel: str, account: str, external_id: str, limit: int = 200) -> list[Activity]:
+        """Return an activity and those that relate to it (edits, a deletion), oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one run reads: the activities to infer from, those before them, and whether that is the whole history.
+
+    `overtaken` were edited or deleted since: nobody reads them any more, and they count as read.
+    """
+
+    new: Sequence[Matched]
+    earlier: Sequence[Activity]
+    whole: bool
+    overtaken: Sequence[Matched] = ()
+
+    @property
+    def is_alone(self) -> bool:
+        """Say whether one activity is all that the question is about."""
+        return len(self.new) == 1 and not self.earlier
+
+
+def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole: bool) -> Reading:
+    """Choose what a run reads: a short or doubled history whole, else the news after the last few words.
+
+    A whole reading that has no room for all the news waits until these have been read.
+    """
+    news = {activity.id for _, activity in pending}
+    if whole:
+        history = list(reversed(past.timeline(standing.party, MAX_WHOLE)))
+        kept = _newest(_current(history), MAX_WHOLE_CHARS)
+        overtaken = _overtaken(history)
+        if _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *overtaken)}:
+            return Reading(kept, (), True, overtaken)
+    overtaken = [p for p in pending if _is_overtaken(past, p[1])] if standing.needs_whole else _overtaken(pending)
+    gone = {activity.id for _, activity in overtaken}
+    new = _oldest([p for p in _current(pending) if p[1].id not in gone], MAX_NEWS_CHARS)
+    before = past.timeline(standing.party, EARLIER, before=min(a.at for _, a in pending))
+    earlier = [a for _, a in reversed(before) if a.id not in news and not _is_overtaken(past, a)]
+    return Reading(new, earlier, False, overtaken)
+
+
+def _is_overtaken(past: Past, activity: Activity) -> bool:
+    """Say whether an activity was edited or deleted later."""
+    root = (activity.relates_to or "") if activity.kind == "edit" else activity.external_id
+    versions = past.versions(activity.channel, activity.account, root)
+    return any(v.kind in _CHANGES and (v.at, v.id) > (activity.at, activity.id) for v in versions if v != activity)
+
+
+def _is_due(standing: Standing, history: Sequence[Matched], news: Collection[str]) -> bool:
+    """Say whether a whole reading is worth its price: a short, new or doubled history, or one that must be read."""
+    is_short = _chars(history) <= WHOLE_CHARS
+    is_new = {activity.id for _, activity in history} <= set(news)
+    has_doubled = 0 < 2 * standing.activities_at_whole <= standing.activities
+    return standing.needs_whole or is_short or is_new or has_doubled
+
+
+def _current(history: Sequence[Matched]) -> list[Matched]:
+    """Drop what was deleted and put the newest version in an edited activity's place."""
+    edits = {_root(a): (m, a) for m, a in history if a.kind == "edit"}
+    deleted = {_root(a) for _, a in history if a.kind == "deletion"}
+    there = {_root(a) for _, a in history if a.kind not in _CHANGES}
+    sent = {(_root(a), a.version.removeprefix(_SENT)) for _, a in history if a.version.startswith(_SENT)}
+    kept: list[Matched] = []
+    for match, activity in history:
+        root = _root(activity)
+        if root in deleted and activity.kind != "deletion":
+            continue
+        if activity.kind in _CHANGES and root in there:
+            continue
+        if (root, activity.version) in sent:
+            continue
+        if activity.kind == "edit" and edits[root][1] != activity:
+            continue
+        kept.append(edits.get(root, (match, activity)) if activity.kind not in _CHANGES else (match, activity))
+    return kept or [pair for pair in history if pair[1].kind == "deletion"][-1:]
+
+
+def _overtaken(history: Sequence[Matched]) -> list[Matched]:
+    kept = {activity.id for _, activity in _current(history)}
+    return [(match, activity) for match, activity in history if activity.id not in kept]
+
+
+def _root(activity: Activity) -> tuple[str, str, str]:
+    """Names the activity that an edit or a deletion is about, for all of its versions alike."""
+    about = activity.relates_to if activity.kind in _CHANGES else activity.external_id
+    return activity.channel, activity.account, about or activity.external_id
+
+
+def _chars(history: Sequence[Matched]) -> int:
+    return sum(said.end - said.start for _, activity in history for said in activity.said)
+
+
+def _newest(history: Sequence[Matched], max_chars: int) -> list[Matched]:
+    kept: list[Matched] = []
+    chars = 0
+    for match, activity in reversed(history):
+        chars += _chars([(match, activity)])
+        if kept and chars > max_chars:
+            break
+        kept.append((match, activity))
+    return kept[::-1]
+
+
+def _oldest(pending: Sequence[Matched], max_chars: int) -> list[Matched]:
+    kept: list[Matched] = []
+    for pair in pending:
+        if kept and _chars([*kept, pair]) > max_chars:
+            break
+        kept.append(pair)
+    return kept
