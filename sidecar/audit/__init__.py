@@ -15,12 +15,12 @@ from pathlib import Path
 from sidecar.audit.figures import Report, Words, report
 from sidecar.audit.page import html
 from sidecar.audit.sheet import csv_text
-from sidecar.audit.state import Field, Scope, State, load, save, write
+from sidecar.audit.state import Field, Scope, State, load, save
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnsupportedFeature
 from sidecar.model import Walked
 from sidecar.ports import Ledger
 
-__all__ = ["KINDS", "Report", "Wanted", "Words", "audit", "csv_text", "html", "known_kinds", "report", "write"]
+__all__ = ["KINDS", "Report", "Wanted", "Words", "audit", "csv_text", "html", "known_kinds", "report"]
 
 KINDS = ("contact", "company", "deal", "note", "task", "meeting")
 PERIOD = timedelta(days=365)

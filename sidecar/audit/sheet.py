@@ -1,7 +1,6 @@
 """The counts for spreadsheets: one line for each field and owner, nothing summed, so that sums can be checked.
 
-Field labels and addresses come from the CRM, where others write them; a spreadsheet would run a cell that begins like a
-formula, so such a cell is led by an apostrophe, as spreadsheets themselves mark a text.
+Field labels and addresses come from the CRM, where others write them, so no cell may be taken for a formula.
 """
 
 import csv
@@ -9,8 +8,7 @@ import io
 
 from sidecar.audit.figures import SOURCES, Words
 from sidecar.audit.state import Count, State
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|")
+from sidecar.markup.sheets import safe
 
 
 def csv_text(state: State, words: Words) -> str:
@@ -28,8 +26,3 @@ def csv_text(state: State, words: Words) -> str:
                 figures = (*(c.values for c in held), *(c.days for c in held), *(c.standing for c in held))
                 sheet.writerow([*map(safe, texts), *figures])
     return out.getvalue()
-
-
-def safe(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula, also one that is hidden behind blanks."""
-    return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(_FORMULA) or text.startswith(_FORMULA) else text

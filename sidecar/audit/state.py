@@ -6,7 +6,6 @@ with suspicion, because it lies where people put things.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -16,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter, ValidationError
 
 from sidecar.errors import ConfigError, PermanentError
+from sidecar.files import write
 from sidecar.model import Edit, Source, Trail, Walked
 
 FORMAT = 1
@@ -144,18 +144,3 @@ def load(path: Path) -> State | None:
 def save(state: State, path: Path) -> None:
     """Replace the file in one step, for the owner's eyes."""
     write(path, json.dumps(asdict(state), default=lambda at: at.isoformat(), separators=(",", ":")))
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file that is there whole or not at all, readable by its owner."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise ConfigError(f"{path} can't be written ({error.strerror})") from None

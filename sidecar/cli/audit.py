@@ -122,8 +122,9 @@ def _words(app: "App", team_of: dict[str, str], seconds: float) -> "Words":
 
 
 def _written(state: "State", words: "Words", out: Path) -> "Report":
-    from sidecar.audit import csv_text, html, report, write
+    from sidecar.audit import csv_text, html, report
     from sidecar.cli.render import as_text
+    from sidecar.files import write
 
     made = report(state, words)
     write(out / "audit.html", html(made))

@@ -15,9 +15,9 @@ import pytest
 from adapters.crms.local import LocalLedger, LocalOptions
 from sidecar.audit import KINDS, Report, Wanted, Words, audit, csv_text, html, report
 from sidecar.audit.figures import Row, verdict
-from sidecar.audit.sheet import safe
 from sidecar.audit.state import State
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnsupportedFeature
+from sidecar.markup.sheets import safe
 from sidecar.model import Author, AuthorKind, Own, Source, Value, Walked
 from sidecar.ports import Context, Create, FieldSpec
 

@@ -9,6 +9,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from sidecar.markup import marked, text
 from sidecar.markup.document import document, notice, policy
+from sidecar.markup.sheets import safe, unmarked
 
 SEEN = st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"]), max_size=60)
 
@@ -59,3 +60,14 @@ def test_the_policy_lets_nothing_in_but_the_style() -> None:
     digest = b64encode(sha256((style.text() or "").encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}';" in policy()
     assert "unsafe" not in policy() and "script-src" not in policy()
+
+
+@given(st.text(max_size=20))
+@example("=1+1")
+@example("'=1+1")
+@example("'tis")
+@example(" \u00a0+44 20")
+def test_a_cell_reads_back_as_it_was(said: str) -> None:
+    """What is led by an apostrophe in a sheet loses no letter on its way back, and nothing is taken for a formula."""
+    assert unmarked(safe(said)) == said
+    assert not safe(said).startswith(("=", "+", "-", "@", "|"))
