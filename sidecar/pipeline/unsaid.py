@@ -5,14 +5,15 @@ are left out of what the model is shown and of what its claims are weighed again
 is withdrawn by a Decision, with the reason. What a person has said, or approved, is theirs and stays.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from sidecar.journal import Journal
 from sidecar.model import (
     Certainty,
     Claim,
     Decision,
+    Fact,
     FieldStanding,
     Inference,
     Mint,
@@ -37,14 +38,21 @@ class Unsaid:
     steps: tuple[Step, ...] = ()
 
 
-def unsaid(journal: Journal, standing: Standing, gone: Collection[str]) -> Unsaid:
+class Book(Protocol):
+    """Where the decisions behind open steps are."""
+
+    def get_many(self, ids: Iterable[str], /) -> dict[str, Fact]:
+        """Return those of the facts that it holds, by id."""
+
+
+def unsaid(book: Book, standing: Standing, gone: Collection[str]) -> Unsaid:
     """Return what rests on nothing but the activities that are gone."""
     if not gone:
         return Unsaid()
     engagement = standing.engagement
     fields = tuple(name for name, held in sorted(engagement.fields.items()) if _is_unsaid(held, gone))
     open_steps = [step for step in engagement.steps if step.status == "open"]
-    decisions = journal.get_many(step.decision for step in open_steps if step.decision)
+    decisions = book.get_many(step.decision for step in open_steps if step.decision)
     steps = [step for step in open_steps if _rests_on(decisions.get(step.decision), gone)]
     return Unsaid(fields, tuple(steps))
 
