@@ -82,6 +82,16 @@ class Overheard:
 
     def __post_init__(self) -> None:
         self.name, self.model, self.capabilities = self.llm.name, self.llm.model, self.llm.capabilities
+        self.effort = self.llm.effort
+
+    @property
+    def stronger(self) -> LLM | None:
+        """Nobody: one model is priced."""
+        return None
+
+    def like(self, model: str, effort: str = "") -> LLM:
+        """Return the other's."""
+        return self.llm.like(model, effort)
 
     def infer(self, question: Question) -> Answer:
         """Answer as the other does."""

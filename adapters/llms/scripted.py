@@ -4,7 +4,7 @@ It is a real adapter over the real wire and no part of a production setup. Each 
 activity's text; what the matching rules say is joined into one answer. A quote must stand in the activity that the rule
 matched, so that a script can't go stale unnoticed, unless the rule says that it is `unfaithful`, as models can be. With
 `obey` it plays the most gullible model there is: it answers what the text between `<<obey` and `>>` dictates, so that
-tests can see what the policy makes of it. Example of a script:
+tests can see what the policy makes of it. Further models follow scripts of their own (`models`). Example of a script:
 
     [{"match": "come Thursday", "answer": {"ops": [{"field": "intent", "value": "book",
                                                     "evidence": [{"quote": "come Thursday"}]}]}},
@@ -13,7 +13,8 @@ tests can see what the policy makes of it. Example of a script:
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Literal
 
@@ -90,6 +91,8 @@ class ScriptedOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str = Field(min_length=1, description="JSON file with the rules")
+    models: Mapping[str, str] = Field(default_factory=dict, description="Further models and their files")
+    stronger_model: str | None = Field(None, description="Which of them is asked about the hard cases")
 
 
 class ScriptedLLM:
@@ -101,7 +104,27 @@ class ScriptedLLM:
     def __init__(self, name: str, options: ScriptedOptions, context: Context) -> None:
         self.name = name
         self.model = MODEL
-        self._rules = _load(context.base / Path(options.path))
+        self.effort = ""
+        self._stronger = options.stronger_model
+        scripts = {MODEL: options.path, **options.models}
+        self._rules_of = {model: _load(context.base / Path(path)) for model, path in scripts.items()}
+        self._rules = self._rules_of[MODEL]
+        if self._stronger is not None:
+            self.like(self._stronger)
+
+    @property
+    def stronger(self) -> "ScriptedLLM | None":
+        """The model for hard cases, which has a script of its own."""
+        return self.like(self._stronger) if self._stronger and self._stronger != self.model else None
+
+    def like(self, model: str, effort: str = "") -> "ScriptedLLM":
+        """Return another of the scripted models; `ConfigError` for one without a script, and for any effort."""
+        if effort or (model or self.model) not in self._rules_of:
+            raise ConfigError(f"there is no script for model {model!r}, effort {effort!r}", setting="llm.models")
+        other = copy(self)
+        other.model = model or self.model
+        other._rules = self._rules_of[other.model]
+        return other
 
     def infer(self, question: Question) -> Answer:
         """Answer with everything that the rules say about the new activities; nothing matches, nothing is said."""

@@ -68,6 +68,13 @@ class _LLM:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._llm, name)
 
+    @property
+    def stronger(self) -> LLM | None:
+        return observed_llm(self._llm.stronger, self._tally) if self._llm.stronger else None
+
+    def like(self, model: str, effort: str = "") -> LLM:
+        return observed_llm(self._llm.like(model, effort), self._tally)
+
     def infer(self, question: Question) -> Answer:
         begun = perf_counter()
         try:

@@ -13,6 +13,7 @@ class LLMCapabilities:
     """What an LLM adapter does, whether it needs a network at all, and the most that its word is worth.
 
     `confidence_cap` bounds each claim's confidence; `is_baseline` marks rules that yield to any model and any person.
+    `efforts` are the words for how much it may think, least first; none where that can't be chosen.
     """
 
     structured_outputs: bool = False
@@ -21,6 +22,7 @@ class LLMCapabilities:
     deterministic: bool = False
     is_baseline: bool = False
     confidence_cap: float = 1.0
+    efforts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the text (JSON of the wire schema), why it stopped (end, refusal, truncated), what it cost."""
+    """What came back: the text (JSON of the wire schema), why it stopped, what it cost.
+
+    `stop` is end, refusal, truncated (`max_tokens` were too few), or overfull (the question leaves no room to answer).
+    """
 
     text: str
     model: str
@@ -62,11 +67,22 @@ class Answer:
 
 @runtime_checkable
 class LLM(Protocol):
-    """Something that reads a conversation and answers in the wire schema."""
+    """Something that reads a conversation and answers in the wire schema.
+
+    One question is one request: who is asked next, and with how much room, is the core's to say, which books each call.
+    """
 
     name: str
     model: str
+    effort: str
     capabilities: LLMCapabilities
+
+    @property
+    def stronger(self) -> "LLM | None":
+        """The same adapter over the model for hard cases; None where there is none, or where this is it."""
+
+    def like(self, model: str, effort: str = "") -> "LLM":
+        """Return the same adapter over another model; an empty word keeps what there is, `ConfigError` if it can't."""
 
     def infer(self, question: Question) -> Answer:
         """Answer one question; refusal and truncation are answers, time-outs and 429 are `TemporaryError`."""

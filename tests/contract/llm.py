@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn
 
 import pytest
 
-from sidecar.errors import TemporaryError, UnsupportedFeature
+from sidecar.errors import ConfigError, TemporaryError, UnsupportedFeature
 from sidecar.infer.wire import SCHEMA
 from sidecar.model import FieldClass, FieldPolicy, Role, StagePolicy, Standing, Turn
 from sidecar.ports import LLM, Question
@@ -213,6 +213,27 @@ class LLMContract:
         assert "" not in (llm.name, llm.model)
         lines: Sequence[str] = llm.check()
         assert all(line.startswith("llm.") for line in lines)
+
+    def test_m15_another_model_of_it_is_whole(self, llm: LLM) -> None:
+        """M15: its own model and effort are always to be had, and an effort that it doesn't declare is refused."""
+        for again in (llm.like(""), llm.like(llm.model), llm.like(llm.model, llm.effort)):
+            assert (again.name, again.model, again.effort) == (llm.name, llm.model, llm.effort)
+            assert again.infer(question()).stop == "end"
+        assert not llm.effort or llm.effort in llm.capabilities.efforts
+        with pytest.raises(ConfigError):
+            llm.like(llm.model, "no-such-effort")
+        for effort in llm.capabilities.efforts:
+            assert llm.like("", effort).effort == effort
+
+    def test_m16_whoever_is_stronger_is_another_of_its_kind(self, llm: LLM) -> None:
+        """M16: the model for hard cases is another one, nobody stands behind it, and rules have none."""
+        strong = llm.stronger
+        if strong is None:
+            return
+        assert not llm.capabilities.is_baseline
+        assert strong.model != llm.model
+        assert (strong.name, strong.stronger) == (llm.name, None)
+        assert strong.infer(question()).stop == "end"
 
 
 class ReluctantContract(LLMContract):

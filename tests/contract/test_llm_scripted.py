@@ -30,7 +30,8 @@ class TestScripted(ReluctantContract):
         ]
         (tmp_path / "script.json").write_text(json.dumps(rules))
         context = Context(lambda: NOW, Own(), tmp_path, no_secret)
-        return ScriptedLLM("scripted", ScriptedOptions(path="script.json"), context)
+        options = ScriptedOptions(path="script.json", models={"two": "script.json"}, stronger_model="two")
+        return ScriptedLLM("scripted", options, context)
 
     @pytest.fixture
     def refused(self) -> Question:

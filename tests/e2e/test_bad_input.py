@@ -47,7 +47,7 @@ contact = "auto"
 type = "anthropic"
 base_url = "{llm_url}"
 max_retries = 0
-fallback_model = "claude-haiku-5-5"
+stronger_model = "claude-haiku-5-5"
 [inference]
 quiet_s = 0.1
 [policy]

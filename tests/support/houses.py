@@ -59,9 +59,19 @@ class Listened:
     def __init__(self, llm: LLM) -> None:
         self.llm = llm
         self.name, self.model, self.capabilities = llm.name, llm.model, llm.capabilities
+        self.effort = llm.effort
         self.questions: list[Question] = []
         self.meanwhile: Callable[[Question], None] = lambda question: None
         self.reworded: Callable[[Answer], Answer] = lambda answer: answer
+
+    @property
+    def stronger(self) -> LLM | None:
+        """The other one's."""
+        return self.llm.stronger
+
+    def like(self, model: str, effort: str = "") -> LLM:
+        """Return the other one's."""
+        return self.llm.like(model, effort)
 
     def infer(self, question: Question) -> Answer:
         """Answer as the other one does."""

@@ -37,11 +37,16 @@ PROMPT = parse(Path("prompts/relationship.md").read_text(), "prompts/relationshi
 class Says:
     """A model that gives one answer."""
 
-    name, model = "scripted", "m-1"
+    name, model, effort = "scripted", "m-1", ""
+    stronger = None
 
     def __init__(self, text: str, stop: str = "end", cap: float = 1.0) -> None:
         self.text, self.stop = text, stop
         self.capabilities = LLMCapabilities(confidence_cap=cap)
+
+    def like(self, model: str, effort: str = "") -> "Says":
+        """It is the only one."""
+        return self
 
     def infer(self, question: Question) -> Answer:
         """Give it."""

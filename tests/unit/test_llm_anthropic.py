@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 from llmock.pytest_plugin import LLMock
-from llmock.scenarios import Reply
 from pydantic import ValidationError
 
 from adapters.llms.anthropic import AnthropicLLM, AnthropicOptions
@@ -150,43 +148,42 @@ def test_thinking_before_the_text_is_skipped(peer: Peer) -> None:
     assert model(peer.url).infer(question()).text == TEXT
 
 
-def test_a_refusal_is_asked_of_the_second_model_once(peer: Peer) -> None:
-    """The second model gets one chance, and both attempts are paid for in the answer."""
-    peer.says(200, message("", "refusal"))
+def test_a_question_is_one_request(peer: Peer) -> None:
+    """Nobody else is asked behind the core's back, which books and budgets each call; seen to fail with a fallback."""
+    for stop, told in (("refusal", "refusal"), ("max_tokens", "truncated"), ("end_turn", "end")):
+        peer.says(200, message(TEXT, stop))
+        assert model(peer.url).infer(question()).stop == told
+        peer.answers.clear()
+    assert [(body["model"], body["max_tokens"]) for _, _, body in peer.requests] == [(HAIKU, 256)] * 3
+
+
+def test_the_stronger_model_is_asked_and_reckoned_as_itself(peer: Peer) -> None:
+    """It goes to the same endpoint at its own price, and its own stronger model is nobody."""
     peer.says(200, message())
-    answer = model(peer.url).infer(question())
-    assert [body["model"] for _, _, body in peer.requests] == [HAIKU, SONNET]
-    assert (answer.stop, answer.text, answer.input_tokens, answer.output_tokens) == ("end", TEXT, 2000, 200)
-    assert answer.cost_usd == pytest.approx((1000 * 0.10 + 100 * 0.50 + 1000 * 2 + 100 * 10) / 1e6)
+    strong = model(peer.url, effort="medium").stronger
+    assert strong is not None
+    assert (strong.model, strong.effort, strong.stronger) == (SONNET, "medium", None)
+    assert strong.infer(question()).cost_usd == pytest.approx((1000 * 2 + 100 * 10) / 1e6)
+    assert [body["model"] for _, _, body in peer.requests] == [SONNET]
+    assert model(peer.url, stronger_model=None).stronger is None
 
 
-def test_two_refusals_are_a_refusal(peer: Peer) -> None:
-    """Nobody is asked a third time."""
-    peer.says(200, message("", "refusal"))
-    assert model(peer.url).infer(question()).stop == "refusal"
-    assert len(peer.requests) == 2
+def test_another_model_thinks_as_hard_as_it_is_told(peer: Peer) -> None:
+    """A prompt may name model and effort; the one it came from stays as it was, and a wrong effort is refused."""
+    peer.says(200, message())
+    first = model(peer.url)
+    first.like("claude-opus-5-5", "high").infer(question())
+    first.infer(question())
+    asked = [(body["model"], body["output_config"]["effort"]) for _, _, body in peer.requests]
+    assert asked == [("claude-opus-5-5", "high"), (HAIKU, "low")]
+    with pytest.raises(ConfigError, match="enormous"):
+        first.like("", "enormous")
 
 
-def test_without_a_second_model_a_refusal_stands(peer: Peer) -> None:
-    """An installation may name no second model, and then pays for one attempt."""
-    peer.says(200, message("", "refusal"))
-    assert model(peer.url, fallback_model=None).infer(question()).stop == "refusal"
-    assert len(peer.requests) == 1
-
-
-def test_a_cut_off_answer_gets_twice_the_room_once(peer: Peer) -> None:
-    """Once at double the tokens, then it is told as truncated; every attempt is counted."""
-    peer.says(200, message('{"ops":', "max_tokens"))
-    answer = model(peer.url).infer(question())
-    assert [body["max_tokens"] for _, _, body in peer.requests] == [256, 512]
-    assert (answer.stop, answer.output_tokens) == ("truncated", 200)
-
-
-def test_a_full_context_window_is_not_asked_again(peer: Peer) -> None:
-    """More room for the answer can't help when the prompt fills the window."""
+def test_a_full_context_window_is_told_apart(peer: Peer) -> None:
+    """More room for the answer can't help when the prompt fills the window, so it isn't called a truncation."""
     peer.says(200, message("", "model_context_window_exceeded"))
-    assert model(peer.url).infer(question()).stop == "truncated"
-    assert len(peer.requests) == 1
+    assert model(peer.url).infer(question()).stop == "overfull"
 
 
 @pytest.mark.parametrize("stop", ["tool_use", "pause_turn", "something_new"])
@@ -322,7 +319,7 @@ def test_check_is_silent_when_the_models_fit(peer: Peer) -> None:
 def test_check_tells_what_a_model_lacks(peer: Peer, change: dict[str, Any], words: str) -> None:
     """A model that can't do what will be asked of it is found before the first conversation."""
     peer.says(200, {**_card(), **change})
-    lines = model(peer.url, fallback_model=None).check()
+    lines = model(peer.url, stronger_model=None).check()
     assert len(lines) == 1
     assert words in lines[0]
 
@@ -353,7 +350,7 @@ def test_check_does_not_blame_a_gateway_for_what_it_lacks(llmock: LLMock) -> Non
 def test_a_model_without_a_price_is_never_free(peer: Peer) -> None:
     """It is reckoned at the dearest known price, and `check` says so; seen to fail with 0 for the unknown."""
     peer.says(200, message())
-    llm = model(peer.url, model="claude-novel-9", fallback_model=None)
+    llm = model(peer.url, model="claude-novel-9", stronger_model=None)
     assert llm.infer(question()).cost_usd == pytest.approx((1000 * 4 + 100 * 20) / 1e6)
     assert llm.estimate_usd(1000, 1) > model(peer.url).estimate_usd(1000, 1)
     assert [line for line in llm.check() if "claude-novel-9" in line and "llm.prices" in line]
@@ -428,12 +425,3 @@ def test_nobody_waits_for_the_sdk_before_the_first_question() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert run.stdout.strip() == "False"
-
-
-def test_a_refusal_after_more_room_still_reaches_the_second_model(llmock: LLMock) -> None:
-    """Truncation and refusal each get their one attempt, and there is no fourth."""
-    for reason in ("max_tokens", "refusal", "max_tokens"):
-        llmock.add(Reply(text="x", finish_reason=reason))
-    assert model(llmock.base_url("anthropic")).infer(replace(question(), max_tokens=64)).stop == "truncated"
-    asked = [(r.model, r.body["max_tokens"]) for r in llmock.requests]
-    assert asked == [(HAIKU, 64), (HAIKU, 128), (SONNET, 128)]

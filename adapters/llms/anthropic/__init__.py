@@ -1,22 +1,23 @@
 """Anthropic's models, with native structured output: the first choice for reading conversations.
 
-Each question is one request without tools. A refusal is asked once of the second model, a cut-off answer once more with
-twice the room; tokens and cost of every attempt are in the answer. Prompt caching is chosen by itself: writing a cache
-costs more than it saves when calls are minutes apart, and short prompts can't be cached at all. There is no temperature
-to set, so the same question may be answered differently twice, and the adapter doesn't claim otherwise.
+Each question is one request without tools; a refusal or a cut-off answer is told as such, and who is asked next is the
+core's to say. Prompt caching is chosen by itself: writing a cache costs more than it saves when calls are minutes
+apart, and short prompts can't be cached at all. There is no temperature to set, so the same question may be answered
+differently twice, and the adapter doesn't claim otherwise.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from adapters.llms.anthropic.calls import END, REFUSAL, TRUNCATED, Caller, Effort, Endpoint, Reply
+from adapters.llms.anthropic.calls import Caller, Effort, Endpoint
 from adapters.llms.anthropic.prices import Prices
 from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.ports import Answer, Context, LLMCapabilities, Question
@@ -35,7 +36,7 @@ class AnthropicOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     model: str = Field("claude-haiku-5-5", min_length=1, description="Model that reads every conversation")
-    fallback_model: str | None = Field("claude-sonnet-5-5", description="Model that is asked once after a refusal")
+    stronger_model: str | None = Field("claude-sonnet-5-5", description="Model that is asked about the hard cases")
     api_key_env: str | None = Field("ANTHROPIC_API_KEY", description="Variable that holds the key")
     api_key_file: str | None = Field(None, description="File that holds the key")
     api_key_header: Literal["authorization", "x-api-key"] = Field(
@@ -61,11 +62,12 @@ class AnthropicLLM:
     """Asks Anthropic's Messages API; fulfils the port `LLM`."""
 
     Options = AnthropicOptions
-    capabilities = LLMCapabilities(structured_outputs=True, caching=True)
+    capabilities = LLMCapabilities(structured_outputs=True, caching=True, efforts=get_args(Effort))
 
     def __init__(self, name: str, options: AnthropicOptions, context: Context) -> None:
         self.name = name
         self.model = options.model
+        self.effort: str = options.effort
         self._options = options
         self._clock = context.clock
         self._prices = Prices(context.base / Path(options.prices) if options.prices else None)
@@ -78,23 +80,44 @@ class AnthropicLLM:
         self._lock = Lock()
         self._last_calls: dict[str, datetime] = {}
 
+    @property
+    def stronger(self) -> "AnthropicLLM | None":
+        """The model for hard cases."""
+        named = self._options.stronger_model
+        return self.like(named) if named and named != self.model else None
+
+    def like(self, model: str, effort: str = "") -> "AnthropicLLM":
+        """Return the same endpoint, key and prices with another model or effort."""
+        if effort and effort not in self.capabilities.efforts:
+            raise ConfigError(f"{effort!r} is none of {', '.join(self.capabilities.efforts)}", setting="llm.effort")
+        other = copy(self)
+        other.model, other.effort = model or self.model, effort or self.effort
+        return other
+
     def infer(self, question: Question) -> Answer:
-        """Answer one question in at most three attempts: refusal and truncation each get one more."""
+        """Answer one question in one request."""
         began = perf_counter()
-        model, room = self.model, question.max_tokens
-        attempts: list[tuple[str, Reply]] = []
-        for _ in range(3):
-            cached = self._caches(model, question.system)
-            reply = self._caller.ask(question, model, room, self._options.effort, cached=cached)
-            attempts.append((model, reply))
-            fallback = self._options.fallback_model
-            if reply.stop == REFUSAL and fallback and model != fallback:
-                model = fallback
-            elif reply.stop == TRUNCATED and room == question.max_tokens:
-                room *= 2
-            else:
-                break
-        return self._answer(attempts, round((perf_counter() - began) * 1000))
+        cached = self._caches(self.model, question.system)
+        reply = self._caller.ask(question, self.model, self.effort, cached=cached)
+        read, written = reply.usage.cache_read_input_tokens or 0, reply.usage.cache_creation_input_tokens or 0
+        return Answer(
+            text=reply.text,
+            model=reply.model,
+            stop=reply.stop,
+            request_id=reply.request_id,
+            input_tokens=reply.usage.input_tokens,
+            output_tokens=reply.usage.output_tokens,
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            cost_usd=self._prices.cost_usd(
+                self.model,
+                input_tokens=reply.usage.input_tokens,
+                output_tokens=reply.usage.output_tokens,
+                cache_read_tokens=read,
+                cache_write_tokens=written,
+            ),
+            duration_ms=round((perf_counter() - began) * 1000),
+        )
 
     def estimate_usd(self, input_chars: int, calls: int) -> float:
         """Estimate by 2.7 characters a token and a typical answer; system texts count as input, caches don't help."""
@@ -107,7 +130,7 @@ class AnthropicLLM:
     def check(self) -> Sequence[str]:
         """Look the models up: does the key work, do they exist, can they do what is asked, have they a price."""
         lines = []
-        for setting, model in (("model", self.model), ("fallback_model", self._options.fallback_model)):
+        for setting, model in (("model", self.model), ("stronger_model", self._options.stronger_model)):
             if not model:
                 continue
             if not self._prices.knows(model):
@@ -135,8 +158,8 @@ class AnthropicLLM:
             return lines
         if not _supports(card.capabilities, "structured_outputs"):
             lines.append(f"llm.{setting}: {model} can't answer in a schema; choose another")
-        if not _supports(card.capabilities, "effort", self._options.effort):
-            lines.append(f"llm.effort: {model} has no effort {self._options.effort!r}; choose another")
+        if not _supports(card.capabilities, "effort", self.effort):
+            lines.append(f"llm.effort: {model} has no effort {self.effort!r}; choose another")
         return lines
 
     def _caches(self, model: str, system: str) -> bool:
@@ -151,32 +174,6 @@ class AnthropicLLM:
         if self._options.caching == "off" or len(system) / CHARS_PER_TOKEN < MIN_CACHED_TOKENS:
             return False
         return self._options.caching == "on" or (last is not None and now - last < CACHE_LIFE)
-
-    def _answer(self, attempts: Sequence[tuple[str, Reply]], duration_ms: int) -> Answer:
-        last = attempts[-1][1]
-        costs = [
-            self._prices.cost_usd(
-                model,
-                input_tokens=reply.usage.input_tokens,
-                output_tokens=reply.usage.output_tokens,
-                cache_read_tokens=reply.usage.cache_read_input_tokens or 0,
-                cache_write_tokens=reply.usage.cache_creation_input_tokens or 0,
-            )
-            for model, reply in attempts
-        ]
-        usages = [reply.usage for _, reply in attempts]
-        return Answer(
-            text=last.text,
-            model=last.model,
-            stop=last.stop if last.stop in (END, REFUSAL) else TRUNCATED,
-            request_id=last.request_id,
-            input_tokens=sum(u.input_tokens for u in usages),
-            output_tokens=sum(u.output_tokens for u in usages),
-            cache_read_tokens=sum(u.cache_read_input_tokens or 0 for u in usages),
-            cache_write_tokens=sum(u.cache_creation_input_tokens or 0 for u in usages),
-            cost_usd=sum(costs),
-            duration_ms=duration_ms,
-        )
 
 
 def _supports(capabilities: dict[str, object], *path: str) -> bool:

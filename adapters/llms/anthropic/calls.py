@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -125,7 +125,7 @@ class Caller:
         self._client: anthropic.Anthropic | None = None
         self._nobody_wakes = Event()
 
-    def ask(self, question: Question, model: str, max_tokens: int, effort: Effort, *, cached: bool) -> Reply:
+    def ask(self, question: Question, model: str, effort: str, *, cached: bool) -> Reply:
         """Send one question to one model and return its answer, whatever its stop reason."""
         from anthropic.types import TextBlockParam
 
@@ -136,12 +136,12 @@ class Caller:
         def send() -> Reply:
             raw = self._sdk().messages.with_raw_response.create(
                 model=model,
-                max_tokens=max_tokens,
+                max_tokens=question.max_tokens,
                 system=[system],
                 messages=[{"role": "user", "content": question.user}],
                 output_config={
                     "format": {"type": "json_schema", "schema": dict(question.schema)},
-                    "effort": effort,
+                    "effort": cast(Effort, effort),
                 },
             )
             reply = _parsed(raw.http_response.content, Reply)

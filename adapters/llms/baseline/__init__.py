@@ -18,7 +18,7 @@ from adapters.llms.baseline.stages import Move, moves
 from adapters.llms.baseline.steps import steps
 from adapters.llms.baseline.text import Sentence
 from adapters.llms.baseline.words import languages
-from sidecar.errors import UnsupportedFeature
+from sidecar.errors import ConfigError, UnsupportedFeature
 from sidecar.model import Role
 from sidecar.ports import Answer, Context, LLMCapabilities, Question
 
@@ -47,6 +47,18 @@ class BaselineLLM:
     def __init__(self, name: str, options: BaselineOptions, context: Context) -> None:
         self.name = name
         self.model = MODEL
+        self.effort = ""
+
+    @property
+    def stronger(self) -> None:
+        """None: there is one set of rules."""
+        return None
+
+    def like(self, model: str, effort: str = "") -> "BaselineLLM":
+        """Return itself; `ConfigError` for any other model or effort, because rules have neither."""
+        if model not in ("", self.model) or effort:
+            raise ConfigError(f"the baseline is rules: it has no model {model!r} and no effort", setting="llm.model")
+        return self
 
     def infer(self, question: Question) -> Answer:
         """Answer in the wire schema; `UnsupportedFeature` for any other, because rules can't learn one."""
