@@ -4,9 +4,9 @@ Whoever holds a link sees one conversation, so a link names exactly one thing, c
 An HMAC under a key of the operator's covers all of it; nothing is stored, so nothing about links has to be kept, erased
 or synchronised between processes. The trade-off: a single link can't be called back; a new key calls back all of them.
 
-Pure: no clock, no I/O. The same arguments give the same URL, because a URL stands in texts that the CRM keeps: a note
-must not be rewritten on each sync for the sake of its link. So the expiry counts from the time of the fact that the
-text is about (`since`), and from whole days; who writes a text passes that time and never the clock.
+Pure: no clock, no I/O. A link holds for the configured days from when it is made (`since`), however old the words are
+that it leads to. But it stands in texts that the CRM keeps, and no text may be rewritten each day for the sake of its
+link alone: whoever composes one anew asks `alike` first, and keeps the text that is out where nothing else differs.
 
 The path has no query, no escape that a CRM's HTML would break, and no mark at its end that a finder of links would cut
 off: `/explain/party-3fa2c1.../stage/1-20779-k3v5...` is version, day of expiry, and 160 bits of the HMAC.
@@ -36,6 +36,7 @@ _PATH = re.compile(
     rf"{PREFIX}(?P<record>[\w.~:%-]+)/(?:(?P<field>[\w.~:%-]+)/)?{_VERSION}-(?P<day>\d{{5}})-(?P<seal>[a-z2-7]{{32}})",
     re.ASCII,
 )
+_ENDING = re.compile(rf"(?<=/){_VERSION}-(?P<day>\d{{5}})-[a-z2-7]{{32}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,7 @@ class Links:
     def url(self, record: str, field: str, since: datetime) -> str:
         """Return the link to a field of a party (or of a CRM record), or to all of it where `field` is empty.
 
-        `since` is the time (UTC) of what the text around the link is about: a suggestion's `at`, a believed field's
-        `evidence_at`, a conversation's last activity. The link holds for the configured days after it, to the end of
-        the last one (UTC). Where old conversations are read in, that may be over already: pass the newest time that
-        the text itself rests on, and leave the link out of a text that is older than the days.
+        `since` is when the link is made (UTC): it holds for the configured days after it, to the end of the last one.
         """
         if len(record) > MAX_NAME_CHARS or len(field) > MAX_NAME_CHARS or not record:
             raise ValueError("a link names a record and a field of bounded length")
@@ -80,6 +78,22 @@ class Links:
         """Return the first day (UTC) on which a link made for a time doesn't hold any more."""
         day = min(max(since.date().toordinal() - _EPOCH, 0), _LAST) + self._days + 1
         return date.fromordinal(day + _EPOCH)
+
+    def alike(self, held: str, text: str, newest: datetime | None, now: datetime) -> bool:
+        """Say whether a text that is out says what a new one does, with links that hold for long enough.
+
+        They may differ in the days and seals of links to the same things. Those that are out were made some time ago;
+        they hold for long enough unless they end before the days of the `newest` words that the text rests on are over
+        (words of the future, which nobody said yet, ask for nothing). What looks like a link in somebody's words is the
+        same in both texts, and is compared as text.
+        """
+        if _bare(held) != _bare(text):
+            return False
+        pairs = zip(_ENDING.finditer(held), _ENDING.finditer(text), strict=True)
+        days = [int(out["day"]) for out, new in pairs if out.group() != new.group()]
+        if newest is None or newest > now:
+            return bool(days)
+        return bool(days) and min(days) >= self.until(newest).toordinal() - _EPOCH
 
     def within(self, linked: Linked, party: str, field: str) -> str:
         """Return the link to one field, for a page that shows all of the party's: it ends with that page's own."""
@@ -114,6 +128,11 @@ class Links:
 def keys_in(secret: str) -> list[str]:
     """Return the keys that a secret lists: one a line, or parted by commas or spaces; the first is the one in force."""
     return secret.replace(",", " ").split()
+
+
+def _bare(text: str) -> str:
+    """Return a text without the days and seals of its links."""
+    return _ENDING.sub("", text)
 
 
 def _seal(key: bytes, sealed: str) -> str:

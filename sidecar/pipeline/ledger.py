@@ -9,6 +9,7 @@ by looking what became of its writes.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from sidecar.errors import PermanentError, RecordGone, StaleVersion
@@ -45,6 +46,7 @@ from sidecar.sync import (
     Posted,
     Wording,
     desired,
+    lasting,
     links,
     made_on,
     notes,
@@ -159,11 +161,13 @@ class LedgerSteps:
         if standing.party.startswith(DESK):
             return desk(parts, standing)
         quotes, threads = self._quotes(standing)
-        links, party = parts.links, standing.party
-        wording = Wording(quotes, lambda name, since: links.url(party, name, since) if links else "")
-        drafts = notes(standing, wording, threads, parts.policy, parts.clock(), wait=parts.wait)
+        links, party, now = parts.links, standing.party, parts.clock()
+        wording = Wording(quotes, lambda name: links.url(party, name, now) if links else "")
+        drafts = notes(standing, wording, threads, parts.policy, now, wait=parts.wait)
         kinds = self._ledger().capabilities.kinds
         wanted = desired(standing, parts.policy_now(), route, drafts, self._journal.mint, self._today(), wording)
+        if links:
+            wanted = lasting(wanted, standing, partial(links.alike, now=now))
         return tuple(record for record in steered(wanted, standing, parts.policy) if record.kind in kinds)
 
     def _quotes(self, standing: Standing) -> tuple[dict[str, tuple[Evidence, ...]], dict[str, str]]:

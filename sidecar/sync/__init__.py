@@ -15,6 +15,7 @@ from sidecar.sync.desired import (
     desired,
     made_on,
 )
+from sidecar.sync.lasting import lasting
 from sidecar.sync.notes import notes
 from sidecar.sync.observe import Observed, Viewpoint, absent, observe
 from sidecar.sync.plan import EVERYTHING, Look, Plan, RecordPlan, Refused, plan, rung_for
@@ -45,6 +46,7 @@ __all__ = [
     "desired",
     "held_in",
     "is_muted",
+    "lasting",
     "links",
     "made_on",
     "notes",

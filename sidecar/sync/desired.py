@@ -342,5 +342,5 @@ def _task(
 
 def _told(step: Step, wording: Wording) -> str:
     quote = wording.quote(step.decision)
-    link = wording.link(f"step:{step.id}", step.at) if step.at else ""
+    link = wording.link(f"step:{step.id}")
     return "\n".join([*([quote] if quote else []), *([f"Why: {link}"] if link else []), AI_LINE])

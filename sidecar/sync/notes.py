@@ -70,7 +70,7 @@ def _body(
     head = f"{conversation.channel}, {days}, {conversation.count} {noun}"
     summary = engagement.fields.get("summary")
     told = [plain(summary.value, MAX_SUMMARY_CHARS)] if summary and summary.value else []
-    link = wording.link("", conversation.last_at)
+    link = wording.link("")
     last_lines = [f"Why: {link}"] if link else []
     return "\n".join([head, *told, *lines[:MAX_LINES], *last_lines, AI_LINE]), tuple(dict.fromkeys(because))
 

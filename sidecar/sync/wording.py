@@ -8,7 +8,6 @@ would take for markup. What a rep can do about it stands in a line that is the s
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from sidecar.model import Evidence, Role, Suggestion
 
@@ -21,7 +20,7 @@ _JOINERS = "\u200c\u200d"  # words of Persian and Hindi, and emoji, fall apart w
 _UNSEEN = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp"))
 _WHO = {Role.CUSTOMER: "Customer", Role.AGENT: "Us", Role.BOT: "Bot", Role.SYSTEM: "System"}
 
-Linked = Callable[[str, datetime], str]
+Linked = Callable[[str], str]
 """Returns the link to what explains a field of the party, empty where there is no such page."""
 
 
@@ -30,7 +29,7 @@ class Wording:
     """What texts are made of beside beliefs: the evidence by decision, and the link to what explains a field."""
 
     quotes: Mapping[str, tuple[Evidence, ...]] = field(default_factory=dict)
-    link: Linked = lambda name, since: ""
+    link: Linked = lambda name: ""
 
     def quote(self, decision: str) -> str:
         """Return the first words behind a decision, with who said them; empty where there are none."""
@@ -75,7 +74,7 @@ def waiting(suggestions: Mapping[str, Suggestion], wording: Wording, max_lines: 
     for name, suggestion in sorted(suggestions.items())[:max_lines]:
         lines = [text, f"- {label(name)}: {_value(suggestion)} ({suggestion.at:%Y-%m-%d}; {suggestion.reason})"]
         lines += [quote] if (quote := wording.quote(suggestion.decision)) else []
-        lines += [link] if (link := wording.link(name, suggestion.at)) else []
+        lines += [link] if (link := wording.link(name)) else []
         longer = "\n".join(lines)
         if len(longer) <= max_chars:
             text = longer

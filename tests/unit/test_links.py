@@ -43,7 +43,7 @@ def test_a_link_shows_what_it_was_made_for(record: str, field: str) -> None:
 
 
 def test_a_link_stays_the_same_within_a_day() -> None:
-    """A text that the CRM keeps isn't rewritten for its link: the same fact, or one of the same day, gives one URL."""
+    """What is made twice on one day is one URL."""
     links = Links(BASE, [KEY])
     assert {links.url(PARTY, "stage", SAID + timedelta(hours=h)) for h in range(14)} == {
         links.url(PARTY, "stage", SAID)
@@ -57,6 +57,38 @@ def test_a_link_holds_for_its_days_and_then_is_gone() -> None:
     path = _path(links)
     assert links.read(path, datetime(2026, 11, 16, 23, 59, tzinfo=UTC)).until == datetime(2026, 11, 17).date()  # noqa: DTZ001
     assert _refused(links, path, datetime(2026, 11, 17, tzinfo=UTC)) == 410
+
+
+def _note(links: Links, made: datetime, words: str = "On Thursday", field: str = "") -> str:
+    return f"{words}\nWhy: {links.url(PARTY, field, made)}\nand {links.url(PARTY, 'stage', made)}"
+
+
+def test_a_text_is_not_made_anew_for_its_links_alone() -> None:
+    """Whoever composes it days later keeps what is out; seen to fail compared whole."""
+    links, now = Links(BASE, [KEY]), SAID + timedelta(days=40)
+    held = _note(links, SAID)
+    assert held != _note(links, now)
+    assert links.alike(held, _note(links, now), SAID - timedelta(days=400), now)
+    assert links.alike(held, _note(links, now), SAID, now)
+    assert links.alike(held, _note(links, now), None, now)
+    assert not links.alike(held, _note(links, now, words="On Friday"), SAID, now)
+    assert not links.alike(held, _note(links, now, field="intent"), SAID, now)
+    assert not links.alike(held, _note(Links("https://elsewhere.test", [KEY]), now), SAID, now)
+
+
+def test_words_that_are_newer_than_a_link_make_it_anew() -> None:
+    """A link holds for its days from the newest words, too; words of the future, which a forger dates, ask nothing."""
+    links, now = Links(BASE, [KEY]), SAID + timedelta(days=3)
+    held = _note(links, SAID)
+    assert not links.alike(held, _note(links, now), SAID + timedelta(days=1), now)
+    assert links.alike(held, _note(links, now), SAID.replace(year=2099), now)
+
+
+def test_what_looks_like_a_link_in_a_message_makes_nothing_anew() -> None:
+    """A customer's copy of a dead link would have its note rewritten each day; seen to fail with all links' days."""
+    links, now = Links(BASE, [KEY]), SAID + timedelta(days=3)
+    copied = f'"{BASE}/explain/{PARTY}/1-00001-{"a" * 32}"'
+    assert links.alike(_note(links, SAID, copied), _note(links, now, copied), SAID, now)
 
 
 @pytest.mark.parametrize("year", [1, 1969, 2099, 9999])
