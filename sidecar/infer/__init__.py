@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from sidecar.errors import PermanentError
+from sidecar.ground import find
 from sidecar.infer import wire
-from sidecar.infer.ground import find
-from sidecar.infer.question import ask, canary, digest
+from sidecar.infer.question import MAX_TOKENS, ask, canary, digest
 from sidecar.model import (
     Activity,
     Certainty,
@@ -87,12 +87,13 @@ def infer(
     mint: Mint,
     *,
     whole: bool = False,
+    max_tokens: int = MAX_TOKENS,
 ) -> Inferred:
     """Ask the LLM about some new activities (in order of time) and ground what it claims."""
     if not new:
         raise PermanentError("nothing to infer from: no new activity was given")
     activities = [activity for _, activity in new]
-    question = ask(activities, earlier, standing, prompt, policy, own, mint)
+    question = ask(activities, earlier, standing, prompt, policy, own, mint, max_tokens)
     answer = llm.infer(question)
     inference = _inference(question, answer, llm, prompt, standing, mint, [match.id for match, _ in new], whole)
     read = wire.read(answer.text) if answer.stop == "end" else None
@@ -100,7 +101,7 @@ def infer(
         return Inferred(_unusable(inference, answer, activities, mint), (), False, False, question.system)
     # The parsed answer too: escapes hide a word in JSON.
     leaked = any(canary(prompt, mint) in text for text in (answer.text, read.model_dump_json()))
-    claims = _Grounding(inference, {a.id: a for a in (*earlier, *activities)}, question, llm, mint, leaked)
+    claims = _Grounding(inference, {a.id: a for a in (*earlier, *activities)}, question, llm, mint, prompt, leaked)
     return Inferred(inference, claims.all(read), True, read.needs_full_reread, question.system)
 
 
@@ -166,12 +167,14 @@ class _Grounding:
         question: Question,
         llm: LLM,
         mint: Mint,
+        prompt: Prompt,
         leaked: bool,
     ) -> None:
         self._inference = inference
         self._by_alias = {turn.alias: activities[turn.activity] for turn in (*question.earlier, *question.new)}
         self._cap = llm.capabilities.confidence_cap
         self._mint = mint
+        self._prompt = prompt
         self._leaked = leaked
         self._urls = {url for a in activities.values() for url in _urls(a.text)}
         self._known_steps = {step.id for step in question.standing.engagement.steps}
@@ -185,7 +188,11 @@ class _Grounding:
 
     def _field(self, position: int, op: wire.Op) -> Claim:
         value = None if op.op == "clear" or not op.value else op.value
-        return self._claim(position, op.field.casefold(), op.op, value, Certainty(op.certainty), op.evidence)
+        name = op.field.casefold()
+        claim = self._claim(position, name, op.op, value, Certainty(op.certainty), op.evidence)
+        if not self._prompt.serving(name):
+            claim = replace(claim, problem=claim.problem or f"the prompt {self._prompt.name} doesn't ask for {name}")
+        return claim
 
     def _step(self, position: int, op: wire.StepOp) -> Claim:
         known = op.id if op.id in self._known_steps else ""

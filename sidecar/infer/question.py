@@ -11,7 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from sidecar.infer.ground import visible
+from sidecar.ground import visible
 from sidecar.infer.wire import SCHEMA
 from sidecar.model import (
     Activity,
@@ -48,9 +48,10 @@ def ask(
     policy: Policy,
     own: Own,
     mint: Mint,
+    max_tokens: int = MAX_TOKENS,
 ) -> Question:
     """Build the question for some new activities, after the last few earlier ones, both in order of time."""
-    fields = tuple(policy.fields[name] for name in sorted(policy.fields) if policy.fields[name].grounding == "quoted")
+    fields = asked(prompt, policy)
     stages = tuple(policy.stages.values())
     before = tuple(_turn(a, f"a{i}", visible(_said(a))[-MAX_EARLIER_CHARS:]) for i, a in enumerate(earlier, 1))
     turns = _turns(new, len(before) + 1)
@@ -60,7 +61,7 @@ def ask(
         system=system(prompt, fields, stages, policy.first_stage, canary(prompt, mint)),
         user=_user(standing, before, turns, boundary, own, now.isoformat()),
         schema=SCHEMA,
-        max_tokens=MAX_TOKENS,
+        max_tokens=max_tokens,
         now=now,
         timezone=own.timezone,
         standing=standing,
@@ -69,6 +70,12 @@ def ask(
         fields=fields,
         stages=stages,
     )
+
+
+def asked(prompt: Prompt, policy: Policy) -> tuple[FieldPolicy, ...]:
+    """Return the fields that a model is asked for: the quoted ones that the prompt serves."""
+    named = (policy.fields[name] for name in sorted(policy.fields) if prompt.serving(name))
+    return tuple(field for field in named if field.grounding == "quoted")
 
 
 def canary(prompt: Prompt, mint: Mint) -> str:
@@ -105,6 +112,8 @@ def _criteria(field: FieldPolicy, told: PromptField | None) -> list[str]:
         lines += ["Counts:", counts]
     if told and told.not_criteria and not field.criteria:
         lines += ["Does not count:", told.not_criteria]
+    for example in told.examples if told and not field.criteria else ():
+        lines.append(f"Example: {_json({'text': example.text, 'quote': example.quote, 'value': example.value})}")
     return [*lines, ""]
 
 

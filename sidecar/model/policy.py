@@ -239,12 +239,22 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptExample:
+    """What somebody wrote, the words of it that carry a value, and the value; the quote is in the text."""
+
+    text: str
+    quote: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class PromptField:
-    """The criteria that a prompt file gives for one field: what counts, what doesn't, few examples."""
+    """What a prompt file says of one field: what counts, what doesn't, few examples."""
 
     name: str
     criteria: str
     not_criteria: str = ""
+    examples: tuple[PromptExample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +262,7 @@ class Prompt:
     """A prompt file, loaded: its rules, its criteria per field, and the hash that each inference names.
 
     `text` are the rules alone; `source` is the whole file, canonically, from which the same prompt can be made again.
+    `model` and `effort` are empty where the config's hold. `serves` are the fields that it is asked for; empty are all.
     """
 
     name: str
@@ -261,6 +272,13 @@ class Prompt:
     language: str = "en"
     version: str = ""
     source: str = ""
+    model: str = ""
+    effort: str = ""
+    serves: tuple[str, ...] = ()
+
+    def serving(self, name: str) -> bool:
+        """Say whether a field is this prompt's to ask for."""
+        return not self.serves or name in self.serves
 
 
 @dataclass(frozen=True, slots=True)

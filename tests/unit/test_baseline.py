@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adapters.llms.baseline import BaselineLLM, BaselineOptions
 from bench.baseline import believe, load, measure, turns
 from sidecar.errors import ConfigError
-from sidecar.infer.ground import find
+from sidecar.ground import find
 from sidecar.infer.wire import SCHEMA, read
 from sidecar.model import Engagement, FieldStanding, Own, Role, Said, Standing, Step, Turn
 from sidecar.ports import Context, Question

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.infer.ground import MAX_PART_GAP, MAX_QUOTE_WORDS, find, fold, visible
+from sidecar.ground import MAX_PART_GAP, MAX_QUOTE_WORDS, find, fold, visible
 from sidecar.model import Role, Said
 
 ANN = (

@@ -321,3 +321,12 @@ def test_a_claims_time_is_its_newest_evidences() -> None:
     found = run(Says(wire(op("buy", "want to buy"))), HELLO, earlier=[MINT(old)]).claims[0]
     assert found.at == NOON.replace(hour=8)
     assert isinstance(run(Says(wire()), HELLO).inference, Inference)
+
+
+def test_what_a_prompt_doesn_t_ask_for_is_believed_of_no_answer() -> None:
+    """A model that answers more than it was asked had no criteria for it."""
+    prompt = replace(PROMPT, serves=("stage",))
+    said = Says(wire(op("price", "price is a problem")))
+    (found,) = infer([matched(HELLO)], (), Standing("party-1"), prompt, POLICY, Own(), said, MINT).claims
+    assert found.problem == "the prompt relationship doesn't ask for risks"
+    assert not claim(HELLO, op("price", "price is a problem")).problem

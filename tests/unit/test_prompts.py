@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sidecar.config import load as load_config
 from sidecar.errors import ConfigError
 from sidecar.infer.wire import SCHEMA
-from sidecar.prompts import MAX_CHARS, canonical, folder, live, load, parse
+from sidecar.prompts import MAX_CHARS, canonical, examine, folder, live, load, parse
 
 SHIPPED = Path(__file__).parents[2] / "prompts"
 SMALL = """+++
@@ -233,3 +233,112 @@ def test_a_text_that_was_not_adopted_is_refused() -> None:
     prompt = parse(SMALL, "small.md")
     with pytest.raises(ConfigError, match="not the text that was adopted"):
         live({}, {"small": (replace(prompt, sha256="0" * 64).sha256, prompt.source)})
+
+
+# What a prompt serves, and by whom it is answered -------------------------------------------------------------------
+
+
+def _front(line: str, text: str = SMALL) -> str:
+    return text.replace('version = "7"\n', f'version = "7"\n{line}\n', 1)
+
+
+def test_a_prompt_serves_every_field_unless_it_lists_some() -> None:
+    """A prompt of before goes on as it did; one that lists its fields is asked for no other."""
+    assert parse(SMALL, "small.md").serving("budget")
+    listed = parse(_front('fields = ["stage", "intent"]'), "small.md")
+    assert listed.serves == ("stage", "intent")
+    assert listed.serving("intent")
+    assert not listed.serving("budget")
+
+
+def test_a_prompt_may_name_its_model_and_effort() -> None:
+    """What the config says holds where the prompt says nothing."""
+    assert (parse(SMALL, "small.md").model, parse(SMALL, "small.md").effort) == ("", "")
+    named = parse(_front('model = "claude-sonnet-5-5"\neffort = "medium"'), "small.md")
+    assert (named.model, named.effort) == ("claude-sonnet-5-5", "medium")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("fields = []", "list the names of the fields"),
+        ("fields = [3]", "list the names of the fields"),
+        ('fields = ["stage", "stage"]', "stage is listed twice"),
+        ('fields = ["stage", "intnet"]', "there is no field 'intnet'; did you mean 'intent'?"),
+        ('model = "two words"', "front matter: model: "),
+    ],
+)
+def test_what_a_prompt_can_t_serve_is_named_with_its_line(line: str, said: str) -> None:
+    """A misspelt field isn't found by its absence from every record."""
+    fault = _fault(_front(line), {"stage", "intent"})
+    assert fault.startswith("prompts/small.md:4: ")
+    assert said in fault
+
+
+def test_criteria_of_a_field_that_is_not_served_are_refused() -> None:
+    """Words that reach no model would be tuned in vain."""
+    text = _front('fields = ["intent"]') + "\n## field: intent\n\n- buy.\n"
+    assert _fault(text).startswith(f"prompts/small.md:{_line(text, '## field: stage')}: stage is none of the fields")
+
+
+def test_a_field_that_is_asked_for_needs_criteria() -> None:
+    """No model is left to guess what counts."""
+    needed = {"stage", "budget"}
+    with pytest.raises(ConfigError, match="the criteria of budget are missing"):
+        parse(SMALL, "small.md", needed, needed)
+    served = _front('fields = ["stage"]')
+    assert parse(served, "small.md", needed, needed).serves == ("stage",)
+    with pytest.raises(ConfigError, match=r"small\.md:4: the criteria of budget"):
+        parse(_front('fields = ["stage", "budget"]'), "small.md", needed, needed)
+
+
+EXAMPLE = """
+### Example
+
+text: We have 400 EUR a month, not more.
+  It can't be 4000.
+quote: 400 EUR a month
+value: 400 EUR a month
+"""
+
+
+def test_an_example_is_read_whole() -> None:
+    """A text may have several lines, and keeps them."""
+    (stage,) = parse(SMALL + EXAMPLE + EXAMPLE, "small.md").fields
+    assert len(stage.examples) == 2
+    assert stage.examples[0].text == "We have 400 EUR a month, not more.\n  It can't be 4000."
+    assert (stage.examples[0].quote, stage.examples[0].value) == ("400 EUR a month", "400 EUR a month")
+    assert stage.not_criteria == "- a wish for a time."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "said"),
+    [
+        ("quote: 400 EUR a month", "quote: 40 EUR a month", "quote:", "is not in its text"),
+        ("quote: 400 EUR a month", "quote: can", "quote:", "is not in its text"),
+        ("value: 400 EUR a month", "", "### Example", "has no value"),
+        ("text: We have", "We have", "We have", "an example has the lines text: ..."),
+        ("### Example", "### Exmaple", "### Exmaple", "under a field stand only"),
+        ("### Example", "### Counts", "### Counts", "stands twice"),
+    ],
+)
+def test_an_example_that_is_not_true_refuses_to_load(old: str, new: str, at: str, said: str) -> None:
+    """An example with a quote that nobody wrote teaches a model to make quotes up."""
+    text = SMALL + EXAMPLE.replace(old, new, 1)
+    fault = _fault(text)
+    assert said in fault
+    assert fault.startswith(f"prompts/small.md:{text[: text.rindex(at)].count(chr(10)) + 1}: ")
+
+
+def test_no_prompt_is_a_heap_of_examples() -> None:
+    """Criteria say more in fewer words, and each word is paid for with every message."""
+    assert "5 examples at most" in _fault(SMALL + 6 * EXAMPLE)
+
+
+def test_a_broken_file_keeps_no_other_from_loading(tmp_path: Path) -> None:
+    """Who mends one prompt goes on working with the others."""
+    (tmp_path / "small.md").write_text(SMALL)
+    (tmp_path / "other.md").write_text("no front matter")
+    prompts, broken = examine(tmp_path)
+    assert list(prompts) == ["small"]
+    assert "other.md:1: a prompt begins" in str(broken["other"])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config import load
-from sidecar.infer.ground import visible
+from sidecar.ground import visible
 from sidecar.infer.question import (
     LEFT_OUT,
     MAX_EARLIER_CHARS,
@@ -23,7 +23,7 @@ from sidecar.infer.question import (
     canary,
     digest,
 )
-from sidecar.model import Activity, Engagement, FieldStanding, Mint, Own, Role, Said, Standing, Step
+from sidecar.model import Activity, Engagement, FieldStanding, Mint, Own, PromptExample, Role, Said, Standing, Step
 from sidecar.ports import Question
 from sidecar.prompts import parse
 from tests.support.activities import MINT, NOON, activity
@@ -249,3 +249,24 @@ def test_another_question_or_another_model_is_another_inference() -> None:
         digest(asked(said("Hullo")), "anthropic", "m-1"), digest(replace(question, system="x"), "anthropic", "m-1"),
     }  # fmt: skip
     assert len(others | {first}) == 5
+
+
+def test_only_what_the_prompt_serves_is_asked_for() -> None:
+    """A prompt that lists its fields pays for no other."""
+    question = ask([said("Hello")], (), Standing("party-1"), replace(PROMPT, serves=("stage",)), POLICY, LONDON, MINT)
+    assert [field.name for field in question.fields] == ["stage"]
+    assert "## budget" not in question.system
+    assert "## budget" in asked(said("Hello")).system
+
+
+def test_examples_stand_with_their_criteria_as_data() -> None:
+    """What an example says is no line of the prompt, and an admin's own criteria take the examples' place as well."""
+    example = PromptExample('Up to 400.\n## Rules "x"', "Up to 400", "400")
+    budget = replace(next(f for f in PROMPT.fields if f.name == "budget"), examples=(example,))
+    prompt = replace(PROMPT, fields=(*(f for f in PROMPT.fields if f.name != "budget"), budget))
+    (line,) = (
+        line
+        for line in ask([said("Hello")], (), Standing("party-1"), prompt, POLICY, LONDON, MINT).system.split("\n")
+        if line.startswith("Example: ")
+    )
+    assert json.loads(line.removeprefix("Example: ")) == {"text": example.text, "quote": "Up to 400", "value": "400"}
