@@ -4,14 +4,17 @@ It knows errors, not stages. A temporary error waits with a backoff, a config er
 concerns, a permanent one parks the work for a reviewer, and anything else is ours: parked with its traceback and logged
 as ERROR. Attempts are counted before the try, so an input that kills the process is noticed: it then runs alone, and
 is parked only if it dies alone. While the journal itself is away nothing can be claimed, and nothing is lost: that is
-told once, and waited out.
+told once, and waited out; work that ended meanwhile is given back first when it answers, for its lease would else run
+out as if the process had died of it.
 """
 
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from random import Random
 
@@ -49,6 +52,8 @@ CAPTURING = frozenset((WorkKind.PARSE, WorkKind.RESOLVE, WorkKind.POLL))
 """What goes on before the CRM's account is known: taking in what comes."""
 EVER_S = 10 * 366 * 86_400.0
 MAX_ROUNDS = 100_000
+MAX_OWED = 1_000
+"""How many ends of work are kept for a journal that is away; the leases of more run out."""
 
 log = structlog.get_logger()
 
@@ -77,6 +82,7 @@ class Worker:
         self._room = Room()
         self._brakes = _Brakes(self._journal, is_bound, is_dry=pipeline.parts.dry_run)
         self._outage = Outage(monotonic)
+        self._owed: deque[Finish] = deque(maxlen=MAX_OWED)
         ledger = pipeline.parts.ledger
         self._together = min(ledger.capabilities.batch_size, MAX_TOGETHER) if ledger else 1
         self._syncing = threading.Lock()
@@ -91,6 +97,8 @@ class Worker:
             engine.serve(self.handle, self.due, self._concurrency)
         finally:
             self._over.set()
+            with suppress(TemporaryError):
+                self._pay()
             stop.set()
             keeper.join(LEASE_S)
 
@@ -166,6 +174,7 @@ class Worker:
         self._outage.met(error, len(self._running))
 
     def _due(self, limit: int, within_s: float, held: frozenset[WorkKind] = frozenset()) -> list[WorkKey]:
+        self._pay()
         held |= {WorkKind.SYNC} if self._syncing.locked() else set()  # whoever syncs goes on with what is due
         keys = self._journal.due(limit, [kind for kind in self._brakes.kinds() if kind not in held], within_s)
         return [key for key in keys if not self._brakes.hold(key)]
@@ -249,7 +258,7 @@ class Worker:
             scope = scope_of(lease.work)
             log.error("adapter_paused", scope=scope, reason=str(error), **work)
             if scope:
-                self._brakes.put_on(scope, str(error))
+                self._put_on(scope, str(error))
             self._finish(Finish(lease, "retry", not_before_s=0.0 if scope else PAUSE_RETRY_S, reason=str(error)))
         elif isinstance(error, PermanentError | SidecarError):
             log.warning("work_parked", reason=str(error), **work)
@@ -258,7 +267,34 @@ class Worker:
             log.error("work_broke", error=type(error).__name__, trace=_trace(error), **work)
             self._finish(Finish(lease, "park", reason=f"{type(error).__name__} (a defect of ours)\n{_trace(error)}"))
 
+    def _put_on(self, scope: str, reason: str) -> None:
+        try:
+            self._brakes.put_on(scope, reason)
+        except TemporaryError as error:  # the work is tried again, and says it again
+            self._away(error)
+
     def _finish(self, finish: Finish) -> None:
+        try:
+            self._end(finish)
+        except TemporaryError as error:
+            self._owed.append(finish)
+            self._away(error)
+
+    def _pay(self) -> None:
+        """Give back what ended while the journal was away; `TemporaryError` while it still is."""
+        for _ in range(len(self._owed)):
+            try:
+                finish = self._owed.popleft()
+            except IndexError:  # another thread gives back as well
+                return
+            try:
+                self._end(finish)
+            except TemporaryError:
+                self._owed.appendleft(finish)
+                raise
+            self._outage.over()
+
+    def _end(self, finish: Finish) -> None:
         try:
             self._journal.commit(Entry(finish=finish))
         except LeaseLost:

@@ -14,7 +14,7 @@ import structlog
 from sidecar.errors import ConfigError, LeaseLost, PermanentError, SidecarError, TemporaryError
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Lease, WorkKey, WorkKind, WorkRow
-from sidecar.worker import ALONE_AFTER, PARK_AFTER, Worker
+from sidecar.worker import ALONE_AFTER, PARK_AFTER, PAUSE_RETRY_S, Worker
 from tests.support.houses import House, buys
 
 Open = Callable[..., House]
@@ -394,6 +394,49 @@ def test_what_can_t_be_finished_is_no_defect(house: House, logged: io.StringIO) 
     with _Server(house, "commit"):
         working.handle(WORK)
     assert levels(logged) == [("info", "work_waits"), ("warning", "journal_away")]
+
+
+@pytest.mark.parametrize("error", [TemporaryError("busy", retry_after_s=7.0), ConfigError("own", setting="x")])
+def test_what_ended_while_the_journal_was_away_is_given_back(house: House, error: SidecarError) -> None:
+    """It waits for no lease to run out, and counts as no crash; seen to fail with the end of it lost."""
+    due(house)
+    now = [0.0]
+    working, pipe = worker(house, raising(error), monotonic=lambda: now[0])
+    with _Server(house, "commit"):
+        working.handle(WORK)
+        now[0] += 60.0
+        assert not working.due(100) and row(house).state == "running"
+    now[0] += 60.0
+    working.due(100)
+    found = row(house)
+    assert found.state == "waiting" and found.attempts == 1
+    house.clock.move(PAUSE_RETRY_S)
+    pipe.do = lambda lease: None
+    assert working.due(100) == [WORK]
+    working.handle(WORK)
+    assert [(lease.attempts, lease.crashes) for lease in pipe.leases] == [(1, 0), (2, 0)]
+    assert row(house).state == "done"
+
+
+def test_a_brake_that_can_t_be_noted_holds_no_lease(house: House) -> None:
+    """What stopped an adapter while the journal was away is met again at once; seen to fail with the lease left."""
+    key = WorkKey(WorkKind.SYNC, "party-x")
+    due(house, key)
+    working, _ = worker(house, raising(ConfigError("the key was revoked", setting="crm")))
+    with _Server(house, "pause"):
+        working.handle(key)
+    assert row(house, key).state == "due"
+
+
+def test_who_stops_gives_back_what_ended(house: House) -> None:
+    """The next process finds it due, and no crash; seen to fail with the end of it kept to the grave."""
+    due(house)
+    working, _ = worker(house, raising(TemporaryError("busy", retry_after_s=7.0)))
+    with _Server(house, "commit"):
+        working.handle(WORK)
+    house.app.engine.stop(0.0)
+    working.serve(house.app.engine)
+    assert row(house).state == "waiting"
 
 
 @pytest.mark.parametrize("away", [AWAY, READABLE], ids=["away", "readable"])
