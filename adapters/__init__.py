@@ -26,6 +26,7 @@ LEDGERS: Mapping[str, str] = {
 LLMS: Mapping[str, str] = {
     "baseline": "adapters.llms.baseline:BaselineLLM",
     "anthropic": "adapters.llms.anthropic:AnthropicLLM",
+    "openai": "adapters.llms.openai_compatible:OpenAICompatibleLLM",
     "scripted": "adapters.llms.scripted:ScriptedLLM",
 }
 ENGINES: Mapping[str, str] = {"embedded": "adapters.engines.embedded:EmbeddedEngine"}

@@ -24,6 +24,10 @@ class CutOffError(Exception):
     """The connection ended, or the time, after the request may have been sent: nobody knows what happened."""
 
 
+class TooLateError(CutOffError):
+    """The time ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds to connect, for each part of an answer, and for all of it."""
@@ -80,7 +84,7 @@ def whole(parts: Iterable[bytes], ends_at: float) -> bytes:
         if size_bytes > MAX_BODY_BYTES:
             raise CutOffError("the answer is too large")
         if time.monotonic() > ends_at:
-            raise CutOffError("the answer took too long")
+            raise TooLateError("the answer took too long")
     return b"".join(read)
 
 

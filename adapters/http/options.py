@@ -18,7 +18,7 @@ def safe(url: str) -> str:
     parts = urlsplit(url)
     if parts.username or parts.query or parts.fragment or parts.path.strip("/") or not parts.hostname:
         raise ValueError("it is a scheme and a host and nothing else, such as https://api.example.com")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ValueError("a secret is sent there, so it must be https; http is for 127.0.0.1 alone")
     return url.rstrip("/")
 
@@ -45,7 +45,8 @@ class Reach(BaseModel):
         return Timeouts(self.connect_timeout_s, self.read_timeout_s, self.call_timeout_s)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -27,10 +27,10 @@ class Again(TemporaryError):
     """Worth another try within this call, after `retry_after_s`: what was asked for has not happened."""
 
 
-def patient(max_wait_s: float, sleep: Callable[[float], None]) -> Retrying:
+def patient(max_wait_s: float, sleep: Callable[[float], None], attempts: int = MAX_ATTEMPTS) -> Retrying:
     """Return what calls a function again on `Again`, as often as its attempts and the bound on all its waits allow."""
     return Retrying(
-        stop=stop_after_attempt(MAX_ATTEMPTS) | _WaitedEnough(max_wait_s),
+        stop=stop_after_attempt(attempts) | _WaitedEnough(max_wait_s),
         wait=_pause_s,
         retry=retry_if_exception_type(Again),
         sleep=sleep,

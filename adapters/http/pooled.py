@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx2
 
-from adapters.http.calls import CutOffError, NotSentError, Timeouts, whole
+from adapters.http.calls import CutOffError, NotSentError, Timeouts, TooLateError, whole
 
 AGENT = "crm-sidecar"
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
@@ -71,7 +71,7 @@ class Pooled:
                 raise NotSentError("its certificate is not trusted; is a proxy between, or the clock wrong?") from None
             raise NotSentError("no connection") from None
         except httpx2.TimeoutException:
-            raise CutOffError("no answer in time") from None
+            raise TooLateError("no answer in time") from None
         except httpx2.HTTPError as error:
             raise CutOffError(f"the connection broke ({type(error).__name__})") from None
 

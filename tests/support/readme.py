@@ -18,7 +18,7 @@ from sidecar.ports import ChannelCapabilities, Context, LedgerCapabilities, LLMC
 README = Path(__file__).parent.parent.parent / "README.md"
 BEGIN = "<!-- written by `python -m tests.support.readme` from the adapters' declarations -->"
 END = "<!-- end -->"
-_LEFT_OUT = {"kinds", "vendor"}
+_LEFT_OUT = {"kinds", "vendor", "efforts"}
 
 
 def table() -> str:
