@@ -17,7 +17,7 @@ import structlog
 import adapters
 from sidecar.app.alarms import Alarms
 from sidecar.app.conditions import Conditions
-from sidecar.app.in_force import InForce, adopt, adopted
+from sidecar.app.in_force import InForce, Shelf
 from sidecar.app.ladder import ACCOUNT, Ladder
 from sidecar.app.metrics import Metrics
 from sidecar.app.observed import observed_ledger, observed_llm
@@ -37,8 +37,6 @@ from sidecar.model import Policy, Prompt, Rungs
 from sidecar.pipeline import LEDGER, Parts, Pipeline
 from sidecar.pipeline.brakes import Breaker, BreakerLimits
 from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger, Notifier
-from sidecar.prompts import folder, live
-from sidecar.prompts import load as load_prompts
 from sidecar.worker import BY_ERROR, Worker
 
 __all__ = ["ACCOUNT", "App", "utc_now"]
@@ -157,23 +155,20 @@ class App:
         return notifier
 
     @cached_property
+    def shelf(self) -> Shelf:
+        """The prompts of this installation, and who put which in force."""
+        return Shelf(self.journal, self.settings, self.clock)
+
+    @cached_property
     def prompts(self) -> Mapping[str, Prompt]:
         """The prompts in force, also those adopted later; one that was never adopted is, from now on."""
-        in_force, _ = self.prompt_states()
-        known = adopted(self.journal, in_force)
-        for name, prompt in in_force.items():
-            if name not in known:
-                self.adopt(prompt)
-        return InForce(self.journal, in_force)
+        wanted = {route.prompt for route in self.policy.routes}
+        return InForce(self.shelf, self.shelf.opened(wanted), auto=self.settings.prompts.auto_adopt)
 
     def prompt_states(self) -> tuple[Mapping[str, Prompt], Mapping[str, Prompt]]:
         """Return the prompts in force and the edited files that are only candidates."""
-        on_disk = load_prompts(folder(self.settings.base), self.settings.fields)
-        return live(on_disk, adopted(self.journal, on_disk))
-
-    def adopt(self, prompt: Prompt) -> None:
-        """Put a prompt in force from now on, in this and every other process of this journal."""
-        adopt(self.journal, prompt)
+        states = self.shelf.states()
+        return states.in_force, states.candidates
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -192,6 +187,7 @@ class App:
                 clock=self.clock,
                 quiet_s=section.quiet_s,
                 max_wait_s=section.max_wait_s,
+                hard=self.settings.hard(),
                 daily_usd=self.settings.llm.daily_usd,
                 wait=self.wait,
                 dry_run=self.dry_run,

@@ -225,13 +225,15 @@ class Conditions:
 
     def _refused_prompts(self) -> Iterator[Condition]:
         try:
-            self._app.prompt_states()
-        except ConfigError as error:
+            broken = self._app.shelf.states().broken
+        except ConfigError as fault:
+            broken = {"prompts": fault}
+        for name, error in broken.items():
             yield Condition(
                 "prompt",
-                "prompts",
+                f"prompt:{name}",
                 f"an edited prompt is refused: {_first_line(error)}",
-                "Mend the file; what was adopted last stays in force until then, but a restart would fail.",
+                "Mend the file; what was adopted last stays in force, also after a restart.",
             )
 
 

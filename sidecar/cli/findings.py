@@ -159,7 +159,10 @@ def _llm(app: "App") -> Look:
 
 
 def _prompts(app: "App") -> Look:
-    in_force, candidates = app.prompt_states()
+    states = app.shelf.states()
+    in_force, candidates = states.in_force, states.candidates
+    for error in states.broken.values():
+        yield f"{error}; what was adopted stays in force", ""
     for route in app.policy.routes:
         if route.prompt not in in_force:
             yield f"route {route.name}.prompt: there is no {route.prompt!r}; known are {', '.join(in_force)}", ""

@@ -1,56 +1,88 @@
-"""Prompts: an edited file is only a candidate; here a person sees the difference and puts it in force."""
+"""Prompts: an edited file is only a candidate; here a person sees the difference, adopts it, and takes it back."""
 
 import difflib
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from sidecar.cli.render import add, block, emit, show, table
-from sidecar.cli.session import AsJson, example, session
+from sidecar.cli.render import add, block, emit, moment, show, table
+from sidecar.cli.session import AsJson, By, example, session, whoami
 from sidecar.errors import PermanentError
 
 if TYPE_CHECKING:
     from sidecar.app import App
+    from sidecar.app.in_force import States
     from sidecar.model import Prompt
 
 HASH_CHARS = 12
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_KEYS = ("name", "version", "language", "model", "effort", "sha256")
 
 Name = Annotated[str, typer.Argument(help="The prompt's name: its file's, without .md.")]
+Because = Annotated[str, typer.Option("--because", help="Why, for the history.")]
+Report = Annotated[str, typer.Option("--report", help="The id of the report that shows what it changes.")]
+To = Annotated[
+    str, typer.Option("--to", help="The version, by the beginning of its hash. Default: the last one before.")
+]
+Sha = Annotated[str, typer.Option("--sha", help="A version that was in force once, by the beginning of its hash.")]
+OnDisk = Annotated[bool, typer.Option("--candidate", help="The edited file instead of what is in force.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
     family = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
     family.command("list", epilog=example("sidecar prompts list"))(_list)
+    family.command("show", epilog=example("sidecar prompts show relationship"))(_show)
     family.command("diff", epilog=example("sidecar prompts diff relationship"))(_diff)
-    family.command("adopt", epilog=example("sidecar prompts adopt relationship"))(_adopt)
-    app.add_typer(family, name="prompts", help="Compare edited prompts with those in force, and adopt them.")
+    reason = '--because "budget was read out of our own quotes"'
+    family.command("adopt", epilog=example(f"sidecar prompts adopt relationship {reason}"))(_adopt)
+    family.command("history", epilog=example("sidecar prompts history relationship"))(_history)
+    family.command("rollback", epilog=example("sidecar prompts rollback relationship"))(_rollback)
+    app.add_typer(
+        family, name="prompts", help="Compare edited prompts with those in force, adopt them, roll them back."
+    )
 
 
 def _list(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """List the prompts in force, and the edited files that are not."""
+    """List the prompts in force, the edited files that are not, and those that don't load."""
     with session(ctx).open() as app:
-        in_force, candidates = app.prompt_states()
-    rows = [("in force", p) for p in in_force.values()] + [("candidate", p) for p in candidates.values()]
+        states = app.shelf.states()
+    rows = [("in force", p) for p in states.in_force.values()] + [("candidate", p) for p in states.candidates.values()]
     if as_json:
-        keys = ("name", "version", "language", "sha256")
-        emit({"prompts": [{"state": state, **{key: getattr(p, key) for key in keys}} for state, p in rows]})
+        prompts = [{"state": state, **_told(prompt)} for state, prompt in rows]
+        emit({"prompts": prompts, "broken": {name: str(error) for name, error in states.broken.items()}})
         return
     made = table("prompt", "state", "version", "language", "sha256")
     for state, prompt in sorted(rows, key=lambda row: (row[1].name, row[0] == "candidate")):
         add(made, prompt.name, state, prompt.version, prompt.language, prompt.sha256[:HASH_CHARS])
     show(made)
-    if candidates:
+    _say_broken(states)
+    if states.candidates:
         show("A candidate changes nothing yet: sidecar prompts diff NAME, then sidecar prompts adopt NAME")
+
+
+def _show(ctx: typer.Context, name: Name, sha: Sha = "", candidate: OnDisk = False, as_json: AsJson = False) -> None:
+    """Show a prompt: what is in force, the edited file, or what was in force once."""
+    with session(ctx).open() as app:
+        states = app.shelf.states()
+        prompt = _known(states, name)
+        if sha:
+            prompt = app.shelf.version(name, _whole(app, name, sha))
+        elif candidate:
+            prompt = _candidate(states, name) or prompt
+    if as_json:
+        emit({**_told(prompt), "serves": prompt.serves, "fields": prompt.fields, "source": prompt.source})
+        return
+    typer.echo(block(prompt.source), nl=False)  # as a file has it, whatever the width of a terminal
 
 
 def _diff(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Show what an edited prompt changes."""
     with session(ctx).open() as app:
-        in_force, _ = _known(app, name)
-        candidate = app.prompt_states()[1].get(name, in_force)
+        states = app.shelf.states()
+        in_force = _known(states, name)
+        candidate = _candidate(states, name) or in_force
     old, new = (prompt.source.splitlines() for prompt in (in_force, candidate))
     lines = list(difflib.unified_diff(old, new, f"{name} in force", f"{name} on disk", lineterm=""))
     if as_json:
@@ -62,23 +94,92 @@ def _diff(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
         show(f"The file {name}.md is what is in force.")
 
 
-def _adopt(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
+def _adopt(
+    ctx: typer.Context, name: Name, because: Because = "", report: Report = "", by: By = "", as_json: AsJson = False
+) -> None:
     """Put an edited prompt in force from now on."""
     with session(ctx, writes=True).open() as app:
-        in_force, candidate = _known(app, name)
+        states = app.shelf.states()
+        in_force, candidate = _known(states, name), _candidate(states, name)
         if candidate is not None:
-            app.adopt(candidate)
+            app.shelf.adopt(candidate, by=by or whoami(), report=report, reason=because)
     now = candidate or in_force
     if as_json:
         emit({"name": name, "adopted": candidate is not None, "sha256": now.sha256})
     elif candidate is None:
         show(f"{name}.md is in force already.")
     else:
-        show(f"{name} {now.sha256[:HASH_CHARS]} is in force; running servers take it up when they are restarted.")
+        show(
+            f"{name} {now.sha256[:HASH_CHARS]} is in force; running servers read by it from their next conversation on."
+        )
+        show(f"To take it back: sidecar prompts rollback {name}")
 
 
-def _known(app: "App", name: str) -> "tuple[Prompt, Prompt | None]":
-    in_force, candidates = app.prompt_states()
-    if name not in in_force:
-        raise PermanentError(f"there is no prompt {name!r}; known are {', '.join(in_force)}")
-    return in_force[name], candidates.get(name)
+def _history(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
+    """Show which versions were in force, since when, by whom, upon which report."""
+    with session(ctx).open() as app:
+        _known(app.shelf.states(), name)
+        rows = app.shelf.history(name)
+        zone = app.context.own.timezone
+    if as_json:
+        emit({"name": name, "history": rows})
+        return
+    from zoneinfo import ZoneInfo
+
+    made = table("since", "how", "version", "sha256", "in place of", "by", "report", "because")
+    for row in rows:
+        at, hashes = moment(row.at, ZoneInfo(zone)), (row.sha256[:HASH_CHARS], row.former[:HASH_CHARS])
+        add(made, at, row.how, row.version, *hashes, row.by, row.report, row.reason)
+    show(made)
+    if not rows:
+        show(f"{name} was never adopted: it is in force since a server or a run first reads by it.")
+
+
+def _rollback(
+    ctx: typer.Context, name: Name, to: To = "", because: Because = "", by: By = "", as_json: AsJson = False
+) -> None:
+    """Put the version in force again that was before this one, or any former one."""
+    with session(ctx, writes=True).open() as app:
+        former = _known(app.shelf.states(), name)
+        prompt = app.shelf.rollback(name, to, by=by or whoami(), reason=because)
+        is_other = name in app.shelf.states().candidates
+    if as_json:
+        emit({"name": name, "sha256": prompt.sha256, "in_place_of": former.sha256})
+        return
+    show(f"{name} {prompt.sha256[:HASH_CHARS]} (version {prompt.version}) is in force again.")
+    if is_other:
+        show(f"The file {name}.md stays as it is, and is a candidate: sidecar prompts diff {name}")
+
+
+def _told(prompt: "Prompt") -> dict[str, Any]:
+    return {key: getattr(prompt, key) for key in _KEYS}
+
+
+def _say_broken(states: "States") -> None:
+    for error in states.broken.values():
+        show(f"Refused, and changes nothing: {block(error)}")
+    if states.broken:
+        show(f"Mend {'the file' if len(states.broken) == 1 else 'the files'}; what was adopted last stays in force.")
+
+
+def _known(states: "States", name: str) -> "Prompt":
+    if name not in states.in_force:
+        if name in states.broken:
+            raise states.broken[name]
+        raise PermanentError(f"there is no prompt {name!r}; known are {', '.join(states.in_force)}")
+    return states.in_force[name]
+
+
+def _candidate(states: "States", name: str) -> "Prompt | None":
+    """Return the edited file; one that doesn't load is said at once, since whoever asks has just edited it."""
+    for broken in (name, "prompts"):
+        if broken in states.broken:
+            raise states.broken[broken]
+    return states.candidates.get(name)
+
+
+def _whole(app: "App", name: str, sha: str) -> str:
+    found = sorted({row.sha256 for row in app.shelf.history(name) if row.sha256.startswith(sha)})
+    if len(found) != 1:
+        raise PermanentError(f"{sha!r} names {len(found)} versions of {name}: sidecar prompts history {name}")
+    return found[0]

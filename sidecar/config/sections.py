@@ -211,8 +211,14 @@ class LlmSection(AdapterSection):
     daily_usd: float = Field(default=5.0, ge=0)
 
 
+class PromptsSection(Section):
+    """Whether an edited prompt is in force at once, for playgrounds."""
+
+    auto_adopt: bool = False
+
+
 class InferenceSection(Section):
-    """How long a conversation must be quiet before it is read, and how long it may be put off at most."""
+    """How long a conversation must be quiet before it is read or may be put off, and what the stronger model is for."""
 
     quiet_s: float = Field(default=60.0, ge=0, le=86_400)
     max_wait_s: float = Field(default=900.0, ge=0, le=86_400)

@@ -29,6 +29,7 @@ from sidecar.config.sections import (
     OwnSection,
     PartySection,
     PolicySection,
+    PromptsSection,
     QualitySection,
     RelevanceSection,
     RouteSection,
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     route: tuple[RouteSection, ...] = ()
     llm: LlmSection = LlmSection()
     inference: InferenceSection = InferenceSection()
+    prompts: PromptsSection = PromptsSection()
     policy_section: PolicySection = Field(default=PolicySection(), alias="policy")
     stages: StagesSection
     fields: dict[str, FieldSection]
@@ -126,6 +128,12 @@ class Settings(BaseSettings):
         )
 
     def policy(self) -> Policy:
+    def without_criteria(self) -> frozenset[str]:
+        """Return the fields that a model is asked for and of which the config doesn't say what counts."""
+        asked = (name for name, f in self.fields.items() if f.enabled and f.grounding == "quoted" and not f.criteria)
+        return frozenset(asked)
+
+
         """Return everything that decides what may be written, with the hash that names this version of it."""
         fields = {name: _field(name, f, self.stages.order) for name, f in self.fields.items() if f.enabled}
         policy = Policy(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sidecar.app import App
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, PermanentError
 from sidecar.worker import BY_ERROR
 from tests.support.houses import SECRET, House, buys
 
@@ -109,7 +109,7 @@ def test_an_edited_prompt_is_a_candidate_until_it_is_adopted_also_after_a_restar
         house.restart()
     house.hear("buy")
     assert "Be brief." not in house.llm.questions[-1].system
-    house.app.adopt(house.app.prompt_states()[1]["relationship"])
+    house.app.shelf.adopt(house.app.prompt_states()[1]["relationship"], by="Eva")
     house.restart()
     house.hear("buy more")
     assert "Be brief." in house.llm.questions[-1].system
@@ -123,7 +123,7 @@ def test_what_is_adopted_in_one_process_is_in_force_in_all(open_house: Open) -> 
     house.hear("buy")
     edited(house)
     with another(house) as app:
-        app.adopt(app.prompt_states()[1]["relationship"])
+        app.shelf.adopt(app.prompt_states()[1]["relationship"], by="Eva")
     house.hear("buy more")
     assert "Be brief." in house.llm.questions[-1].system
 
@@ -134,10 +134,77 @@ def test_a_broken_edit_is_named_and_stops_nobody_who_works(open_house: Open) -> 
     edited(house, PROMPT)
     house.start().hear("buy")
     edited(house, "no front matter")
-    with pytest.raises(ConfigError, match=r"relationship\.md"):
-        house.app.prompt_states()
+    for _ in range(2):
+        assert "relationship.md:1: " in str(house.app.shelf.states().broken["relationship"])
+        house.hear("buy more")
+        assert house.llm.heard[-1][-1] == "buy more" and not house.journal.paused()
+        house.restart()
+        house.start()
+
+
+def test_nobody_starts_by_a_prompt_that_never_loaded(open_house: Open) -> None:
+    """Where nothing was adopted there is nothing to go on with, and the reason names file and line."""
+    house = open_house(buys())
+    edited(house, "no front matter")
+    with pytest.raises(ConfigError, match=r"relationship\.md:1: "):
+        house.start()
+
+
+def test_a_former_prompt_is_put_in_force_again_in_every_process(open_house: Open) -> None:
+    """Who took up a bad prompt is back in one step, beside a running server."""
+    house = open_house(buys())
+    edited(house, PROMPT)
+    house.hear("buy")
+    first = house.app.prompts["relationship"]
+    edited(house)
+    house.app.shelf.adopt(house.app.prompt_states()[1]["relationship"], by="Eva", report="report-1", reason="shorter")
+    with another(house) as app:
+        assert app.shelf.rollback("relationship", by="Ben") == first
     house.hear("buy more")
-    assert house.llm.heard[-1] == ["buy", "buy more"] and not house.journal.paused()
+    assert "Be brief." not in house.llm.questions[-1].system
+    told = [(a.how, a.by, a.report, a.reason) for a in house.app.shelf.history("relationship")]
+    assert told == [
+        ("first", "the sidecar", "", ""),
+        ("adopt", "Eva", "report-1", "shorter"),
+        ("rollback", "Ben", "", ""),
+    ]
+    assert list(house.app.prompt_states()[1]) == ["relationship"], "the file stays, as a candidate"
+
+
+def test_one_goes_back_step_by_step_and_no_further_than_the_first(open_house: Open) -> None:
+    """The last but one after the last, not the two in turn; and any former one by its hash."""
+    house = open_house(buys())
+    edited(house, PROMPT)
+    shelf, shas = house.app.shelf, [house.app.prompts["relationship"].sha256]
+    for word in ("one", "two"):
+        edited(house, PROMPT.replace("# Your work", f"# Your work\n\nBe {word}."))
+        shas.append(shelf.adopt(shelf.states().candidates["relationship"], by="Eva").sha256)
+    assert shelf.rollback("relationship", by="Eva").sha256 == shas[1]
+    assert shelf.rollback("relationship", by="Eva").sha256 == shas[0]
+    with pytest.raises(PermanentError, match="nothing was in force before"):
+        shelf.rollback("relationship", by="Eva")
+    assert shelf.rollback("relationship", shas[2][:10], by="Eva").sha256 == shas[2]
+    assert shelf.rollback("relationship", by="Eva").sha256 == shas[0], "what was in force before it"
+    with pytest.raises(PermanentError, match="names 0 versions"):
+        shelf.rollback("relationship", "f" * 64, by="Eva")
+
+
+def test_a_playground_takes_up_an_edit_by_itself(open_house: Open) -> None:
+    """With prompts.auto_adopt the next conversation is read by the edited file; a broken one changes nothing."""
+    house = open_house(buys(), after="[prompts]\nauto_adopt = true\n")
+    edited(house, PROMPT)
+    house.hear("buy")
+    edited(house)
+    house.hear("buy more")
+    assert "Be brief." in house.llm.questions[-1].system
+    edited(house, "no front matter")
+    house.hear("buy again")
+    assert "Be brief." in house.llm.questions[-1].system
+    edited(house)
+    house.app.shelf.rollback("relationship", by="Eva")
+    house.restart()
+    house.hear("buy once more")
+    assert "Be brief." not in house.llm.questions[-1].system, "what somebody went back from isn't taken up again"
 
 
 # Lifetimes ----------------------------------------------------------------------------------------------------------

@@ -261,7 +261,7 @@ def test_parked_work_is_tried_again(fresh: Office) -> None:
     [
         ["party", "assign", "activity-1", "new"], ["party", "merge", "a", "b"], ["party", "approve", "a", "stage"],
         ["party", "pin", "a", "contact.name"], ["ledger", "edit", "contact", "1", "name=x"], ["work", "--retry-all"],
-        ["prompts", "adopt", "relationship"],
+        ["prompts", "adopt", "relationship"], ["prompts", "rollback", "relationship"],
     ],
 )  # fmt: skip
 def test_a_persons_word_is_not_tried(office: Office, command: list[str]) -> None:
@@ -281,6 +281,49 @@ def test_an_edited_prompt_waits_until_it_is_adopted(office: Office) -> None:
     assert (adopted["adopted"], adopted["sha256"]) == (True, states["candidate"])
     assert [p["sha256"] for p in office.data("prompts", "list")["prompts"]] == [states["candidate"]]
     assert "in force already" in office.told("prompts", "adopt", "relationship")
+    (_, last) = office.data("prompts", "history", "relationship")["history"]
+    assert (last["how"], last["sha256"], last["former"]) == ("adopt", states["candidate"], states["in force"])
+
+
+def test_a_prompt_is_taken_back_and_each_step_is_on_record(office: Office) -> None:
+    """Who adopted what, upon which report and why, is told afterwards, and the former version comes back."""
+    file = office.base / "prompts" / "relationship.md"
+    former = office.data("prompts", "show", "relationship")
+    file.write_text(file.read_text().replace("## Evidence", "Be kinder.\n\n## Evidence", 1))
+    assert office.told("prompts", "show", "relationship") == former["source"], "so that it can be written to a file"
+    assert "Be kinder." in office.told("prompts", "show", "relationship", "--candidate")
+    why = ("--because", "too stern", "--report", "report-7", "--by", "Eva")
+    office.data("prompts", "adopt", "relationship", *why)
+    assert "Be kinder." in office.told("prompts", "show", "relationship")
+    told = office.told("prompts", "history", "relationship")
+    assert all(word in told for word in ("Eva", "too stern", "report-7", former["sha256"][:12]))
+    sha = former["sha256"][:12]
+    assert office.data("prompts", "show", "relationship", "--sha", sha)["source"] == former["source"]
+    assert "is in force again" in office.told("prompts", "rollback", "relationship", "--by", "Ben")
+    states = {p["state"]: p["sha256"] for p in office.data("prompts", "list")["prompts"]}
+    assert states["in force"] == former["sha256"]
+    assert set(states) == {"in force", "candidate"}
+    assert "is in force already" in office.refused("prompts", "rollback", "relationship", "--to", sha)
+    assert "names 0 versions" in office.refused("prompts", "rollback", "relationship", "--to", "nosuch")
+
+
+def test_a_broken_edit_is_named_where_somebody_looks(office: Office) -> None:
+    """Whoever has just saved a prompt reads what is wrong with which line, and that nothing has changed."""
+    file = office.base / "prompts" / "relationship.md"
+    in_force = office.data("prompts", "show", "relationship")["sha256"]
+    kept = file.read_text()
+    file.write_text(kept.replace("## Evidence", "## Evidense", 1))
+    try:
+        assert "## Evidence is missing" in office.data("prompts", "list")["broken"]["relationship"]
+        told = office.told("prompts", "list")
+        assert "relationship.md:" in told
+        assert "stays in force" in told
+        for command in ("diff", "adopt"):
+            assert "## Evidence is missing" in office.refused("prompts", command, "relationship", code=2)
+        assert office.data("prompts", "show", "relationship")["sha256"] == in_force
+        office.run()
+    finally:
+        file.write_text(kept)
 
 
 def test_a_healthy_office_checks_out(fresh: Office) -> None:
