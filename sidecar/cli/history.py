@@ -102,7 +102,7 @@ def explained(app: "App", record: str, field: str) -> "Explanation":
 
     account = app.journal.meta(ACCOUNT) or app.ledger.account()
     try:
-        return explain(app.journal, account, record, field)
+        return explain(app.journal, account, app.policy, record, field)
     except PermanentError as unknown:
         try:
             party = find_party(app.journal, record).party
@@ -110,7 +110,7 @@ def explained(app: "App", record: str, field: str) -> "Explanation":
             party = record
         if party == record:
             raise unknown from None
-        return explain(app.journal, account, party, field)
+        return explain(app.journal, account, app.policy, party, field)
 
 
 def linked(app: "App", record: str, field: str) -> LinkMade:
@@ -141,6 +141,8 @@ def explanation_tree(found: "Explanation") -> Tree:
     tree = Tree(Text(head, style="bold"))
     if found.note:
         tree.add(Text(plain(found.note)))
+    if found.refused:
+        tree.add(Text(plain(found.refused.line)))
     for node in found.chain:
         _grow(tree, node)
     return tree

@@ -4,11 +4,12 @@ Of an inference's many inputs only those are followed that the claim quotes; eve
 away. What was erased is named where it stood, because a chain that silently misses a link can't be trusted.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sidecar.errors import PermanentError
+from sidecar.explain.refused import STEP, Refusal, refusal
 from sidecar.journal import Journal
 from sidecar.model import (
     Activity,
@@ -21,6 +22,7 @@ from sidecar.model import (
     FieldSync,
     Inference,
     Match,
+    Policy,
     Posting,
     Reading,
     RecordSync,
@@ -30,7 +32,6 @@ from sidecar.model import (
 )
 
 MAX_NODES = 200
-STEP = "step:"
 ERASED = "erased"
 _ORDER = ("posting", "change", "decision", "claim", "inference", "match", "activity", "delivery", "reading", "release")
 
@@ -48,7 +49,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A value, where it stands, and the chain behind it; `note` says why there is none."""
+    """A value, where it stands, and the chain behind it; `note` says why there is none.
+
+    `refused` is the last proposal that came to nothing; its causes end the chain.
+    """
 
     party: str
     record: str
@@ -56,16 +60,25 @@ class Explanation:
     value: Value
     chain: tuple[Node, ...]
     note: str = ""
+    refused: Refusal | None = None
 
 
-def explain(journal: Journal, account: str, record: str, field_name: str) -> Explanation:
+def explain(journal: Journal, account: str, policy: Policy, record: str, field_name: str) -> Explanation:
     """Explain a field of a CRM record (`contact:17`, or its bare ref) or of a party (its id)."""
     standing, sync = find(journal, account, record)
-    if sync is not None:
-        found = sync.fields.get(field_name)
-        if found is not None:
-            return of_property(journal, standing, sync, field_name, found)
-    return of_belief(journal, standing, record, field_name)
+    if sync is None:
+        return of_belief(journal, standing, record, field_name)
+    name = fields_by_property(policy).get((sync.kind, field_name), field_name)
+    found = sync.fields.get(field_name)
+    if found is None:
+        return of_belief(journal, standing, record, name)
+    return _with_refused(journal, standing, of_property(journal, standing, sync, field_name, found), name)
+
+
+def fields_by_property(policy: Policy) -> Mapping[tuple[str, str], str]:
+    """Return the field of ours behind each property of the CRM, by kind of record and property."""
+    names = {(t.kind, t.property): field.name for field in policy.fields.values() for t in field.targets}
+    return {**names, ("deal", "stage"): "stage"}
 
 
 def nodes(chain: tuple[Node, ...]) -> Iterator[Node]:
@@ -106,9 +119,34 @@ def of_property(journal: Journal, standing: Standing, sync: RecordSync, name: st
 
 
 def of_belief(journal: Journal, standing: Standing, record: str, name: str) -> Explanation:
-    """Explain what is believed of a party, or waits for a person: a field, or a next step as `step:` and its id."""
+    """Explain what is believed of a party, waits for a person or was turned down by one.
+
+    It is a field, or a next step as `step:` and its id.
+    """
+    found = _of_step(journal, standing, record, name) if name.startswith(STEP) else None
+    found = _with_refused(journal, standing, found or _of_field(journal, standing, record, name), name)
+    if found.chain or found.refused:
+        return found
     if name.startswith(STEP):
-        return _of_step(journal, standing, record, name)
+        raise PermanentError("no such step is known of this party")
+    known = sorted({f for e in standing.engagements for f in (*e.fields, *e.suggestions)})
+    properties = sorted({p for r in standing.records.values() for p in r.fields})
+    raise PermanentError(
+        f"nothing is known of {name!r}; fields: {', '.join(known)}; properties: {', '.join(properties)}"
+    )
+
+
+def _with_refused(journal: Journal, standing: Standing, told: Explanation, name: str) -> Explanation:
+    """Add what was proposed last and came to nothing, with its causes."""
+    refused = refusal(journal, standing, name)
+    decision = journal.get(refused.decision) if refused else None
+    if not decision or any(node.id == decision.id for node in nodes(told.chain)):
+        return told
+    return replace(told, chain=(*told.chain, *walk(journal, decision)), refused=refused)
+
+
+def _of_field(journal: Journal, standing: Standing, record: str, name: str) -> Explanation:
+    """Explain what is believed, and what waits; without a chain where there is neither."""
     for engagement in reversed(standing.engagements):
         held = engagement.fields.get(name)
         waiting = engagement.suggestions.get(name)
@@ -119,20 +157,16 @@ def of_belief(journal: Journal, standing: Standing, record: str, name: str) -> E
             note = f"{waiting.value!r} waits for a person: {waiting.reason}" if waiting else ""
             chain = tuple(node for fact in facts for node in walk(journal, fact))
             return Explanation(standing.party, record, name, value, chain, note)
-    known = sorted({f for e in standing.engagements for f in (*e.fields, *e.suggestions)})
-    properties = sorted({p for r in standing.records.values() for p in r.fields})
-    raise PermanentError(
-        f"nothing is known of {name!r}; fields: {', '.join(known)}; properties: {', '.join(properties)}"
-    )
+    return Explanation(standing.party, record, name, None, ())
 
 
-def _of_step(journal: Journal, standing: Standing, record: str, name: str) -> Explanation:
+def _of_step(journal: Journal, standing: Standing, record: str, name: str) -> Explanation | None:
     for engagement in reversed(standing.engagements):
         for step in engagement.steps:
             fact = journal.get(step.decision) if step.id == name.removeprefix(STEP) else None
             if fact:
                 return Explanation(standing.party, record, name, step.what, walk(journal, fact), f"it is {step.status}")
-    raise PermanentError("no such step is known of this party")
+    return None
 
 
 def walk(journal: Journal, start: Fact) -> tuple[Node, ...]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sidecar.explain.causes import Places, causes
 from sidecar.explain.past import Event
 from sidecar.explain.phrases import NAME_CHARS, cut, day, moment, name, plain, value
+from sidecar.explain.refused import Refusal
 from sidecar.explain.talk import Piece, Quote, Talk, Turn
 from sidecar.explain.view import Place, Told, View
 from sidecar.markup import marked, text
@@ -86,9 +87,17 @@ def _standing(told: Told, zone: ZoneInfo) -> str:
             f"{value(told.waiting.value)} waits for a person since {moment(told.waiting.at, zone)}: "
             f"{marked(told.waiting.reason)}."
         )
+    if told.refused:
+        lines.append(_refused(told.refused, zone))
     if told.note:
         lines.append(f"{marked(told.note)}.")
     return "".join(f'<p class="lead">{line}</p>' for line in lines)
+
+
+def _refused(refused: Refusal, zone: ZoneInfo) -> str:
+    words = f' from “<bdi lang="">{marked(cut(refused.quote, QUOTE_CHARS))}</bdi>”' if refused.quote else ""
+    how = f"{name(refused.by)} turned it down" if refused.by else "nobody answered in time, and it was dropped"
+    return f"{value(refused.value)} was proposed{words}; {how} on {moment(refused.at, zone)}."
 
 
 def _words(view: View) -> str:

@@ -10,8 +10,9 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sidecar.errors import PermanentError
-from sidecar.explain.chain import STEP, Explanation, Node, find, nodes, of_belief, of_property, walk
+from sidecar.explain.chain import Explanation, Node, fields_by_property, find, nodes, of_belief, of_property, walk
 from sidecar.explain.past import AMONG, SCANNED, Asked, Event, author, past
+from sidecar.explain.refused import STEP, Refusal
 from sidecar.explain.talk import Talk, evidence_of, talk
 from sidecar.journal import Journal
 from sidecar.links import Linked
@@ -51,7 +52,8 @@ class Place:
 class Told:
     """One field: what is believed, what waits for a person, where it went, and the numbers of its quotes.
 
-    `ours` is what had been read out of the words before a person set another value.
+    `ours` is what had been read out of the words before a person set another value, `refused` the last proposal that
+    came to nothing.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Told:
     places: tuple[Place, ...] = ()
     numbers: tuple[int, ...] = ()
     ours: Value = None
+    refused: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,7 @@ def _asked(journal: Journal, sync: RecordSync | None, policy: Policy, name: str)
         step = name.removeprefix(STEP)
         key = task_key(step, journal.mint)
         return Asked("", step, frozenset((key, written) for written in ("status", "title", "due")))
-    targets = {(t.kind, t.property): field.name for field in policy.fields.values() for t in field.targets}
-    targets[("deal", "stage")] = "stage"
+    targets = fields_by_property(policy)
     if sync is not None:
         return Asked(targets.get((sync.kind, name), ""), "", frozenset({(sync.kind, name)}))
     return Asked(name, "", frozenset(place for place, field in targets.items() if field == name))
@@ -138,12 +140,14 @@ def _explained(
         told = of_property(journal, standing, sync, linked.field, found)
         note = told.note if not found.hold else ""
         chain = _joined(told.chain, believed, None if found.hold else held)
-        return Told(name, told.value, held, waiting, note, places), chain
+        refused = believed.refused if believed else None
+        return Told(name, told.value, held, waiting, note, places, refused=refused), chain
     if believed is None:
         raise PermanentError(f"nothing is known of {linked.field!r}")
     written = _written(journal, standing, asked, believed.value)
     note = "" if held or waiting else believed.note
-    return Told(name, believed.value, held, waiting, note, places), _joined(written, believed, held)
+    shown = Told(name, believed.value, held, waiting, note, places, refused=believed.refused)
+    return shown, _joined(written, believed, held)
 
 
 def _joined(written: tuple[Node, ...], believed: Explanation | None, held: FieldStanding | None) -> tuple[Node, ...]:

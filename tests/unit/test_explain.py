@@ -25,7 +25,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def asked(house: House, record: str, field: str) -> Explanation:
     """Explain a value."""
-    return explain(house.journal, "local", record, field)
+    return explain(house.journal, "local", house.app.policy, record, field)
 
 
 def of_kind(told: Explanation, kind: str) -> list[Node]:
@@ -88,6 +88,66 @@ def test_a_suggestion_says_why_it_waits(house: House) -> None:
     told = asked(house, house.standing().party, "budget")
     assert told.value == "4000" and "waits for a person" in told.note
     assert of_kind(told, "delivery")
+
+
+MAYBE = says("maybe", op("budget", "4000", "maybe", certainty="weakly_implied"))
+
+
+def test_what_a_person_turned_down_leaves_a_trace(house: House) -> None:
+    """Who said no, when, to what and to which words; seen to fail with "nothing is known of 'budget'"."""
+    house.script(MAYBE)
+    house.hear("maybe 4000")
+    party, deal = house.standing().party, house.records("deal")[0].ref
+    house.clock.move(60)
+    house.app.pipeline.people.review(party, "budget", "rita", approve=False)
+    for record, field in ((party, "budget"), (f"deal:{deal}", "budget"), (f"deal:{deal}", "ai_budget")):
+        told = asked(house, record, field)
+        assert told.refused and (told.value, told.refused.value, told.refused.by) == (None, "4000", "rita")
+        assert (told.refused.at, told.refused.quote) == (house.clock(), "maybe")
+        assert of_kind(told, "delivery") and of_kind(told, "release")[0].line.startswith("reject by rita")
+
+
+def test_a_no_is_told_beside_what_is_believed(house: House) -> None:
+    """A value that stands is explained with what a person kept from taking its place."""
+    house.script(says("signed", op("stage", "closed_won", "signed")))
+    house.hear("we signed")
+    (deal,) = house.records("deal")
+    assert asked(house, f"deal:{deal.ref}", "stage").refused is None
+    house.app.pipeline.people.review(house.standing().party, "stage", "rita", approve=False)
+    for record in (f"deal:{deal.ref}", house.standing().party):
+        told = asked(house, record, "stage")
+        assert told.refused and (told.value, told.refused.value) == ("qualified", "closed_won")
+        assert told.refused.line.startswith("'closed_won' was proposed from \"signed\"; rita turned it down on 2026-")
+        assert {e["quote"] for node in of_kind(told, "claim") for e in node.detail["evidence"]} >= {"ready", "signed"}
+
+
+def test_what_nobody_answered_leaves_a_trace(house: House) -> None:
+    """A suggestion that was over is no person's no; seen to fail with the policy's own refusals left out."""
+    house.script(MAYBE)
+    house.hear("maybe 4000")
+    house.clock.move((house.app.policy.suggestion_days + 1) * 86_400)
+    house.poll()
+    told = asked(house, house.standing().party, "budget")
+    assert told.refused and (told.refused.value, told.refused.by) == ("4000", "")
+    assert "nobody answered in time" in told.refused.line
+
+
+def test_a_step_that_waits_or_was_turned_down_can_be_asked_about(house: House) -> None:
+    """The link in a suggested step leads somewhere, before and after the answer; seen to fail with "no such step"."""
+    house.script(says("call", steps=[{"what": "call Ann", "who": "us", "evidence": [{"quote": "call"}]}]))
+    bot = {"role": "bot", "name": "Bot", "external_id": "bot-1"}
+    data = {
+        "message_id": "b1", "conversation_id": "c-ann", "direction": "outbound", "sent_at": house.clock().isoformat(),
+        "sender": bot, "customer": {"email": "ann@x.test"}, "text": "Sure, we will call you",
+    }  # fmt: skip
+    house.post("message.created", data)
+    house.work()
+    party = house.standing().party
+    (slot,) = house.standing().engagement.suggestions
+    assert slot.startswith("step:") and of_kind(asked(house, party, slot), "delivery")
+    house.app.pipeline.people.review(party, slot, "rita", approve=False)
+    told = asked(house, party, slot)
+    assert told.refused and (told.refused.value, told.refused.quote) == ("call Ann", "call")
 
 
 def test_an_answer_needs_neither_model_nor_crm_nor_channel(house: House) -> None:

@@ -134,6 +134,19 @@ def test_what_a_person_overruled_is_shown_with_its_words(house: House) -> None:
     assert words(read, "mark") == ["ready1"]
 
 
+def test_what_a_person_turned_down_is_shown_with_its_words(tmp_path: Path) -> None:
+    """A field that nothing is believed of has a page that says who said no, when and to what; seen to fail with 404."""
+    with House(tmp_path, "sqlite:///journal.db", *RULES) as opened:
+        opened.start().hear("maybe 4000, says <b>she</b>")
+        opened.app.pipeline.people.review(opened.standing().party, "budget", "rita", approve=False)
+        read = shown(opened, "budget")
+    assert words(read, "h1") == ["Budget: nothing"]
+    (lead,) = [said for said in words(read, ".lead") if "proposed" in said]
+    assert re.match(r"4000 was proposed from “maybe”; rita turned it down on \d+ Mar 2026, ", lead)
+    assert words(read, "mark") == ["maybe1"]
+    assert "A person's word" in words(read, ".chain .kind")
+
+
 def test_a_link_to_a_field_shows_its_own_conversation_only(house: House) -> None:
     """Who may see one conversation doesn't see the customer's others; seen to fail with all threads shown."""
     assert not any("elsewhere" in said for said in words(shown(house, "intent"), ".text"))

@@ -158,7 +158,7 @@ def test_each_value_leads_back_to_who_rolled_it_back_and_to_the_words(house: Hou
     """The chain of causes goes on through a rollback; seen to fail with the Release left out."""
     back(house)
     ref = house.records("contact")[0].ref
-    found = explain(house.journal, house.app.ledger.account(), f"contact:{ref}", "ai_intent")
+    found = explain(house.journal, house.app.ledger.account(), house.app.policy, f"contact:{ref}", "ai_intent")
     kinds = {node.kind for node in nodes(found.chain)}
     assert {"posting", "change", "release", "decision", "activity"} <= kinds
     releases = [fact for fact in house.facts("release") if isinstance(fact, Release)]
