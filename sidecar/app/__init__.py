@@ -173,7 +173,6 @@ class App:
     @cached_property
     def pipeline(self) -> Pipeline:
         """The pipeline over all parts."""
-        section = self.settings.inference
         return Pipeline(
             Parts(
                 journal=self.journal,
@@ -185,10 +184,10 @@ class App:
                 relevance=self.settings.relevance(),
                 prompts=self.prompts,
                 clock=self.clock,
-                quiet_s=section.quiet_s,
-                max_wait_s=section.max_wait_s,
-                hard=self.settings.hard(),
+                quiet_s=self.settings.inference.quiet_s,
+                max_wait_s=self.settings.inference.max_wait_s,
                 daily_usd=self.settings.llm.daily_usd,
+                hard=self.settings.hard(),
                 wait=self.wait,
                 dry_run=self.dry_run,
                 rungs=self.rungs,

@@ -132,6 +132,12 @@ def _fields(given: Given) -> Iterator[Problem]:
                 yield Problem(f"fields.{name}.targets", f"{target} is the target of {taken[target]} already")
 
 
+def _key_fields(given: Given) -> Iterator[Problem]:
+    for name in given.settings.inference.key_fields:
+        if name not in given.settings.fields:
+            yield Problem("inference.key_fields", f"there is no field {name[:40]!r}")
+
+
 def _create(given: Given) -> Iterator[Problem]:
     order = given.settings.stages.order
     deal = given.settings.crm.create.deal
@@ -230,6 +236,7 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"channels", "notes"}), _channels),
     (frozenset({"stages"}), _stages),
     (frozenset({"fields"}), _fields),
+    (frozenset({"fields", "inference"}), _key_fields),
     (frozenset({"crm", "stages"}), _create),
     (frozenset({"route", "channels"}), _routes),
     (frozenset({"route", "crm", "stages"}), _stage_maps),

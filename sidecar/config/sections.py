@@ -222,6 +222,10 @@ class InferenceSection(Section):
 
     quiet_s: float = Field(default=60.0, ge=0, le=86_400)
     max_wait_s: float = Field(default=900.0, ge=0, le=86_400)
+    escalate: tuple[
+        Literal["conflict", "terminal", "unverified", "transition", "refusal", "truncated", "invalid"], ...
+    ] = ("conflict", "terminal", "unverified", "transition", "refusal", "truncated", "invalid")
+    key_fields: Words = ("stage",)
 
 
 class PolicySection(Section):

@@ -40,6 +40,7 @@ from sidecar.config.sections import (
 )
 from sidecar.errors import ConfigError
 from sidecar.model import FieldPolicy, Notes, Own, Policy, Relevance, Route, StagePolicy, Target
+from sidecar.model.means import Hard
 
 
 class Settings(BaseSettings):
@@ -132,6 +133,9 @@ class Settings(BaseSettings):
         """Return the fields that a model is asked for and of which the config doesn't say what counts."""
         asked = (name for name, f in self.fields.items() if f.enabled and f.grounding == "quoted" and not f.criteria)
         return frozenset(asked)
+    def hard(self) -> Hard:
+        """Return what the stronger model is asked about."""
+        return Hard(self.inference.escalate, self.inference.key_fields)
 
 
         """Return everything that decides what may be written, with the hash that names this version of it."""

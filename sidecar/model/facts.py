@@ -118,10 +118,11 @@ class Match(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inference(Fact):
-    """One LLM call, whole. `stop` is end, refusal, truncated or invalid.
+    """One LLM call, whole. `stop` is end, refusal, truncated, overfull or invalid.
 
     `because` are the Matches whose activities it read; of a call that brought nothing, and so leaves them to be read,
     the Activities. `request_sha256` covers the party and the Matches too: other people may say the same words.
+    `passed_on` is why another call was made in its place, `escalated_from` the call of a smaller model before it.
     """
 
     KIND = "inference"
@@ -145,6 +146,8 @@ class Inference(Fact):
     cache_write_tokens: int = 0
     cost_usd: float = 0.0
     duration_ms: int = 0
+    passed_on: str = ""
+    escalated_from: str = ""
 
 
 class Certainty(StrEnum):

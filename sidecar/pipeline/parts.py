@@ -11,6 +11,7 @@ from secrets import token_hex
 from sidecar.journal import Journal
 from sidecar.links import Links
 from sidecar.model import Own, Policy, Prompt, Relevance, Rungs, WorkKey
+from sidecar.model.means import Hard
 from sidecar.ports import LLM, Channel, Clock, Ledger
 
 
@@ -34,6 +35,7 @@ class Parts:
     quiet_s: float = 60.0
     max_wait_s: float = 900.0
     daily_usd: float = 5.0
+    hard: Hard = field(default_factory=Hard)
     wait: bool = True
     dry_run: bool = False
     nonce: Callable[[], str] = field(default=lambda: token_hex(16))

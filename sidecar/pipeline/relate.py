@@ -4,17 +4,19 @@ The input of a run is a query, never a message: matched activities that are in n
 that arrives while its party is being inferred causes another run, and a burst causes one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from sidecar.decide import decide
 from sidecar.errors import BudgetSpent, ConfigError, PermanentError
-from sidecar.infer import EARLIER, Inferred, infer, reads_whole
+from sidecar.infer import EARLIER, Inferred, reads_whole
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Activity, Inference, Lease, Match, Prompt, Standing, WorkKey, WorkKind
+from sidecar.pipeline.asking import Asking
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.selection import Matched, Reading, select
 from sidecar.pipeline.unsaid import Unsaid, unsaid, withdrawals, without
@@ -82,9 +84,7 @@ class Relate:
 
     def _infer(self, reading: Reading, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Inferred | None:
         """Infer; when an answer is unusable, halve the news until the one activity that it is about stands alone."""
-        inferred = self._ask(reading, standing)
-        if inferred.usable and inferred.needs_whole and not reading.whole and SOLO not in lease.work.key:
-            reading, inferred = self._again_whole(reading, pending, standing, inferred, lease)
+        reading, inferred = self._ask(reading, standing, lease, partial(self._whole, pending, standing, lease))
         asked, waiting = reading, {match.id for match, _ in pending}
         while not inferred.usable:
             new = [(match, activity) for match, activity in asked.new if match.id in waiting]
@@ -97,7 +97,7 @@ class Relate:
                 raise PermanentError(
                     f"the model's answer about the whole history was unusable: {inferred.inference.stop}"
                 )
-            inferred = self._ask(asked, standing)
+            asked, inferred = self._ask(asked, standing, lease)
         because = dict.fromkeys((*inferred.inference.because, *(m.id for m, _ in reading.overtaken if m.id in waiting)))
         return replace(inferred, inference=replace(inferred.inference, because=tuple(because)))
 
@@ -121,31 +121,24 @@ class Relate:
         read = [i for i in self._journal.effects(match.id, "inference") if isinstance(i, Inference)]
         return bool(read) and all(inference.stop != "end" for inference in read)
 
-    def _again_whole(
-        self, reading: Reading, pending: Sequence[Matched], standing: Standing, inferred: Inferred, lease: Lease
-    ) -> tuple[Reading, Inferred]:
-        """Read the whole history because the model says that the state can't be right, unless it was read just now."""
+    def _whole(self, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Reading | None:
+        """Return the whole history for a model that doubts the state, unless it was read just now."""
+        if SOLO in lease.work.key or standing.activities - standing.activities_at_whole <= EARLIER:
+            return None
         whole = select(self._journal, replace(standing, needs_whole=True), pending, whole=True)
-        if not whole.whole or standing.activities - standing.activities_at_whole <= EARLIER:
-            return reading, inferred
-        activities = tuple(activity.id for _, activity in reading.new)
-        doubted = self._booked(replace(inferred, inference=replace(inferred.inference, because=activities)), lease)
-        self._journal.commit(Entry(facts=(doubted,), texts=_texts(inferred), fence=lease))
-        return whole, self._ask(whole, standing)
+        return whole if whole.whole else None
 
-    def _ask(self, reading: Reading, standing: Standing) -> Inferred:
+    def _ask(
+        self, reading: Reading, standing: Standing, lease: Lease, whole: Callable[[], Reading | None] = lambda: None
+    ) -> tuple[Reading, Inferred]:
         parts = self._parts
-        return infer(
-            reading.new,
-            reading.earlier,
-            standing,
-            self.prompt(standing),
-            parts.policy,
-            parts.own,
-            parts.llm,
-            self._journal.mint,
-            whole=reading.whole,
-        )
+        asking = Asking(parts.llm, parts.policy, parts.own, self._journal.mint, parts.hard)
+        return asking.ask(reading, standing, self.prompt(standing), partial(self._pass_on, lease), whole)
+
+    def _pass_on(self, lease: Lease, passed: Inferred) -> Inference:
+        booked = self._booked(passed, lease)
+        self._journal.commit(Entry(facts=(booked,), texts=_texts(passed), fence=lease))
+        return booked
 
     def _left(self, pending: Sequence[Matched], inferred: Inferred) -> bool:
         """Say whether news is left that this run did not read."""
