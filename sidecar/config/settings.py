@@ -60,8 +60,8 @@ class Settings(BaseSettings):
     crm: CrmSection = CrmSection()
     route: tuple[RouteSection, ...] = ()
     llm: LlmSection = LlmSection()
-    inference: InferenceSection = InferenceSection()
     prompts: PromptsSection = PromptsSection()
+    inference: InferenceSection = InferenceSection()
     policy_section: PolicySection = Field(default=PolicySection(), alias="policy")
     stages: StagesSection
     fields: dict[str, FieldSection]
@@ -128,16 +128,16 @@ class Settings(BaseSettings):
             free_mail=free_mail() | {domain.casefold() for domain in section.free_mail},
         )
 
-    def policy(self) -> Policy:
     def without_criteria(self) -> frozenset[str]:
         """Return the fields that a model is asked for and of which the config doesn't say what counts."""
         asked = (name for name, f in self.fields.items() if f.enabled and f.grounding == "quoted" and not f.criteria)
         return frozenset(asked)
+
     def hard(self) -> Hard:
         """Return what the stronger model is asked about."""
         return Hard(self.inference.escalate, self.inference.key_fields)
 
-
+    def policy(self) -> Policy:
         """Return everything that decides what may be written, with the hash that names this version of it."""
         fields = {name: _field(name, f, self.stages.order) for name, f in self.fields.items() if f.enabled}
         policy = Policy(
