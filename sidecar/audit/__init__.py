@@ -126,7 +126,7 @@ def _fields(ledger: Ledger, kind: str) -> Mapping[str, Field]:
     return {
         name: Field(spec.label or name, spec.ours)
         for name, spec in ledger.schema(kind).items()
-        if spec.writable or spec.ours
+        if spec.writable or spec.ours or spec.counted
     }
 
 

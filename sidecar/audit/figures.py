@@ -1,8 +1,9 @@
 """From counts to figures: shares, the verdict, a ranking, minutes; pure, and each with the sentence that says how.
 
-Shares are of values, and always of all of them: what can't be told stays in the sum, as a class of its own. So the
-verdict has two ends, the share if nothing of that was typed and the share if all of it was, and is given only when both
-lie on one side of one half.
+Shares are of values, and always of all that was written: what can't be told stays in the sum, as a class of its own. So
+the verdict has two ends, the share if nothing of that was typed and the share if all of it was, and is given only when
+both lie on one side of one half. What the CRM itself put in is a class too, and in no sum: nobody typed it and nobody
+would have, so either way of counting it would turn the verdict by how many such fields a CRM has.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ from sidecar.model import Source
 HALF = 0.5
 NOBODY, NO_TEAM = "nobody", "no team"
 SOURCES = tuple(Source)
+SHARED = tuple(source for source in Source if source is not Source.DEFAULT)
+"""Those that shares are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Row:
 
     @property
     def total(self) -> int:
-        """All values that were written in the period."""
-        return sum(self.values.values())
+        """All values that were written in the period, without what the CRM itself put in."""
+        return sum(self.values.get(source, 0) for source in SHARED)
 
     @property
     def typed(self) -> float | None:
@@ -170,8 +173,10 @@ def method(state: State, words: Words) -> list[str]:
         "which nobody types, are counted apart: they are in no share, no verdict and no minutes.",
         "person: typed or set by a user in the CRM's own screens, in bulk too. form: filled in by the customer. "
         "import: a loaded file. integration: another program. automation: the CRM's own. us: this sidecar. "
-        "unknown: the history doesn't say, as after a merge; before the sidecar's hand is known to the CRM, its values "
-        "count as an integration's.",
+        "default: the CRM itself put it into a record that was made, such as its maker as owner, or moved it along "
+        "with another field; nobody typed that, so it is in no share, no verdict and no minutes. unknown: the history "
+        "doesn't say, as after a merge; before the sidecar's hand is known to the CRM, its values count as an "
+        "integration's.",
         "Standing values are those that are there now, by who wrote them last; one that is older than the history is "
         "unknown. Owners are those of the record when it was read, whoever typed.",
         "The verdict compares the share of values by people with one half, once without all unknown values and once "

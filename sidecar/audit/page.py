@@ -7,7 +7,7 @@ Colours are told apart by colour-blind eyes, and every figure of a chart stands 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sidecar.audit.figures import SOURCES, Candidate, Report, Row
+from sidecar.audit.figures import SHARED, SOURCES, Candidate, Report, Row
 from sidecar.markup import text
 from sidecar.model import Source
 
@@ -69,14 +69,15 @@ def _sums(report: Report) -> str:
     rows = "".join(
         f'<tr><td>{source}</td><td class="n">{report.total.values[source]:,}</td>'
         f'<td class="n">{_share(report.total.values[source], report.total.total)}</td></tr>'
-        for source in SOURCES
+        for source in SHARED
     )
     return (
         f"<p>Records read: {read or 'none'}. At {report.seconds_per_edit:g} seconds an edit (an assumption), people "
         f"spent {report.minutes_typed:,.0f} minutes on typing, and the sidecar gave back "
         f"{report.minutes_given_back:,.0f}.</p><table><tr><th>Written by</th><th class='n'>Values</th>"
         f"<th class='n'>Share</th></tr>{rows}<tr><th>all</th><td class='n'>{report.total.total:,}</td><td></td></tr>"
-        "</table>"
+        f"</table><p>Beside these, the CRM itself put in {report.total.values[Source.DEFAULT]:,} values that nobody "
+        "typed (default).</p>"
     )
 
 
@@ -100,7 +101,7 @@ def _chart(title: str, rows: Sequence[Row]) -> str:
 
 def _bar(row: Row, longest: int, top: int) -> str:
     parts, left = [], float(_NAME)
-    for source in SOURCES:
+    for source in SHARED:
         count = row.values.get(source, 0)
         width = _BAR * count / longest
         if count:

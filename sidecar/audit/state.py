@@ -18,7 +18,7 @@ from sidecar.errors import ConfigError, PermanentError
 from sidecar.files import write
 from sidecar.model import Edit, Source, Trail, Walked
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(slots=True)

@@ -136,13 +136,14 @@ def _written(state: "State", words: "Words", out: Path) -> "Report":
 
 
 def _show(report: "Report", out: Path) -> None:
+    from sidecar.audit.figures import SHARED
     from sidecar.model import Source
 
-    sources = list(Source)
-    made = table("kind", "records>", "values>", *(f"{source}>" for source in sources))
+    made = table("kind", "records>", "values>", *(f"{source}>" for source in SHARED), "beside: default>")
     for row in [*report.kinds, report.total]:
-        counts: list[Any] = [f"{row.values[s] / row.total:.1%}" if row.total else "" for s in sources]
-        add(made, row.name, report.records.get(row.name, sum(report.records.values())), row.total, *counts)
+        counts: list[Any] = [f"{row.values[s] / row.total:.1%}" if row.total else "" for s in SHARED]
+        records = report.records.get(row.name, sum(report.records.values()))
+        add(made, row.name, records, row.total, *counts, row.values[Source.DEFAULT])
     ranked = table("what people type", "edits>", "minutes>", "sidecar can write it", title="By how often it is typed")
     for one in report.candidates[:SHOWN]:
         add(ranked, f"{one.kind}.{one.name}", one.edits, one.minutes, "yes" if one.can_write else "no")

@@ -143,7 +143,8 @@ class Edit:
 class Source(StrEnum):
     """Where a CRM's value came from: finer than who stands behind it, for counting, never for whose word stands.
 
-    A form is filled in by the customer; an integration is another program, an automation the CRM's own.
+    A form is filled in by the customer; an integration is another program, an automation the CRM's own. A default is
+    what nobody wrote: the CRM put it in when somebody made the record, or moved it along with another field.
     """
 
     PERSON = "person"
@@ -152,6 +153,7 @@ class Source(StrEnum):
     INTEGRATION = "integration"
     AUTOMATION = "automation"
     US = "us"
+    DEFAULT = "default"
     UNKNOWN = "unknown"
 
 

@@ -38,7 +38,8 @@ class LedgerCapabilities:
 class FieldSpec:
     """A property of a CRM record kind: type is text, long_text, enum, number, date, datetime, bool.
 
-    `help` tells people what to do with it, where a CRM has a place for that; it is never read back.
+    `help` tells people what to do with it, where a CRM has a place for that; it is never read back. `counted` is a
+    property that people fill in and that only `walk` tells of: it is in no record, and can't be written.
     """
 
     name: str
@@ -49,6 +50,7 @@ class FieldSpec:
     writable: bool = True
     ours: bool = False
     help: str = field(default="", compare=False)
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

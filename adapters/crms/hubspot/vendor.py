@@ -69,6 +69,7 @@ SOURCES: Mapping[str, Source] = {
     ),
     **dict.fromkeys(("FORM", "FORMS"), Source.FORM),
     "IMPORT": Source.IMPORT,
+    "DEFAULT": Source.DEFAULT,
 }
 """The same, told finer, for counting; a merge only moves a value, so who wrote it can't be told."""
 

@@ -19,7 +19,7 @@ from sidecar.errors import PermanentError, RecordGone
 from sidecar.model import Author, AuthorKind, Edit, Gone, Link, Record, Source, Trail, Value
 from sidecar.ports import FieldSpec
 
-_FINER = frozenset((Source.FORM, Source.IMPORT, Source.INTEGRATION))
+_FINER = frozenset((Source.FORM, Source.IMPORT, Source.INTEGRATION, Source.DEFAULT))
 COLUMNS = "ref, kind, fields, version, seq, created_at, updated_at, state, moved_to"
 
 

@@ -6,18 +6,20 @@ tokens are down to that, the walk stops with a time to come back, and its cursor
 lest what a page has cost is lost with it. Notes and activities have no changelog: of them only what is held is told.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from adapters.crms.pipedrive.account import Company, Property
 from adapters.crms.pipedrive.history import Histories
 from adapters.crms.pipedrive.records import Row, is_live, reference
-from adapters.crms.pipedrive.vendor import CHANGELOGS, PATHS, held, source
+from adapters.crms.pipedrive.vendor import CHANGELOGS, PATHS, held, moment, source
 from adapters.crms.pipedrive.wire import onward, rows_in
 from sidecar.errors import ConfigError
-from sidecar.model import Trail, Walked
+from sidecar.model import Edit, Source, Trail, Walked
 
 PAGE, CHEAP_PAGE = 25, 500
 """Records of a page: of those whose histories are asked one by one, and of those that have none."""
+PRESET = frozenset(("pipeline", "stage", "currency"))
+"""What the form of a new deal shows as chosen."""
 _START, _CURSOR = "start:", "cursor:"
 
 
@@ -43,7 +45,24 @@ class Walk:
         owner = reference(row, "user_id" if kind == "note" else "owner_id")
         filled = frozenset(one.spec.name for one in properties if one.from_vendor(row) is not None)
         edits = self._histories.told(kind, row, properties) if properties else []
-        return Trail(held(row, "id"), owner, filled, tuple((edit, source(edit.author)) for edit in edits))
+        return Trail(held(row, "id"), owner, filled, tuple(_sourced(row, edits)))
+
+
+def _sourced(row: Row, edits: Sequence[Edit]) -> Iterator[tuple[Edit, Source]]:
+    """Yield edits with their sources; what a form of Pipedrive's begins with isn't taken for typed.
+
+    A deal's owner who is its maker was put in; its pipeline, stage and currency may have been left as they stood.
+    """
+    begun: set[str] = set()
+    for edit in edits:
+        told = source(edit.author)
+        if edit.field not in begun and edit.at == moment(held(row, "add_time")):
+            if edit.field == "owner" and edit.value == held(row, "creator_user_id"):
+                told = Source.DEFAULT
+            elif edit.field in PRESET and told is Source.PERSON:
+                told = Source.UNKNOWN
+        begun.add(edit.field)
+        yield edit, told
 
 
 def _place(cursor: str | None) -> dict[str, str]:

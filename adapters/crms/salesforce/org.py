@@ -123,6 +123,10 @@ class Org:
         """Return a pipeline for each record type of opportunities, else one for all of the org's stages."""
         return self._kept.get("pipelines", self._pipelines)
 
+    def stages(self) -> Sequence[Row]:
+        """Return the stages of opportunities, in use or not, with what moves along with each."""
+        return self._kept.get("stages", self._all_stages)
+
     def owners(self) -> Mapping[str, str]:
         """Return the active users, id to e-mail address."""
         return self._kept.get("owners", self._owners)
@@ -234,6 +238,10 @@ class Org:
             Pipeline(held(each, "recordTypeId"), held(each, "name"), self._stages(held(each, "recordTypeId"), stages))
             for each in types
         )
+
+    def _all_stages(self) -> Sequence[Row]:
+        wanted = ("ApiName", "DefaultProbability", "ForecastCategoryName")
+        return list(self.wire.query(select(wanted, "OpportunityStage", order="SortOrder", limit=500)))
 
     def _stages(self, record_type: str, stages: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """Return the stages that a record type allows; all of them where the org doesn't say."""

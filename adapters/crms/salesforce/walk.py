@@ -8,18 +8,14 @@ changed the record since it was made.
 
 from collections.abc import Mapping, Sequence
 
+from adapters.crms.salesforce.defaults import Defaults
 from adapters.crms.salesforce.history import Histories
 from adapters.crms.salesforce.org import Org
 from adapters.crms.salesforce.records import Records
 from adapters.crms.salesforce.soql import is_id, like, quoted, select
 from adapters.crms.salesforce.vendor import BATCH, KEY, TASK, Row, held, stored_key
 from sidecar.errors import ConfigError
-from sidecar.model import AuthorKind, Edit, Source, Trail, Walked
-
-SOURCES = {
-    AuthorKind.PERSON: Source.PERSON, AuthorKind.US: Source.US, AuthorKind.AUTOMATION: Source.AUTOMATION,
-    AuthorKind.UNKNOWN: Source.UNKNOWN,
-}  # fmt: skip
+from sidecar.model import Edit, Trail, Walked
 
 
 class Walk:
@@ -27,6 +23,7 @@ class Walk:
 
     def __init__(self, org: Org, records: Records, histories: Histories) -> None:
         self._org, self._records, self._histories = org, records, histories
+        self._defaults = Defaults(org)
 
     def page(self, kind: str, cursor: str | None, names: Sequence[str]) -> Walked:
         """Return up to two hundred live records with the edits of these properties; first also their count."""
@@ -41,7 +38,8 @@ class Walk:
         soql = select(self._records.columns(kind, at), sobject, *alive, *after, order="Id", limit=BATCH)
         listed = self._org.wire.query(soql)
         rows = {held(row, "Id"): row for row in listed if self._records.is_live(kind, row)}
-        edits = self._histories.of(kind, rows, names, guess=False)
+        needed = [*names, *self._defaults.needed(kind, names)]
+        edits = self._histories.of(kind, rows, needed, guess=False)
         trails = tuple(self._trail(kind, row, names, edits) for row in rows.values())
         onward = held(listed[-1], "Id") if len(listed) == BATCH else self._next(kind, at)
         return Walked(trails, onward, self._total(kind) if cursor is None else None)
@@ -50,8 +48,9 @@ class Walk:
         ref = held(row, "Id")
         known = self._org.catalogue(kind, ref).properties
         filled = (name for name in names if name in known and known[name].from_vendor(row) is not None)
-        told = tuple((edit, SOURCES[edit.author.kind]) for edit in edits.get(ref, ()))
-        return Trail(ref, held(row, "OwnerId"), frozenset(filled), told)
+        told = self._defaults.told(kind, row, edits.get(ref, ()))
+        asked = tuple((edit, source) for edit, source in told if edit.field in names)
+        return Trail(ref, held(row, "OwnerId"), frozenset(filled), asked)
 
     def _next(self, kind: str, at: str) -> str | None:
         """Return where the walk goes on when an object is at its end: contacts come after leads."""

@@ -45,7 +45,7 @@ class Histories:
     def edits(self, kind: str, refs: Sequence[str], names: Sequence[str]) -> dict[str, list[Edit]]:
         """Return the edits of these properties of each live record; a value written again is no edit."""
         properties = [self._org.property(kind, name) for name in dict.fromkeys(names)]
-        rows = self._records.fetch(kind, refs)
+        rows = self._records.fetch(kind, refs, self._org.catalogue(kind).reading(properties))
         return {ref: [edit for edit, _ in self.sourced(kind, row, properties)] for ref, row in rows.items()}
 
     def sourced(self, kind: str, row: Row, properties: Sequence[Property]) -> list[Told]:

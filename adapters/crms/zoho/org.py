@@ -7,7 +7,7 @@ name; a stage by its own.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -24,6 +24,8 @@ from sidecar.model import Value
 from sidecar.ports import Clock, FieldSpec, Pipeline
 
 MAX_PAGES = 20
+SYSTEM = "__s"
+"""How the names of fields end that Zoho keeps for itself (`Locked__s`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,12 @@ class Catalogue:
     @property
     def read(self) -> tuple[str, ...]:
         """Zoho's names of all that is read of a record."""
-        told = [theirs for each in self.properties.values() for theirs in each.names]
+        return self.reading(())
+
+    def reading(self, asked: Sequence[Property]) -> tuple[str, ...]:
+        """Return Zoho's names of all that is read of a record, and of some properties that are only counted."""
+        read = [each for each in self.properties.values() if not each.spec.counted]
+        told = [theirs for each in (*read, *asked) for theirs in each.names]
         found_by = [n for names in IDENTIFYING.get(self.kind, {}).values() for n in names if n in self.definitions]
         ties = [*TIES[self.kind].values(), *([OF] if WHAT in TIES[self.kind].values() else [])]
         system = ("id", "Created_Time", "Modified_Time", "Created_By", "Modified_By")
@@ -91,6 +98,7 @@ class Place:
     layout: str
     stages: tuple[tuple[str, str], ...]
     ends: frozenset[str]
+    is_default: bool = False
 
 
 class Org:
@@ -198,13 +206,18 @@ class Org:
             for name, native in natives.items()
             if not native.optional or native.vendor[0] in definitions
         }
-        key = None
+        key, taken = None, {theirs for each in properties.values() for theirs in each.names}
         for definition in definitions.values():
             name = definition.name.casefold()
             if name == KEY:
                 key = definition.name
-            elif definition.is_custom and definition.type in TYPES and name not in properties:
-                properties[name] = Property(kind, _spec(name, definition), definition=definition)
+            elif definition.type in TYPES and name not in properties and definition.name not in taken:
+                spec = _spec(name, definition)
+                if definition.is_custom:
+                    properties[name] = Property(kind, spec, definition=definition)
+                elif definition.is_writable and not definition.name.endswith(SYSTEM):
+                    spec = replace(spec, writable=False, counted=True)
+                    properties[name] = Property(kind, spec, definition=definition)
         return Catalogue(kind, properties, definitions, key, self._clock())
 
     def _native(self, kind: str, name: str, native: Native, definitions: Mapping[str, Definition]) -> Property:
@@ -245,7 +258,7 @@ def _place(layout: Row, pipeline: Row, is_ambiguous: bool) -> Place:
     named = tuple((held(s, "actual_value"), held(s, "display_value") or held(s, "actual_value")) for s in stages)
     ends = frozenset(held(s, "actual_value") for s in stages if held(s, "forecast_type").startswith("Closed"))
     ref = f"{label} ({held(layout, 'name')})" if is_ambiguous else label
-    return Place(ref, label, held(layout, "id"), named, ends)
+    return Place(ref, label, held(layout, "id"), named, ends, pipeline.get("default") is True)
 
 
 def _definition(row: Row) -> Definition:
@@ -262,8 +275,20 @@ def _definition(row: Row) -> Definition:
         places if isinstance(places, int) else None,
         options,
         bool(row.get("custom_field")),
-        not (row.get("read_only") or row.get("field_read_only")),
+        not (row.get("read_only") or row.get("field_read_only")) and _may_write(row),
+        _default(row.get("default_value")),
     )
+
+
+def _may_write(row: Row) -> bool:
+    """Say whether a field can be written at all, by a form or a program: some are there to be read alone."""
+    may = row.get("operation_type")
+    return not isinstance(may, dict) or not may or any(may.values())
+
+
+def _default(told: Any) -> Any:
+    """Return what a form begins with, which is told bare, or as an object with its value."""
+    return told.get("value", told.get("name")) if isinstance(told, dict) else told
 
 
 def _spec(name: str, definition: Definition) -> FieldSpec:

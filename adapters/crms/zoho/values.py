@@ -22,7 +22,10 @@ YES, NO = "Yes", "No"
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A field as Zoho defines it: its name in the API, its type, how much it holds, its options as (id, value)."""
+    """A field as Zoho defines it: its name in the API, its type, how much it holds, its options as (id, value).
+
+    `default` is what its form begins with, None where that isn't told.
+    """
 
     name: str
     type: str
@@ -33,6 +36,7 @@ class Definition:
     options: tuple[tuple[str, str], ...] = field(default=())
     is_custom: bool = False
     is_writable: bool = True
+    default: Any = None
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ since a cursor, the last id that was told, holds in another process. Kinds witho
 from collections.abc import Sequence
 
 from adapters.crms.zoho import coql
+from adapters.crms.zoho.defaults import Defaults
 from adapters.crms.zoho.history import Histories
 from adapters.crms.zoho.org import Org, Property
 from adapters.crms.zoho.records import Records, Row
@@ -23,6 +24,7 @@ class Walk:
 
     def __init__(self, org: Org, records: Records, histories: Histories) -> None:
         self._org, self._records, self._histories = org, records, histories
+        self._defaults = Defaults(org)
 
     def page(self, kind: str, cursor: str | None, names: Sequence[str]) -> Walked:
         """Return up to twenty live records with the edits of these properties, and their count on the first page."""
@@ -30,7 +32,7 @@ class Walk:
         if cursor is not None and not is_ref(cursor):
             raise ConfigError(f"{cursor!r} is no place in a list of Zoho's: begin the walk anew")
         refs = self._notes(cursor) if kind == "note" else self._after(kind, cursor)
-        rows = self._records.fetch(kind, refs) if refs else {}
+        rows = self._records.fetch(kind, refs, self._org.catalogue(kind).reading(asked)) if refs else {}
         trails = tuple(self._trail(kind, rows[ref], asked) for ref in refs if ref in rows)
         onward = refs[-1] if len(refs) == SIZE else None
         return Walked(trails, onward, self._total(kind) if cursor is None else None)
@@ -49,8 +51,11 @@ class Walk:
 
     def _trail(self, kind: str, row: Row, asked: Sequence[Property]) -> Trail:
         filled = frozenset(one.spec.name for one in asked if one.from_vendor(row) is not None)
-        told = self._histories.sourced(kind, row, asked) if asked else []
-        return Trail(held(row, "id"), ref_in(row.get("Owner")), filled, tuple(told))
+        needed = [*asked, *self._defaults.needed(kind, asked)]
+        told = self._defaults.told(kind, row, self._histories.sourced(kind, row, needed)) if asked else ()
+        names = {one.spec.name for one in asked}
+        edits = tuple((edit, source) for edit, source in told if edit.field in names)
+        return Trail(held(row, "id"), ref_in(row.get("Owner")), filled, edits)
 
     def _total(self, kind: str) -> int | None:
         found = self._org.wire.get("walk", f"/{MODULES[kind]}/actions/count").get("count")

@@ -1,0 +1,76 @@
+"""What Zoho itself puts into a record, so that an audit doesn't take it for typed.
+
+What a record was made with is in no entry of its timeline, and so told as its maker's. Of that, an owner who is the
+maker, an unticked box, what a form begins with and a pipeline that is the layout's first choice are nobody's. What may
+be either is nobody's that can be told: an owner whom a rule may have assigned, a currency, the first of a list without
+an empty choice, and a probability, which goes with the stage, and of which no call tells what each stage's is. It is
+for counting alone: whose word stands is asked of the timeline itself.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from adapters.crms.zoho import values
+from adapters.crms.zoho.org import Org, Property
+from adapters.crms.zoho.vendor import NONE, Row, held, moment, ref_in
+from sidecar.model import Edit, Source, Value
+
+PROBABILITY, STAGE = "Probability", "Stage"
+_EITHER = frozenset(("Currency", "Exchange_Rate"))
+
+
+class Defaults:
+    """Tells the org's own values of the records of one org."""
+
+    def __init__(self, org: Org) -> None:
+        self._org = org
+
+    def needed(self, kind: str, asked: Sequence[Property]) -> list[Property]:
+        """Return the properties whose edits must be known to tell those of others."""
+        stage = self._org.catalogue(kind).properties.get("stage")
+        is_staged = any(PROBABILITY in one.names for one in asked)
+        return [stage] if is_staged and stage and stage not in asked else []
+
+    def told(self, kind: str, row: Row, edits: Sequence[tuple[Edit, Source]]) -> Iterator[tuple[Edit, Source]]:
+        """Yield the edits of a record, each with its source."""
+        known = self._org.catalogue(kind).properties
+        born = moment(held(row, "Created_Time")) if row.get("Created_Time") else None
+        moved = {edit.at for edit, _ in edits if edit.field == "stage"}
+        begun: set[str] = set()
+        for edit, told in edits:
+            is_first = edit.field not in begun
+            begun.add(edit.field)
+            one, source = known[edit.field], told
+            if told is not Source.UNKNOWN and edit.value is not None:
+                if PROBABILITY in one.names:
+                    source = Source.UNKNOWN if edit.at in moved else told
+                elif is_first and edit.at == born:
+                    source = self._made(one, edit.value, row, told)
+            yield edit, source
+
+    def _made(self, one: Property, value: Value, row: Row, maker: Source) -> Source:
+        """Say whose a value is that a record was made with."""
+        names = one.names
+        if "Owner" in names:
+            return Source.DEFAULT if value == ref_in(row.get("Created_By")) else Source.UNKNOWN
+        if "Pipeline" in names:
+            is_default = any(place.ref == value and place.is_default for place in self._org.places())
+            return Source.DEFAULT if is_default else maker
+        if _EITHER & set(names):
+            return Source.UNKNOWN
+        definition = self._org.catalogue(one.kind).definitions.get(names[0]) if len(names) == 1 else None
+        if definition is None:
+            return maker
+        if definition.default not in (None, "", NONE):
+            return Source.DEFAULT if _reads(one, definition.name, definition.default) == value else maker
+        if definition.type == "boolean":
+            return maker if value is True else Source.DEFAULT
+        labels = [label for _, label in definition.options]
+        is_chosen_for = labels and labels[0] != NONE and _reads(one, definition.name, labels[0]) == value
+        return Source.UNKNOWN if is_chosen_for else maker
+
+
+def _reads(one: Property, name: str, raw: object) -> Value:
+    """Return a raw value as a record's would be read."""
+    if one.spec.type == "bool":
+        return values.from_vendor("bool", {"true": True, "false": False}.get(str(raw).lower(), raw))
+    return one.from_vendor({name: raw})
