@@ -40,7 +40,11 @@ class Book:
         """Return the recorded answer to this very question by this very model."""
         asked = len({turn.activity for turn in question.new})
         for held in self._held.get((sha256(question.system.encode()).hexdigest(), question.user), ()):
-            if held.stop == "end" and held.request_sha256 == _asked(question, llm, held.because[:asked]):
+            is_it = held.request_sha256 == _asked(question, llm, held.because[:asked])
+            if held.passed_on:  # booked under a name of its run: model and room stand for the rest of the question
+                room = held.request.get("max_tokens")
+                is_it = (held.engine, held.model, room) == (llm.name, llm.model, question.max_tokens)
+            if is_it and held.stop in ("end", "truncated", "refusal"):
                 return Answer(held.answer, held.model, held.stop, held.request_id)
         return None
 

@@ -8,9 +8,11 @@ is when people would have edited the CRM; `take` lets a caller who does know say
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
-from sidecar.decide import decide
-from sidecar.infer import Inferred, infer, reads_whole
+from sidecar.decide import decide, refresh
+from sidecar.decide.expiry import expired
+from sidecar.infer import Inferred, reads_whole
 from sidecar.model import (
     Activity,
     Claim,
@@ -23,12 +25,17 @@ from sidecar.model import (
     Policy,
     Prompt,
     Standing,
+    Suggestion,
     advance,
 )
+from sidecar.model.means import Hard
+from sidecar.pipeline.asking import Asking
 from sidecar.pipeline.selection import Matched, Reading, select
 from sidecar.pipeline.unsaid import Unsaid, unsaid, withdrawals, without
 from sidecar.ports import LLM
 
+COMPUTED_ANEW = 20_000
+"""The position of claims that are computed when nothing was read: behind those of any reading."""
 MAX_RUNS = 1_000
 """Runs in a row without an end: more than the activities of any reading, so only a fault reaches it."""
 
@@ -42,6 +49,7 @@ class Reader:
     own: Own
     llm: LLM
     mint: Mint
+    hard: Hard = field(default_factory=Hard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +105,42 @@ class Shadow:
         return done
 
     def reread(self, reading: Reading) -> Reread:
-        """Read exactly this; a model that says that the state can't be right is given the whole history instead."""
+        """Read exactly this; who doubts the state is given the whole history, and a hard case the stronger model."""
         before, lost = self.standing, self._unsaid(reading)
-        inferred = self._ask(reading, without(before, lost))
-        if inferred.usable and inferred.needs_whole and not reading.whole:
-            whole = select(self, replace(before, needs_whole=True), reading.new, whole=True)
-            if whole.whole:
-                reading, lost = whole, self._unsaid(whole)
-                inferred = self._ask(reading, without(before, lost))
+        reader = self.reader
+        asking = Asking(reader.llm, reader.policy, reader.own, reader.mint, reader.hard)
+        whole = partial(self._whole, reading)
+        asked, inferred = asking.ask(reading, without(before, lost), reader.prompt, self._passed, whole)
+        if asked is not reading:
+            reading, lost = asked, self._unsaid(asked)
         self._read |= {match.id for match, _ in (*reading.new, *reading.overtaken)}
         if not inferred.usable:
             return Reread(reading, inferred.inference, (), (), before, False)
         return self._decided(reading, inferred, lost)
+
+    def _whole(self, reading: Reading) -> Reading | None:
+        whole = select(self, replace(self.standing, needs_whole=True), reading.new, whole=True)
+        return whole if whole.whole else None
+
+    def _passed(self, inferred: Inferred) -> Inference:
+        """Keep in mind a call that nothing is believed from."""
+        self._made[inferred.inference.id] = inferred.inference
+        return inferred.inference
+
+    def settle(self, now: datetime) -> None:
+        """Drop suggestions that nobody answered in time, and compute anew what follows from what is believed."""
+        policy, mint = self.reader.policy, self.reader.mint
+        for dropped in expired(self.standing, policy, now, mint, self._claim):
+            self.take(dropped)
+        last = self.get_many([self.standing.last_inference]).get(self.standing.last_inference)
+        if isinstance(last, Inference):
+            for fact in refresh(last, self.standing, policy, mint, first=COMPUTED_ANEW).decisions:
+                self.take(fact)
+
+    def _claim(self, waiting: Suggestion) -> Claim | None:
+        decision = self.get_many([waiting.decision]).get(waiting.decision)
+        claim = self.get_many([decision.claim]).get(decision.claim) if isinstance(decision, Decision) else None
+        return claim if isinstance(claim, Claim) else None
 
     def _decided(self, reading: Reading, inferred: Inferred, lost: Unsaid) -> Reread:
         policy, mint, before, inference = self.reader.policy, self.reader.mint, self.standing, inferred.inference
@@ -121,20 +153,6 @@ class Shadow:
         claims = tuple(fact for fact in facts if isinstance(fact, Claim))
         decisions = tuple(fact for fact in facts if isinstance(fact, Decision))
         return Reread(reading, inference, claims, decisions, self.standing, True)
-
-    def _ask(self, reading: Reading, standing: Standing) -> Inferred:
-        reader = self.reader
-        return infer(
-            reading.new,
-            reading.earlier,
-            standing,
-            reader.prompt,
-            reader.policy,
-            reader.own,
-            reader.llm,
-            reader.mint,
-            whole=reading.whole,
-        )
 
     def _unsaid(self, reading: Reading) -> Unsaid:
         is_due = reading.whole and self.standing.needs_whole
