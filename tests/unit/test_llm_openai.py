@@ -149,7 +149,7 @@ def test_an_answer_is_found_among_what_was_written_around_it(written: str) -> No
     assert answers.said(written, OTHER_SCHEMA) == SHORT
 
 
-@pytest.mark.parametrize("written", ["I'd rather not say.", "", '{"mood": ', "{" * 5000, "[1, 2]", '["{"]'])
+@pytest.mark.parametrize("written", ["I'd rather not say.", "", '{"mood": ', '{"mood":' * 50_000, "[1, 2]", '["{"]'])
 def test_what_is_no_answer_is_made_into_none(written: str) -> None:
     """Nothing is mended or invented: whoever asked finds it invalid; seen to fail with a recursion error."""
     assert answers.said(written, OTHER_SCHEMA) == written.strip()
@@ -232,6 +232,14 @@ def test_a_question_that_cannot_fit_is_not_sent(twin: Completions, tmp_path: Pat
     with pytest.raises(ConfigError, match="instructions"):
         llm.infer(question(system="word " * 2000))
     assert twin.endpoint.asked == []
+
+
+@pytest.mark.parametrize(("read", "window"), [(4096, 4096), (2050, 4096), (8000, 8000)])
+def test_a_count_that_looks_like_a_window_is_doubted(read: int, window: int) -> None:
+    """A little more than fits is cut as well, and then the count is plausible but round; seen to fail without doubt."""
+    text = "ab " * round(read * 0.95)
+    assert Window().estimate(text) < 1.1 * read
+    assert not Window().is_whole(text, read, lambda asked: min(len(asked.split()), window))
 
 
 def test_a_window_is_proved_once() -> None:
