@@ -5,7 +5,7 @@ the CRM before there is a deal. Which property stands for a field is the config'
 not of contacts, is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sidecar.app.readiness import wanted_properties
 from sidecar.model import REVIEW, SUGGESTIONS, Policy
@@ -23,9 +23,10 @@ def provision(ledger: Ledger, policy: Policy, *, dry_run: bool) -> list[str]:
     return list(ledger.provision(wanted, dry_run, views) if views else ledger.provision(wanted, dry_run))
 
 
-def deprovision(ledger: Ledger, policy: Policy, *, dry_run: bool) -> list[str]:
-    """Take it away again; a line for each thing."""
-    wanted, views = _needs(ledger, policy)
+def deprovision(ledger: Ledger, policy: Policy, *, dry_run: bool, leave: Collection[str] = ()) -> list[str]:
+    """Take it away again, but for the properties to `leave` (`contact.ai_stage`); a line for each thing."""
+    needed, views = _needs(ledger, policy)
+    wanted = {kind: [spec for spec in specs if f"{kind}.{spec.name}" not in leave] for kind, specs in needed.items()}
     return list(ledger.deprovision(wanted, dry_run, views) if views else ledger.deprovision(wanted, dry_run))
 
 

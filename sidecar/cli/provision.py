@@ -2,9 +2,10 @@
 
 Both are idempotent and say what they did. To make properties takes no mode, since nothing is written into them yet. To
 take them away throws away what records hold in them, for good, so it says how much that is, asks, and won't be done
-while the sidecar still writes there.
+while the sidecar still writes there; what this journal didn't make stays, and is named.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,11 +30,12 @@ def register(app: typer.Typer) -> None:
 
 def _provision(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Make the AI-owned properties and the lists that the CRM lacks; nothing is written into any record by that."""
-    from sidecar.app.worklists import left_to_people, provision
+    from sidecar.app.furnished import furnish
+    from sidecar.app.worklists import left_to_people
 
     with session(ctx).open() as app:
         _refuse_another_account(app)
-        lines = provision(app.ledger, app.policy, dry_run=app.dry_run)
+        lines = furnish(app.ledger, app.policy, app.journal, dry_run=app.dry_run)
         by_hand = left_to_people(app.ledger, app.policy)
         dry_run = app.dry_run
     if as_json:
@@ -48,14 +50,21 @@ def _deprovision(
     ctx: typer.Context,
     yes: Yes = False,
     force: Annotated[bool, typer.Option("--force", help="Also while the mode is above shadow.")] = False,
+    unnoted: Annotated[
+        bool, typer.Option("--unnoted", help="Also those that are named as ours are, though this journal made none.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take the AI-owned properties away from the CRM, with all that records hold in them; the journal keeps it."""
-    from sidecar.app.worklists import deprovision
+    """Take the AI-owned properties away from the CRM, with all that records hold in them; the journal keeps it.
+
+    Only what `provision` made with this journal goes: what somebody else made under the same name stays.
+    """
+    from sidecar.app.furnished import clear
 
     with session(ctx).open() as app:
         _refuse_another_account(app)
-        lines = deprovision(app.ledger, app.policy, dry_run=True)
+        take = partial(clear, app.ledger, app.policy, app.journal, unnoted=unnoted)
+        lines, left = (found := take(dry_run=True)).lines, found.left
         if lines and not app.dry_run:
             _stop_writer(app, force=force)
             if not as_json:
@@ -65,12 +74,15 @@ def _deprovision(
                 yes=yes,
                 as_json=as_json,
             )
-            lines = deprovision(app.ledger, app.policy, dry_run=False)
+            lines = take(dry_run=False).lines
         dry_run = app.dry_run
     if as_json:
-        emit({"dry_run": dry_run, "properties": lines})
-    else:
-        _tell(lines, dry_run, "The CRM has none of them.")
+        emit({"dry_run": dry_run, "properties": lines, "left": left})
+        return
+    _tell(lines, dry_run, "The CRM has nothing else of them." if left else "The CRM has none of them.")
+    if left:
+        show("", f"Left, because this journal didn't make them: {', '.join(left)}.")
+        show("Take away by hand what nobody needs; --unnoted takes all of them, whoever's they are.")
 
 
 def _refuse_another_account(app: "App") -> None:

@@ -17,6 +17,7 @@ from adapters.crms.local import LocalLedger
 from adapters.crms.local.ledger import LocalOptions
 from sidecar.app import App
 from sidecar.app.ladder import Move
+from sidecar.app.readiness import wanted_properties
 from sidecar.cli import golive, run
 from sidecar.cli.golive import go_live
 from sidecar.errors import ConfigError, PermanentError, UnsupportedFeature
@@ -450,6 +451,35 @@ def test_properties_are_taken_away_once_nothing_is_written_any_more(office: Offi
     assert held == {"name": "Ann", "email": "ann@x.test"}
     assert "The CRM has none of them." in office.told("deprovision", "--yes")
     assert "38 done." in office.told("provision") and "has them all" in office.told("provision")
+
+
+def test_what_somebody_else_made_under_our_name_stays(tmp_path: Path) -> None:
+    """An admin's own property, with their data in it, is named and left; seen to fail known by its name alone."""
+    office = Office(tmp_path).furnish([], VENDOR)
+    with opened(office) as app:
+        theirs = [spec for spec in wanted_properties(app.policy, {"contact"})["contact"] if spec.name == "ai_next_step"]
+        app.ledger.provision({"contact": theirs}, False)
+        assert isinstance(app.ledger, LocalLedger)
+        ref = app.ledger.create_by_person("contact", {"name": "Ann", "ai_next_step": "typed by Rita"}).ref
+    assert not any("contact.ai_next_step (" in line for line in office.data("provision")["properties"])
+    told = office.data("--dry-run", "deprovision")
+    assert told["left"] == ["contact.ai_next_step"] and len(told["properties"]) == 37
+    said = " ".join(office.sidecar("deprovision", "--yes").stdout.split())
+    assert "Left, because this journal didn't make them: contact.ai_next_step." in said
+    (left,) = office.data("ledger", "show", "contact")["records"]
+    assert (left["ref"], left["fields"]["ai_next_step"]) == (ref, "typed by Rita")
+    again = office.told("deprovision", "--yes")
+    assert "The CRM has nothing else of them." in again
+    assert len(office.data("deprovision", "--yes", "--unnoted")["properties"]) == 1
+
+
+def test_a_journal_that_made_nothing_takes_nothing_away(tmp_path: Path) -> None:
+    """Another journal on the same CRM knows nothing of what the first one made; and says so."""
+    office = Office(tmp_path).furnish([], VENDOR)
+    office.told("provision")
+    office.config.write_text(office.config.read_text().replace("sqlite:///journal.db", "sqlite:///another.db"))
+    told = office.data("deprovision", "--yes")
+    assert len(told["left"]) == 36 and not any("ai_" in line for line in told["properties"])
 
 
 def test_force_takes_properties_away_from_under_the_writer(office: Office) -> None:
