@@ -34,6 +34,8 @@ FAMILIES = (
     "ledger",
     "book",
     "prompts",
+    "evaluate",
+    "replay",
     "backfill",
 )
 """Modules of this package, in the order in which `--help` lists their commands."""

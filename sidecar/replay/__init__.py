@@ -1,0 +1,233 @@
+"""Replay: what another prompt, model or policy would have made of the words that the book holds.
+
+It reads stored activities in the order and the pieces in which they were read, into shadows that nobody keeps, and says
+what would differ: claims, decisions, values in the CRM. It has no ledger, and the journal gets not a word of it. What
+the very same question was answered in the book is not asked again. Whoever pays hears first what it costs at most.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from sidecar.errors import ConfigError, PermanentError, SidecarError
+from sidecar.journal import Journal
+from sidecar.model import Own, Policy, Prompt, Standing
+from sidecar.model.means import Hard
+from sidecar.pipeline.answers import Answers, Book, Remembering, Spent
+from sidecar.pipeline.shadow import Reader
+from sidecar.ports import LLM
+from sidecar.replay.crm import in_crm
+from sidecar.replay.report import Report, Version, as_data, faults, from_data, tally, version_id
+from sidecar.replay.sides import Difference, compare
+from sidecar.replay.walk import Walk, ends, history, walk
+
+__all__ = ["Estimate", "Report", "Side", "Version", "Wanted", "as_data", "estimate", "faults", "from_data", "replay"]
+
+PAGE = 200
+MAX_THREADS = 8
+OUTPUT_CHARS = 1_500
+"""About what an answer is long, for the estimate alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What reads and decides: prompts by name, policy, model."""
+
+    prompts: Mapping[str, Prompt]
+    policy: Policy
+    llm: LLM
+    hard: Hard = field(default_factory=Hard)
+
+    @property
+    def version(self) -> Version:
+        """Name all that can change an answer."""
+        shas = {name: prompt.sha256 for name, prompt in sorted(self.prompts.items())}
+        return Version(shas, self.llm.name, self.llm.model, self.llm.effort, self.policy.sha256)
+
+    def prompt(self, standing: Standing) -> Prompt:
+        """Return the prompt of a party's route; `ConfigError` where there is none."""
+        name = standing.route_in(self.policy).prompt
+        if name not in self.prompts:
+            raise ConfigError(f"no prompt of that name; there are {', '.join(self.prompts)}", setting=f"prompt {name}")
+        return self.prompts[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is compared: what is in force with the trial, over which parties, from when on.
+
+    `noise` is how many of the parties are read once more by what is in force, `folder` where paid answers are kept.
+    """
+
+    was: Side
+    new: Side
+    own: Own
+    since: datetime | None = None
+    parties: Sequence[str] = ()
+    limit: int | None = None
+    noise: int = 20
+    folder: Path | None = None
+    threads: int = 4
+    told: Callable[[int, int], None] = field(default=lambda done, of: None)
+
+    @property
+    def id(self) -> str:
+        """Name the comparison."""
+        return version_id(self.was.version, self.new.version, self.since, tuple(self.parties), self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How much there is to read, and what that costs at most; what the book answers already costs nothing."""
+
+    parties: int
+    readings: int
+    chars: int
+    noise_readings: int
+    usd: float
+
+
+def estimate(book: Journal, wanted: Wanted) -> Estimate:
+    """Say what a replay would read, from the requests that the book holds."""
+    parties = readings = chars = noise_readings = noise_chars = 0
+    for number, standing in enumerate(chosen(book, wanted)):
+        known = history(book, standing.party)
+        due = [i for i in known.readings if wanted.since is None or i.newest_at >= wanted.since]
+        size = sum(len(i.request.get("user", "")) + OUTPUT_CHARS for i in due)
+        size += len(wanted.new.prompt(standing).source) * len(due)
+        parties, readings, chars = parties + 1, readings + len(due), chars + size
+        if number < _noise(wanted):
+            noise_readings, noise_chars = noise_readings + len(due), noise_chars + size
+    usd = wanted.new.llm.estimate_usd(chars, readings)
+    usd += wanted.was.llm.estimate_usd(noise_chars, noise_readings) if noise_readings else 0.0
+    return Estimate(parties, readings, chars, noise_readings, usd)
+
+
+def chosen(book: Journal, wanted: Wanted) -> Iterator[Standing]:
+    """Yield the parties whose words the trial could read otherwise, in the order of their ids."""
+    count = 0
+    for standing in _named(book, wanted.parties) if wanted.parties else _all(book):
+        if wanted.since and (standing.last_activity_at is None or standing.last_activity_at < wanted.since):
+            continue
+        if not standing.last_inference or not _differs(wanted, standing):
+            continue
+        if wanted.limit is not None and count >= wanted.limit:
+            return
+        count += 1
+        yield standing
+
+
+def replay(book: Journal, wanted: Wanted, now: datetime) -> Report:
+    """Read the parties' words again and say what would differ; a party that can't be read is named, and stops none."""
+    was, new = wanted.was, wanted.new
+    report = Report(wanted.id, now, wanted.since, was.version, new.version)
+    report.is_deterministic = was.llm.capabilities.deterministic
+    answers, spent = Answers(wanted.folder / "answers.jsonl" if wanted.folder else None), Spent()
+    standings = list(chosen(book, wanted))
+
+    def one(numbered: tuple[int, Standing]) -> Walk | str:
+        number, standing = numbered
+        try:
+            return _walk(book, wanted, standing, answers, spent, now, is_noise=number < _noise(wanted))
+        except PermanentError as error:
+            return str(error)
+
+    walks = []
+    threads = 1 if new.llm.capabilities.offline else max(1, min(wanted.threads, MAX_THREADS))
+    with ThreadPoolExecutor(threads, thread_name_prefix="replay") as pool:
+        running = pool.map(one, enumerate(standings))
+        try:
+            for done, (standing, made) in enumerate(zip(standings, running, strict=True), 1):
+                wanted.told(done, len(standings))
+                if isinstance(made, str):
+                    report.failed[standing.party] = made
+                    continue
+                walks.append((made, _differences(made, standing, wanted, book, now), _chance(made, was.policy)))
+                if ends(made):
+                    report.ended.append(standing.party)
+        except SidecarError:
+            pool.shutdown(cancel_futures=True)
+            raise
+    tally(report, walks)
+    report.asked, report.reused, report.tokens, report.usd = spent.asked, spent.reused, spent.tokens, spent.usd
+    return report
+
+
+def _walk(
+    book: Journal, wanted: Wanted, standing: Standing, answers: Answers, spent: Spent, now: datetime, *, is_noise: bool
+) -> Walk:
+    known = Book(history(book, standing.party).inferences)
+    model = Remembering(wanted.new.llm, answers, known)
+    model.spent = spent
+    readers = {"new": _reader(wanted.new, model, standing, wanted, book)}
+    if is_noise:
+        again = Remembering(wanted.was.llm, answers, anew="again")
+        again.spent = spent
+        readers["again"] = _reader(wanted.was, again, standing, wanted, book)
+    return walk(book, standing, readers, wanted.since, now)
+
+
+def _reader(side: Side, llm: LLM, standing: Standing, wanted: Wanted, book: Journal) -> Reader:
+    prompt = side.prompt(standing)
+    return Reader(prompt, side.policy, wanted.own, llm, book.mint, side.hard)
+
+
+def _noise(wanted: Wanted) -> int:
+    """A model that always says the same makes no noise."""
+    return 0 if wanted.was.llm.capabilities.deterministic else wanted.noise
+
+
+def _differences(made: Walk, standing: Standing, wanted: Wanted, book: Journal, now: datetime) -> list[Difference]:
+    name = standing.name or standing.party
+    found = []
+    for trial in made.trials:
+        new = trial.sides["new"]
+        for field_name, kind, is_wording in compare(trial.was, new, wanted.new.policy):
+            was_cells, new_cells = trial.was.get(field_name, ()), new.get(field_name, ())
+            args = (made.party, name, trial.at, kind, field_name, was_cells, new_cells)
+            found.append(Difference(*args, is_wording=is_wording))
+    return [*found, *in_crm(made, wanted.was.policy, wanted.new.policy, book.mint, now)]
+
+
+def _chance(made: Walk, policy: Policy) -> list[tuple[str, str]]:
+    """What differs between the book and the very same reader, asked once more."""
+    found = []
+    for trial in made.trials:
+        if trial.is_same_reader and "again" in trial.sides:
+            rows = compare(trial.was, trial.sides["again"], policy)
+            found += [(name, kind) for name, kind, is_wording in rows if not is_wording]
+    return found
+
+
+def _differs(wanted: Wanted, standing: Standing) -> bool:
+    """Say whether anything that reads this party is another than before."""
+    was, new = wanted.was, wanted.new
+    if was.policy.sha256 != new.policy.sha256 or (was.llm.name, was.llm.model, was.llm.effort) != (
+        new.llm.name,
+        new.llm.model,
+        new.llm.effort,
+    ):
+        return True
+    return was.prompt(standing).sha256 != new.prompt(standing).sha256
+
+
+def _named(book: Journal, parties: Sequence[str]) -> Iterator[Standing]:
+    for party in parties:
+        standing = book.standing(party)
+        if standing is None:
+            raise PermanentError(f"there is no party {party!r}")
+        yield standing
+
+
+def _all(book: Journal) -> Iterator[Standing]:
+    after = ""
+    while page := book.standings_after(after, PAGE):
+        yield from (s for s in page if s.merged_into is None and not s.party.startswith("desk:"))
+        after = page[-1].party
+
+
+def with_prompt(side: Side, prompt: Prompt) -> Side:
+    """Return a side on which one prompt is another."""
+    return replace(side, prompts={**side.prompts, prompt.name: prompt})

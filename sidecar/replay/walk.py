@@ -1,0 +1,258 @@
+"""One party's history, gone through again: the same words in the same pieces, read by somebody else.
+
+Recorded readings say what was read when, so the trial reads those very pieces. What people did meanwhile (approvals,
+pins, edits in the CRM) is taken in where it happened, for they would have done it anyway; what our own side believed,
+the trial says for itself. Where two parties were merged or one was split, no single history was ever read: there the
+words are read in the order of time, as if it had always been so, and the report counts such parties.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sidecar.journal import Journal
+from sidecar.model import (
+    EXPIRED,
+    Activity,
+    Change,
+    Claim,
+    Correction,
+    Decision,
+    Fact,
+    Inference,
+    Match,
+    Outcome,
+    Release,
+    Standing,
+    Value,
+    advance,
+)
+from sidecar.pipeline.selection import Matched
+from sidecar.pipeline.selection import Reading as Pieces
+from sidecar.pipeline.shadow import Reader, Reread, Shadow
+from sidecar.replay.sides import Said, said
+
+MAX_FACTS = 100_000
+Known = Callable[[Iterable[str]], dict[str, Fact]]
+"""Finds facts by id."""
+_REJOINED = ("merge", "split", "assign")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One recorded reading beside what the sides made of it; a side that gave no usable answer says nothing.
+
+    `is_same_reader` says that the recorded one was read by the prompt and the model of the side `again`.
+    """
+
+    at: datetime
+    inference: str
+    was: Said
+    sides: Mapping[str, Said]
+    unusable: frozenset[str]
+    unverified: Mapping[str, tuple[int, int]]
+    is_same_reader: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A value that a person put into the CRM, or approved, and what each side believed at that moment."""
+
+    at: datetime
+    field: str
+    value: Value
+    held: Mapping[str, Value]
+
+
+@dataclass(slots=True)
+class Walk:
+    """A party's history gone through; `ends` are the standings, of `was` the book's own, `known` finds their facts."""
+
+    party: str
+    trials: list[Trial] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+    ends: dict[str, Standing] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+    rejoined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the book holds of one party."""
+
+    party: str
+    facts: Sequence[Fact]
+    pairs: Mapping[str, Matched]
+
+    @property
+    def rejoined(self) -> bool:
+        """Say whether words came from, or went to, another party."""
+        return any(isinstance(f, Release) and f.action in _REJOINED for f in self.facts)
+
+    @property
+    def inferences(self) -> list[Inference]:
+        """All calls, those that were passed on included."""
+        return [f for f in self.facts if isinstance(f, Inference)]
+
+    @property
+    def readings(self) -> list[Inference]:
+        """The inferences that brought something, in the order of the book."""
+        return [f for f in self.facts if isinstance(f, Inference) and f.stop == "end" and self._read(f)]
+
+    def _read(self, inference: Inference) -> bool:
+        return any(cause in self.pairs for cause in inference.because)
+
+
+def history(journal: Journal, party: str) -> History:
+    """Return a party's facts in the order of the book, with its activities beside their matches."""
+    facts = list(journal.facts(party=party, limit=MAX_FACTS))
+    matches = [f for f in facts if isinstance(f, Match) and f.outcome is Outcome.PARTY]
+    activities = journal.get_many(match.activity for match in matches)
+    pairs = {m.id: (m, a) for m in matches if isinstance(a := activities.get(m.activity), Activity)}
+    return History(party, facts, pairs)
+
+
+def walk(book: Journal, party: Standing, readers: Mapping[str, Reader], since: datetime | None, now: datetime) -> Walk:
+    """Go through a party's history with some readers, anew from readings whose newest words are `since` a time."""
+    known = history(book, party.party)
+    made = Walk(party.party, ends={"was": party}, known={"was": book.get_many}, rejoined=known.rejoined)
+    if known.rejoined:
+        shadows = {name: _as_if_one(book, party, reader) for name, reader in readers.items()}
+    else:
+        shadows = _as_read(book, known, since, readers, made)
+    for name, shadow in shadows.items():
+        shadow.settle(now)
+        made.ends[name], made.known[name] = shadow.standing, shadow.get_many
+    return made
+
+
+def ends(made: Walk) -> bool:
+    """Say whether the relationship is over on the new side alone: the change that is the most to be looked at."""
+    new = made.ends.get("new", made.ends["was"])
+    return new.engagement.closed_at is not None and made.ends["was"].engagement.closed_at is None
+
+
+def _as_read(
+    book: Journal, known: History, since: datetime | None, readers: Mapping[str, Reader], made: Walk
+) -> dict[str, Shadow]:
+    standing, heard = Standing(known.party), list[Matched]()
+    shadows: dict[str, Shadow] = {}
+    due = {i.id for i in known.readings if since is None or i.newest_at >= since}
+    claims, decisions = _by_inference(known.facts)
+    for fact in known.facts:
+        pair = known.pairs.get(fact.id)
+        if isinstance(fact, Inference) and fact.id in due:
+            if not shadows:
+                shadows = {name: Shadow(reader, standing, book.get_many) for name, reader in readers.items()}
+                for shadow in shadows.values():
+                    shadow.recall(heard)
+            for shadow in shadows.values():
+                shadow.settle(fact.newest_at)
+            rereads = {name: shadow.reread(_pieces(fact, known)) for name, shadow in shadows.items()}
+            recorded = said(claims.get(fact.id, ()), decisions.get(fact.id, ()))
+            made.trials.append(_trial(fact, recorded, claims.get(fact.id, ()), rereads, readers))
+        standing = advance(standing, fact, pair[1] if pair else None)
+        if pair is not None:
+            heard.append(pair)
+        made.judged += _judged(fact, shadows, book) if shadows else ()
+        for shadow in shadows.values():
+            _follow(shadow, fact, pair)
+    return shadows
+
+
+def _as_if_one(book: Journal, party: Standing, reader: Reader) -> Shadow:
+    """Read a rejoined party's words in the order of time; what stands at the end is all that can be compared."""
+    shadow = Shadow(reader, Standing(party.party), book.get_many)
+    for match, activity in reversed(book.timeline(party.party, MAX_FACTS)):
+        shadow.hear(match, activity)
+    shadow.read()
+    return shadow
+
+
+def _follow(shadow: Shadow, fact: Fact, pair: Matched | None) -> None:
+    """Take in what our own reading didn't bring about."""
+    if pair is not None:
+        shadow.hear(*pair)
+    elif isinstance(fact, Decision):
+        if fact.by != "policy":
+            shadow.take(fact)
+    elif not isinstance(fact, Match | Inference | Claim):
+        shadow.take(fact)
+
+
+def _pieces(inference: Inference, known: History) -> Pieces:
+    """Return what a recorded inference read, as its request names it."""
+    by_activity = {activity.id: (match, activity) for match, activity in known.pairs.values()}
+    shown = list(dict.fromkeys(inference.request.get("aliases", {}).values()))
+    read = {known.pairs[cause][1].id for cause in inference.because if cause in known.pairs}
+    new = [by_activity[a] for a in shown if a in read and a in by_activity]
+    earlier = [by_activity[a][1] for a in shown if a not in read and a in by_activity]
+    overtaken = [by_activity[a] for a in read if a not in shown]
+    return Pieces(new, earlier, inference.whole, overtaken)
+
+
+def _trial(
+    inference: Inference,
+    recorded: Said,
+    claims: Sequence[Claim],
+    rereads: Mapping[str, Reread],
+    readers: Mapping[str, Reader],
+) -> Trial:
+    again = readers.get("again")
+    read_by = (inference.prompt_sha256, inference.engine)
+    is_same = again is not None and read_by == (again.prompt.sha256, again.llm.name)
+    return Trial(
+        at=inference.newest_at,
+        inference=inference.id,
+        was=recorded,
+        sides={name: said(reread.claims, reread.decisions) for name, reread in rereads.items()},
+        unusable=frozenset(name for name, reread in rereads.items() if not reread.is_usable),
+        unverified={"was": _unverified(claims), **{name: _unverified(r.claims) for name, r in rereads.items()}},
+        is_same_reader=is_same,
+    )
+
+
+def _unverified(claims: Iterable[Claim]) -> tuple[int, int]:
+    """Of the claims that quote, how many quote what nobody said."""
+    quoting = [claim for claim in claims if not claim.formula]
+    return sum(not claim.verified for claim in quoting), len(quoting)
+
+
+def _judged(fact: Fact, shadows: Mapping[str, Shadow], book: Journal) -> Iterator[Judged]:
+    """Yield a person's word on a value of ours, and what every side believed when it was said."""
+    name, value = "", None
+    if isinstance(fact, Correction):
+        changes = [c for c in book.get_many(fact.because).values() if isinstance(c, Change)]
+        name = next((_field(change, book) for change in changes), "")
+        value = fact.theirs
+    elif isinstance(fact, Decision) and fact.by != "policy" and fact.step is None and fact.verdict.value == "apply":
+        name, value = fact.field, fact.value
+    if name and isinstance(fact, Correction | Decision):
+        at = fact.at if isinstance(fact, Correction) else fact.evidence_at
+        held = {side: _held(shadow.standing, name) for side, shadow in shadows.items()}
+        yield Judged(at, name, value, {"was": fact.ours if isinstance(fact, Correction) else fact.value, **held})
+
+
+def _field(change: Change, book: Journal) -> str:
+    """Return our field behind a Change of the CRM's."""
+    causes = book.get_many(change.because).values()
+    return next((fact.field for fact in causes if isinstance(fact, Decision)), "")
+
+
+def _held(standing: Standing, name: str) -> Value:
+    """What a side believed, or had proposed."""
+    held = standing.engagement.suggestions.get(name) or standing.engagement.fields.get(name)
+    return held.value if held else None
+
+
+def _by_inference(facts: Iterable[Fact]) -> tuple[dict[str, list[Claim]], dict[str, list[Decision]]]:
+    claims: dict[str, list[Claim]] = {}
+    decisions: dict[str, list[Decision]] = {}
+    of: dict[str, str] = {}
+    for fact in facts:
+        if isinstance(fact, Claim):
+            claims.setdefault(fact.inference, []).append(fact)
+            of[fact.id] = fact.inference
+        elif isinstance(fact, Decision) and fact.by == "policy" and fact.rule != EXPIRED and fact.claim in of:
+            decisions.setdefault(of[fact.claim], []).append(fact)
+    return claims, decisions
