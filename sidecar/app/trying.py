@@ -68,6 +68,7 @@ def side(settings: Settings, wanted: Wanted, clock: Clock, name: str) -> Side:
         policy=settings.policy(),
         own=settings.own(),
         llm=_model(app, wanted, prompt),
+        hard=settings.hard(),
         quiet_s=settings.inference.quiet_s,
         max_wait_s=settings.inference.max_wait_s,
     )

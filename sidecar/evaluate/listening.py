@@ -5,7 +5,7 @@ make the state of later questions a little longer, and may have a conversation r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar.evaluate.answers import Kept, Purse
 from sidecar.evaluate.cases import Case
@@ -27,7 +27,7 @@ class Estimate:
 def estimate(side: Side, cases: Sequence[Case], *, repeat: int = 1) -> Estimate:
     """Estimate what an evaluation would cost, without asking anybody."""
     listener = Listener(side.llm)
-    heard = Side(side.name, side.prompt, side.policy, side.own, listener, side.quiet_s, side.max_wait_s)
+    heard = replace(side, llm=listener)
     for case in cases:
         tried(heard, case, Kept(Purse(1.0)), repeat=repeat)
     return Estimate(listener.calls, listener.chars, side.llm.estimate_usd(listener.chars, listener.calls))

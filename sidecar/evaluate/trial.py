@@ -6,7 +6,7 @@ in the running sidecar. A conversation that breaks its reader is an outcome too:
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -28,6 +28,7 @@ from sidecar.model import (
     Value,
 )
 from sidecar.model import Outcome as Whose
+from sidecar.model.means import Hard
 from sidecar.pipeline.shadow import Reader, Reread, Shadow
 from sidecar.ports import LLM
 
@@ -38,13 +39,14 @@ _AT_ONCE = ("booking_", "edit", "deletion")
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What is measured: a prompt over a model, under a policy; `answers` says where known answers are kept."""
+    """What is measured: a prompt over a model, under a policy; `hard` says what the stronger model is asked."""
 
     name: str
     prompt: Prompt
     policy: Policy
     own: Own
     llm: LLM
+    hard: Hard = field(default_factory=Hard)
     quiet_s: float = 60.0
     max_wait_s: float = 900.0
 
@@ -60,7 +62,8 @@ def tried(side: Side, case: Case, kept: Kept, *, repeat: int = 1) -> Trial:
 def _read(side: Side, case: Case, activities: Sequence[Activity], kept: Kept) -> Outcome:
     llm = kept.over(side.llm)
     own = replace(side.own, timezone=case.timezone)
-    shadow = Shadow(Reader(side.prompt, side.policy, own, llm, _MINT), Standing(_MINT.id("party", case.id)))
+    reader = Reader(side.prompt, side.policy, own, llm, _MINT, side.hard)
+    shadow = Shadow(reader, Standing(_MINT.id("party", case.id)))
     done: list[Reread] = []
     ever: dict[str, tuple[Value, ...]] = {}
     try:

@@ -126,7 +126,7 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
 
 
 def test_a_difference_on_the_same_conversations_is_told_from_luck() -> None:
-    """Twelve of forty that only one side has right are no luck, one of forty is; seen to fail with sides drawn apart."""
+    """Twelve of forty that only one side has right are no luck; one of forty is."""
     good = [row("booked", "booked")] * 40
     worse = [row("booked", "lost")] * 12 + [row("booked", "booked")] * 28
     found = differences(good, worse)["field.f.accuracy"]
