@@ -182,8 +182,10 @@ class Ledger(Protocol):
     ) -> Sequence[str]:
         """Create the missing AI-owned properties and views; idempotent; return what was (or would be) done.
 
-        A line for each. Views name properties as `wanted` does. What the API can't set of a view (its columns, its
-        order) is said in its line, for an admin to do by hand; `UnsupportedFeature` for any where none can be made.
+        A line for each. The properties of a kind come in the order of how much it matters that their history is kept,
+        where a CRM keeps that of some only. Views name properties as `wanted` does. What the API can't set of a view
+        (its columns, its order) is said in its line, for an admin to do by hand; `UnsupportedFeature` for any where
+        none can be made.
         """
 
     def deprovision(

@@ -194,6 +194,20 @@ def test_a_new_field_is_invisible_until_it_is_granted(salesforce: SalesforceTwin
     assert "AI__c" not in described()
 
 
+def test_the_history_of_a_twenty_first_field_is_refused(salesforce: SalesforceTwin, tell: Teller) -> None:
+    """Source of limit and words: forcedotcom/cli issue 1922, 2023-02; seen to fail with no such bound."""
+    names = [name for name in salesforce.org.sobjects["Contact"].fields if name != "Id"][:19]
+    salesforce.tracks("contact", *names)
+    metadata = {"label": "F", "type": "Text", "length": 80, "trackHistory": True}
+    path = "/tooling/sobjects/CustomField"
+    bodies = [{"FullName": f"Contact.F{number}__c", "Metadata": metadata} for number in (20, 21)]
+    assert tell("POST", path, bodies[0]).status == 201
+    heard = tell("POST", path, bodies[1])
+    assert heard.status == 400
+    assert "exceeded the allowed number of fields to track on a given entity" in str(heard.body)
+    assert "F21__c" not in salesforce.org.sobjects["Contact"].fields
+
+
 def test_custom_fields_are_made_by_their_metadata(salesforce: SalesforceTwin, tell: Teller) -> None:
     """What metadata lacks, or has too much of, is refused; fields of tasks and events are made on Activity."""
     path = "/tooling/sobjects/CustomField"

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import ConfigError, SidecarError
-from sidecar.ports import FieldSpec
+from sidecar.model import AuthorKind
+from sidecar.ports import Create, FieldSpec
+from tests.support.harnesses import PROPERTIES
 from tests.support.orgs import SalesforceHarness, org
 from tests.twins.salesforce import html
 
@@ -41,3 +43,35 @@ def test_a_removal_that_broke_off_before_the_keys_goes_on(house: SalesforceHarne
     assert "keys and the permission set" in line
     assert KEY not in house.twin.org.sobjects["Contact"].fields
     assert list(house.reopen().deprovision(OURS, False)) == []
+
+
+def test_an_org_that_tracks_much_of_its_own_keeps_the_history_of_as_many_of_ours_as_fit(tmp_path: Path) -> None:
+    """The first of them, and no key; then nothing stands in the way; seen to fail with keys made first, and tracked."""
+    theirs = ("Email", "Phone", "Title", "Department", "OwnerId")
+    wanted = [FieldSpec(f"ai_f{number:02d}", "text", ours=True) for number in range(18)]
+    with org(tmp_path, provisioned=False) as house:
+        house.twin.tracks("contact", *theirs)
+        house.ledger.provision({"contact": wanted}, False)
+        kept = house.twin.org.history.tracked["Contact"]
+        assert kept == {*theirs, *(f"{spec.name}__c" for spec in wanted[:15])}
+        assert list(house.ledger.check()) == [], "more can't be asked of the admin"
+        (made,) = house.ledger.write([Create("contact", "k1", {**house.sample("contact"), "ai_f17": "ours"})])
+        ref = made.record.ref  # type: ignore[union-attr]
+        house.person_edits("contact", ref, {"ai_f17": "typed"})
+        edits = house.ledger.history("contact", [ref], ["ai_f17"])[ref]
+        assert [(edit.value, edit.author.kind) for edit in edits] == [("typed", AuthorKind.PERSON)]
+        kept.discard("Department")
+        (line,) = house.reopen().check()
+        assert "turn field history tracking on for 1 of them" in line
+
+
+def test_a_field_that_an_admin_made_in_capitals_is_that_field(tmp_path: Path) -> None:
+    """It is found, granted under its own name, not made again; seen to fail with a permission to a name in small."""
+    with org(tmp_path, provisioned=False) as house:
+        house.twin.adds_field("contact", "AI_Score__c", "Number", granted=False)
+        lines = list(house.ledger.provision({"contact": PROPERTIES}, False))
+        assert not any("ai_score" in line for line in lines), lines
+        assert "ai_score" in house.ledger.schema("contact")
+        granted = {each.values["Field"] for each in house.twin.all("FieldPermissions")}
+        assert "Contact.AI_Score__c" in granted
+        assert list(house.reopen().provision({"contact": PROPERTIES}, False)) == []

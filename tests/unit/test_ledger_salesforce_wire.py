@@ -120,6 +120,8 @@ def test_nothing_is_asked_before_the_first_call(line: Line) -> None:
         ({"username": ""}, None, r"crm\.username"),
         ({}, " ", r"crm\.secret_env"),
         ({}, "no key", r"crm\.secret_env"),
+        ({"secret_file": "key.pem"}, "no key", r"^crm\.secret_file"),
+        ({"secret_file": "key.pem", "client_id": "3MVGother"}, None, r"^crm\.secret_file"),
         ({"client_id": "3MVGother"}, None, "invalid_client"),
         ({"username": "nobody@roofs.test"}, None, "invalid_grant"),
         ({"auth": "client_credentials"}, "wrong", "invalid_client"),

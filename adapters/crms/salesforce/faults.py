@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.crms.salesforce.options import SETTING
 from adapters.http.patience import Again
 from sidecar.errors import ConfigError, PermanentError, StaleVersion, TemporaryError, UnknownOutcome
 
@@ -79,7 +78,7 @@ def error_of(status: int, data: Any, operation: str, *, effect: bool) -> Excepti
     if status == 412:
         return StaleVersion("the record was changed meanwhile (412)")
     if status == 401:
-        return ConfigError(f"Salesforce doesn't accept the session that it gave ({told})", setting=SETTING)
+        return ConfigError(f"Salesforce doesn't accept the session that it gave ({told})")
     if 300 <= status < 400 and not problems:
         return ConfigError(f"the org's API isn't there: it sent us elsewhere ({told})", setting="crm.base_url")
     if not problems and status in (403, 404):
@@ -87,9 +86,7 @@ def error_of(status: int, data: Any, operation: str, *, effect: bool) -> Excepti
     if codes & UNSHARED and operation == "write":
         return Refusal(f"Salesforce refused {operation} ({told})", status=status, problems=problems)
     if status == 403 or codes & _ACCESS:
-        return ConfigError(
-            f"the integration user may not do {operation} ({told}): see its permissions", setting=SETTING
-        )
+        return ConfigError(f"the integration user may not do {operation} ({told}): see its permissions")
     return Refusal(f"Salesforce refused {operation} ({told})", status=status, problems=problems)
 
 

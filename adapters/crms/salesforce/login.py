@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import jwt
 import requests
 
-from adapters.crms.salesforce.options import SETTING, SalesforceOptions
+from adapters.crms.salesforce.options import SalesforceOptions
 from adapters.http.patience import Again
 from sidecar.errors import ConfigError
 from sidecar.ports import Clock
@@ -47,7 +47,7 @@ class Login:
         if options.auth == "jwt" and not options.username:
             raise ConfigError("the integration user's name, for whom a JWT is signed", setting="crm.username")
         if not secret.strip():
-            raise ConfigError("it is empty", setting=SETTING)
+            raise ConfigError("it is empty", setting=options.secret_setting)
         self.base_url = options.base_url
         self._options, self._secret, self._clock = options, secret, clock
 
@@ -73,7 +73,8 @@ class Login:
         try:
             return {"grant_type": GRANT, "assertion": jwt.encode(claims, self._secret, algorithm="RS256")}
         except (ValueError, TypeError, jwt.PyJWTError):
-            raise ConfigError("it is no private key in PEM format that could sign a JWT", setting=SETTING) from None
+            lacking = "it is no private key in PEM format that could sign a JWT"
+            raise ConfigError(lacking, setting=given.secret_setting) from None
 
     def _audience(self) -> str:
         if self._options.audience:
@@ -81,19 +82,18 @@ class Login:
         host = urlsplit(self.base_url).hostname or ""
         return f"https://{'test' if '.sandbox.' in host else 'login'}.salesforce.com"
 
-    @staticmethod
-    def _refused(status: int, said: Mapping[str, Any]) -> Exception:
+    def _refused(self, status: int, said: Mapping[str, Any]) -> Exception:
         code = said.get("error")
         told = f"{status}{f' {code}' if isinstance(code, str) and _CODE.fullmatch(code) else ''}"
         if status >= 500 or status in (200, 408, 429) or code == "server_error" or code == "temporarily_unavailable":
             return Again(f"Salesforce gives no session just now ({told})")
         remedy = {
             "invalid_client_id": "see crm.client_id",
-            "invalid_client": "see crm.client_id, crm.secret_env",
+            "invalid_client": f"see crm.client_id, {self._options.secret_setting}",
             "invalid_grant": "is the user allowed in the app's policies, and the key's certificate in the app?",
             "invalid_app_access": "allow the user in the app's policies",
         }.get(str(code), "see the app's OAuth settings, and whether crm.base_url is the org's My Domain")
-        return ConfigError(f"Salesforce gives no session ({told}): {remedy}", setting=SETTING)
+        return ConfigError(f"Salesforce gives no session ({told}): {remedy}", setting=self._options.secret_setting)
 
 
 def _json(body: bytes) -> dict[str, Any]:

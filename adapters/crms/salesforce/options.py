@@ -7,9 +7,6 @@ from pydantic import Field, field_validator
 
 from adapters.http.options import Address, Reach
 
-SETTING = "crm.secret_env"
-"""What errors about the session name."""
-
 
 class SalesforceOptions(Reach):
     """How to reach one Salesforce org, as which user, and how hard it may be asked."""
@@ -32,6 +29,11 @@ class SalesforceOptions(Reach):
     read_timeout_s: float = Field(60.0, gt=0, le=600, description="For each part of an answer")
     call_timeout_s: float = Field(120.0, gt=0, le=660, description="For a whole answer")
     settle_s: float = Field(120.0, ge=0, le=3600, description="When a look after an unknown outcome is conclusive")
+
+    @property
+    def secret_setting(self) -> str:
+        """What errors about the secret name: where an operator has put it."""
+        return "crm.secret_file" if self.secret_file else "crm.secret_env"
 
     @field_validator("base_url")
     @classmethod

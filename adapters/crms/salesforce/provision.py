@@ -79,7 +79,7 @@ class Provision:
         there = self._there()
         steps = [step for kind, specs in wanted.items() for spec in specs for step in self._field(kind, spec, there)]
         steps += [step for fields in self._internal() for step in self._internal_field(fields, there)]
-        fields = [*self._all(wanted), *(made for fields in self._internal() for made in fields)]
+        fields = [*self._all(wanted, there), *(made for fields in self._internal() for made in fields)]
         steps += self._permissions(fields, there)
         steps += [Step(self._lists.line(view), partial(self._lists.make, view)) for view in self._lists.missing(views)]
         return self._done(steps, dry_run)
@@ -156,7 +156,8 @@ class Provision:
         described = {
             table: self._org.catalogue(kind, self._sample(table)).properties.get(spec.name) for table in tables
         }
-        missing = [t for t in tables if described[t] is None and (t, f"{spec.name}__c") not in there]
+        spelled = _spelled(there)
+        missing = [t for t in tables if described[t] is None and (t, f"{spec.name}__c") not in spelled]
         if missing:
             made = [Made(table, f"{spec.name}__c", _metadata(spec)) for table in missing]
             line = f"make {kind} field {spec.name} ({spec.type}) in {', '.join(missing)}"
@@ -187,17 +188,24 @@ class Provision:
             line = f"make the field {missing[0].name} in {', '.join(made.table for made in missing)}"
             yield Step(line, partial(self._make_all, missing))
 
-    def _all(self, wanted: Mapping[str, Sequence[FieldSpec]]) -> list[Made]:
+    def _all(self, wanted: Mapping[str, Sequence[FieldSpec]], there: Mapping[tuple[str, str], str]) -> list[Made]:
+        """Return the fields of ours as they are spelled there, or will be."""
         specs = [(kind, spec) for kind, each in wanted.items() for spec in each if NAME.fullmatch(spec.name)]
-        return [Made(table, f"{spec.name}__c", {}) for kind, spec in specs for table in self._tables(kind)]
+        asked = [(table, f"{spec.name}__c") for kind, spec in specs for table in self._tables(kind)]
+        spelled = _spelled(there)
+        return [Made(table, spelled.get((table, name), name), {}) for table, name in asked]
 
     def _make_all(self, fields: Iterable[Made]) -> None:
         for made in fields:
             self._make(made)
 
     def _make(self, made: Made) -> None:
-        """Make a field: with its history kept, and as an external id, wherever that may be."""
-        attempts = [{**made.metadata, "trackHistory": True}] if made.table in HISTORIES else []
+        """Make a field: with its history kept where people may write it, and as an external id, if that may be.
+
+        An org keeps the history of so many fields of an object, and no API tells of how many more it would: it refuses.
+        """
+        is_peoples = made.table in HISTORIES and NAME.fullmatch(made.name.removesuffix("__c"))
+        attempts = [{**made.metadata, "trackHistory": True}] if is_peoples else []
         attempts += [dict(made.metadata)]
         if made.table == ACTIVITY and made.metadata.get("externalId"):
             plain = {name: value for name, value in made.metadata.items() if name not in ("externalId", "unique")}
@@ -315,6 +323,11 @@ class Provision:
                 step.do()
             self._org.forget()
         return [step.line for step in steps]
+
+
+def _spelled(there: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    """Return how fields are spelled, by their names in small letters: an admin may have made one in capitals."""
+    return {(table, name.casefold()): name for table, name in there}
 
 
 def _seen_in(table: str) -> tuple[str, ...]:

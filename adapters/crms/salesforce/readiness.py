@@ -13,6 +13,7 @@ from adapters.crms.salesforce.vendor import (
     HISTORIES,
     KEY,
     LEAD_TIE,
+    MOST_TRACKED,
     OBJECTS,
     OPPORTUNITY,
     OUTCOME,
@@ -72,14 +73,20 @@ class Readiness:
         for sobject in HISTORIES:
             ours = [name for name in self._org.described(sobject) if name.startswith("ai_")]
             ours = ours if sobject in (*self._org.people, OPPORTUNITY, "Account") else []
-            missing = [name for name in ours if name not in self._org.tracked(sobject)]
-            if missing:
+            tracked = self._org.tracked(sobject)
+            missing = [name for name in ours if name not in tracked]
+            room = MOST_TRACKED - len(tracked - {"FirstName", "LastName"} if "Name" in tracked else tracked)
+            if missing and room > 0:
                 yield (
                     f"the history of {sobject}.{', '.join(missing)} isn't kept, so nobody can tell a person's edit "
-                    "from a machine's: turn field history tracking on for it (at most 20 fields of an object)"
+                    f"from a machine's: turn field history tracking on for {_as_many(room, len(missing))}"
                 )
 
     def _used_up(self) -> Iterator[str]:
         left, reserve = self._org.wire.budget.left, self._org.options.reserve
         if left is not None and left < reserve / LOW:
             yield f"{left} API calls of the day are left to the whole org: raise crm.every_s, or buy more"
+
+
+def _as_many(room: int, missing: int) -> str:
+    return "it" if missing <= room else f"{room} of them, which is what fits into {MOST_TRACKED} fields of an object"

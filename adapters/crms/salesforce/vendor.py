@@ -29,6 +29,8 @@ HISTORIES: Mapping[str, tuple[str, str]] = {
     ACCOUNT: ("AccountHistory", "AccountId"), OPPORTUNITY: ("OpportunityFieldHistory", "OpportunityId"),
 }  # fmt: skip
 """Where an object's field history is, and which field of it names the record. Activities have none."""
+MOST_TRACKED = 20
+"""Fields of an object whose history is kept; with Shield or an add-on more, which no API tells."""
 KEY, AT, OUTCOME, LEAD_TIE = "AI_Sidecar_Key__c", "AI_Sidecar_Time__c", "AI_Sidecar_Outcome__c", "AI_Sidecar_Lead__c"
 """Fields of ours that nobody asked for: what a record was made by, an activity's exact time, how a meeting went, and
 the lead that an opportunity came from, for which Salesforce has no tie."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.twins.salesforce.calls import Answer, Call
 from tests.twins.salesforce.errors import ApiError, not_found, unreadable
+from tests.twins.salesforce.history import MOST_FIELDS
 from tests.twins.salesforce.org import Org, Record
 from tests.twins.salesforce.schema import Field, described
 
@@ -162,7 +163,11 @@ def _enter(org: Org, full_name: str, metadata: Mapping[str, Any]) -> None:
                 raise ApiError("NUMBER_OUTSIDE_VALID_RANGE", "too many external IDs", [])
     if metadata.get("trackHistory"):
         if sobject not in org.history.tracked:
-            raise ApiError("FIELD_INTEGRITY_EXCEPTION", f"History tracking is off for {sobject}", ["trackHistory"])
+            words = f"The entity: {sobject} does not have history tracking enabled"
+            raise ApiError("FIELD_INTEGRITY_EXCEPTION", words, ["trackHistory"])
+        if len(org.history.tracked[sobject] | {name}) > MOST_FIELDS:
+            words = "exceeded the allowed number of fields to track on a given entity"
+            raise ApiError("FIELD_INTEGRITY_EXCEPTION", words, ["trackHistory"])
         org.history.tracked[sobject].add(name)
     for of in _tables(sobject):
         org.sobjects[of].fields[name] = Field(raw)
