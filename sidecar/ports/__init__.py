@@ -25,12 +25,14 @@ from sidecar.ports.ledger import (
     View,
     Written,
 )
-from sidecar.ports.llm import LLM, Answer, LLMCapabilities, Question
+from sidecar.ports.llm import LLM, Answer, Batches, BatchProgress, LLMCapabilities, Question, batches
 from sidecar.ports.notifier import Notifier
 
 __all__ = [
     "LLM",
     "Answer",
+    "BatchProgress",
+    "Batches",
     "Captured",
     "ChangedPage",
     "Channel",
@@ -57,5 +59,6 @@ __all__ = [
     "Update",
     "View",
     "Written",
+    "batches",
     "unobserved",
 ]

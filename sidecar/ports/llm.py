@@ -1,10 +1,11 @@
 """The port of models: what reads a conversation and answers in the wire schema."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
+from sidecar.errors import SidecarError, UnsupportedFeature
 from sidecar.model import FieldPolicy, StagePolicy, Standing, Turn
 
 
@@ -13,7 +14,8 @@ class LLMCapabilities:
     """What an LLM adapter does, whether it needs a network at all, and the most that its word is worth.
 
     `confidence_cap` bounds each claim's confidence; `is_baseline` marks rules that yield to any model and any person.
-    `efforts` are the words for how much it may think, least first; none where that can't be chosen.
+    `efforts` are the words for how much it may think, least first; none where that can't be chosen. With `batch` it
+    takes many questions at once, for an answer within a day at a lower price: see `batches`.
     """
 
     structured_outputs: bool = False
@@ -23,6 +25,7 @@ class LLMCapabilities:
     is_baseline: bool = False
     confidence_cap: float = 1.0
     efforts: tuple[str, ...] = ()
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +95,55 @@ class LLM(Protocol):
 
     def check(self) -> Sequence[str]:
         """Say what is wrong with key, model or endpoint, with the remedy; nothing when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch is: `ended` when each of its questions has an answer or an error."""
+
+    ended: bool
+    total: int
+    decided: int
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Many questions handed in at once, answered in their own time at a lower price.
+
+    A ticket is text that outlives the process: whoever kept it can ask for its batch again. Nothing here waits.
+    """
+
+    max_questions: int
+
+    def submit(self, questions: Mapping[str, Question]) -> str:
+        """Hand in questions by keys of `[A-Za-z0-9_-]{1,64}` and return a ticket.
+
+        `UnknownOutcome` when nobody knows whether they were taken: handing them in again may be paid for twice.
+        """
+
+    def progress(self, ticket: str) -> BatchProgress:
+        """Say how far a batch is; `ConfigError` for a ticket that the other side doesn't know."""
+
+    def collect(self, ticket: str) -> Iterator[tuple[str, Answer | SidecarError]]:
+        """Yield each key with its answer, or the error that says who must act; in no order, and again when asked again.
+
+        `TemporaryError` while the batch has not ended.
+        """
+
+    def cancel(self, ticket: str) -> None:
+        """Ask for no more answers; those that there are can be collected once the batch has ended."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A model that declares `batch`."""
+
+    def batches(self) -> Batches:
+        """Return what takes many questions for this model and effort."""
+
+
+def batches(llm: LLM) -> Batches:
+    """Return what takes many questions for a model; `UnsupportedFeature` where it declares that it doesn't."""
+    if not llm.capabilities.batch:
+        raise UnsupportedFeature(f"{llm.name} takes one question at a time")
+    return cast(Batching, llm).batches()

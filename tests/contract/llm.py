@@ -8,7 +8,7 @@ the port. Seeds in the docstrings are the bugs under which a test was seen to fa
 import json
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,10 +16,10 @@ from typing import Any, ClassVar, NoReturn
 
 import pytest
 
-from sidecar.errors import ConfigError, TemporaryError, UnsupportedFeature
+from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnsupportedFeature
 from sidecar.infer.wire import SCHEMA
-from sidecar.model import FieldClass, FieldPolicy, Role, StagePolicy, Standing, Turn
-from sidecar.ports import LLM, Question
+from sidecar.model import SEVERAL, FieldClass, FieldPolicy, Role, StagePolicy, Standing, Turn
+from sidecar.ports import LLM, Answer, BatchProgress, Question, batches
 
 NOW = datetime(2026, 11, 23, 9, 7, tzinfo=UTC)
 CANARIES = ("canary-in-the-system-text", "canary-in-the-user-text", "canary-in-what-was-said", "canary-in-the-answer")
@@ -47,7 +47,19 @@ FIELDS = (
     ),
     FieldPolicy("sentiment", FieldClass.OBSERVATION, "enum", ("positive", "neutral", "negative", "angry")),
     FieldPolicy("urgency", FieldClass.OBSERVATION, "enum", ("low", "normal", "high")),
-    FieldPolicy("risks", FieldClass.OBSERVATION),
+    FieldPolicy(
+        "risks",
+        FieldClass.OBSERVATION,
+        SEVERAL,
+        (
+            "price above budget",
+            "a competitor in the race",
+            "somebody else must agree",
+            "plans put off",
+            "no-show",
+            "possible manipulation",
+        ),
+    ),
     FieldPolicy("budget", FieldClass.OBSERVATION),
 )
 OTHER_SCHEMA: Mapping[str, Any] = {
@@ -234,6 +246,96 @@ class LLMContract:
         assert strong.model != llm.model
         assert (strong.name, strong.stronger) == (llm.name, None)
         assert strong.infer(question()).stop == "end"
+
+    def test_m17_questions_by_the_batch_are_declared_or_refused(self, llm: LLM) -> None:
+        """M17: what takes no batches says so, instead of asking one by one at the full price."""
+        if llm.capabilities.batch:
+            assert batches(llm).max_questions > 0
+            return
+        with pytest.raises(UnsupportedFeature):
+            batches(llm)
+
+
+class BatchContract:
+    """What models promise that take batches.
+
+    `again` is the same model in another process, `end` lets the other side end its batches, `expires` lets the
+    question of a key expire.
+    """
+
+    def test_m18_each_question_is_answered_under_its_own_key(self, llm: LLM, end: Callable[[], object]) -> None:
+        """M18: once each, whatever the order, whole and with what it cost; seen to fail with results taken in order."""
+        handed = {f"k-{n}": question(max_tokens=300 + n) for n in range(5)}
+        ticket = batches(llm).submit(handed)
+        end()
+        found = list(batches(llm).collect(ticket))
+        assert sorted(key for key, _ in found) == sorted(handed)
+        assert len({answer.request_id for _, answer in found if isinstance(answer, Answer)}) == 5
+        for _, answer in found:
+            assert isinstance(answer, Answer)
+            assert (answer.stop, faults(json.loads(answer.text), SCHEMA)) == ("end", [])
+            assert min(answer.input_tokens, answer.output_tokens) > 0
+            assert answer.cost_usd > 0
+
+    def test_m19_a_batch_says_how_far_it_is(self, llm: LLM, end: Callable[[], object]) -> None:
+        """M19: nothing is collected before it has ended, and then as often as is asked for."""
+        offered = batches(llm)
+        ticket = offered.submit({"one": question(), "two": question()})
+        assert offered.progress(ticket) == BatchProgress(ended=False, total=2, decided=0)
+        with pytest.raises(TemporaryError):
+            list(offered.collect(ticket))
+        end()
+        assert offered.progress(ticket) == BatchProgress(ended=True, total=2, decided=2)
+        assert sorted(key for key, _ in offered.collect(ticket)) == ["one", "two"]
+        assert len(list(offered.collect(ticket))) == 2
+
+    def test_m20_a_ticket_outlives_the_process(self, llm: LLM, again: LLM, end: Callable[[], object]) -> None:
+        """M20: whoever kept the ticket collects what was paid for; seen to fail with tickets known to one process."""
+        ticket = batches(llm).submit({"one": question()})
+        end()
+        assert [key for key, _ in batches(again).collect(json.loads(json.dumps(ticket)))] == ["one"]
+        with pytest.raises(ConfigError):
+            batches(again).progress(f"{ticket}0")
+        with pytest.raises(ConfigError):
+            batches(again).progress("../messages")
+
+    def test_m21_one_question_that_expires_takes_no_other_with_it(
+        self, llm: LLM, end: Callable[[], object], expires: Callable[[str], object]
+    ) -> None:
+        """M21: each question has a fate of its own, and one that was not answered can be asked again."""
+        ticket = batches(llm).submit({"one": question(), "two": question()})
+        expires("one")
+        end()
+        found = dict(batches(llm).collect(ticket))
+        assert isinstance(found["one"], TemporaryError)
+        assert isinstance(found["two"], Answer)
+
+    def test_m22_a_batch_that_is_called_off_ends(self, llm: LLM, end: Callable[[], object]) -> None:
+        """M22: what was not answered by then is told as an error that time mends."""
+        ticket = batches(llm).submit({"one": question()})
+        batches(llm).cancel(ticket)
+        end()
+        ((_, fate),) = batches(llm).collect(ticket)
+        assert isinstance(fate, TemporaryError)
+
+    @pytest.mark.parametrize("keys", [["a b"], [""], ["k" * 65], []])
+    def test_m23_what_is_no_batch_is_refused(self, llm: LLM, keys: Sequence[str]) -> None:
+        """M23: a key that can't be told apart, and a batch of nothing, never leave the house."""
+        with pytest.raises(PermanentError):
+            batches(llm).submit({key: question() for key in keys})
+
+    def test_m24_no_batch_is_logged(
+        self, llm: LLM, end: Callable[[], object], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """M24: no log at any level, and no output, holds what was asked or answered by the batch."""
+        for name in LOGGERS:
+            caplog.set_level(logging.DEBUG, logger=name)
+        ticket = batches(llm).submit({"one": question()})
+        end()
+        assert len(list(batches(llm).collect(ticket))) == 1
+        written = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+        logged = "\n".join((*written, *capfd.readouterr()))
+        assert not [canary for canary in CANARIES if canary in logged]
 
 
 class ReluctantContract(LLMContract):

@@ -6,7 +6,7 @@ before the answer), a socket of our own does.
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -18,7 +18,8 @@ from llmock.scenarios import Reply
 from adapters.llms.anthropic import AnthropicLLM, AnthropicOptions
 from sidecar.model import Own
 from sidecar.ports import LLM, Context, Question
-from tests.contract.llm import ANSWER, NOW, RemoteContract, question
+from tests.contract.llm import ANSWER, NOW, BatchContract, RemoteContract, question
+from tests.twins.message_batches import MessageBatches
 
 KEY = "test-key-that-opens-nothing"
 
@@ -72,6 +73,37 @@ class TestAnthropic(RemoteContract):
             yield anthropic(tmp_path, f"http://127.0.0.1:{port}", max_retries=1)
             server.shutdown(socket.SHUT_RDWR)
         thread.join(timeout=10)
+
+
+class TestAnthropicBatches(BatchContract):
+    """The adapter's batches against our twin, which the vendor's SDK judges."""
+
+    @pytest.fixture
+    def twin(self) -> Iterator[MessageBatches]:
+        """An account that answers in the wire schema."""
+        with MessageBatches(KEY) as made:
+            made.office.text = json.dumps(ANSWER)
+            yield made
+
+    @pytest.fixture
+    def llm(self, twin: MessageBatches, tmp_path: Path) -> LLM:
+        """A model that takes batches."""
+        return anthropic(tmp_path, twin.url)
+
+    @pytest.fixture
+    def again(self, twin: MessageBatches, tmp_path: Path) -> LLM:
+        """The same model, made anew."""
+        return anthropic(tmp_path, twin.url)
+
+    @pytest.fixture
+    def end(self, twin: MessageBatches) -> Callable[[], None]:
+        """Lets every batch end."""
+        return twin.end
+
+    @pytest.fixture
+    def expires(self, twin: MessageBatches) -> Callable[[str], None]:
+        """Lets the question of a key expire."""
+        return lambda key: twin.office.fates.update({key: "expired"})
 
 
 def _hang_up(server: socket.socket) -> None:

@@ -17,10 +17,11 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from adapters.llms.anthropic.batches import AnthropicBatches
 from adapters.llms.anthropic.calls import Caller, Effort, Endpoint
 from adapters.llms.anthropic.prices import Prices
 from sidecar.errors import ConfigError, PermanentError, TemporaryError
-from sidecar.ports import Answer, Context, LLMCapabilities, Question
+from sidecar.ports import Answer, Batches, Context, LLMCapabilities, Question
 
 API = "https://api.anthropic.com"
 CHARS_PER_TOKEN = 2.7
@@ -62,7 +63,7 @@ class AnthropicLLM:
     """Asks Anthropic's Messages API; fulfils the port `LLM`."""
 
     Options = AnthropicOptions
-    capabilities = LLMCapabilities(structured_outputs=True, caching=True, efforts=get_args(Effort))
+    capabilities = LLMCapabilities(structured_outputs=True, caching=True, efforts=get_args(Effort), batch=True)
 
     def __init__(self, name: str, options: AnthropicOptions, context: Context) -> None:
         self.name = name
@@ -99,25 +100,12 @@ class AnthropicLLM:
         began = perf_counter()
         cached = self._caches(self.model, question.system)
         reply = self._caller.ask(question, self.model, self.effort, cached=cached)
-        read, written = reply.usage.cache_read_input_tokens or 0, reply.usage.cache_creation_input_tokens or 0
-        return Answer(
-            text=reply.text,
-            model=reply.model,
-            stop=reply.stop,
-            request_id=reply.request_id,
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cache_read_tokens=read,
-            cache_write_tokens=written,
-            cost_usd=self._prices.cost_usd(
-                self.model,
-                input_tokens=reply.usage.input_tokens,
-                output_tokens=reply.usage.output_tokens,
-                cache_read_tokens=read,
-                cache_write_tokens=written,
-            ),
-            duration_ms=round((perf_counter() - began) * 1000),
-        )
+        cost_usd = reply.cost_usd(self._prices, self.model)
+        return reply.answer(cost_usd, round((perf_counter() - began) * 1000))
+
+    def batches(self) -> Batches:
+        """Return what takes many questions for this model and effort, at half the price."""
+        return AnthropicBatches(self._caller, self._prices, self.model, self.effort)
 
     def estimate_usd(self, input_chars: int, calls: int) -> float:
         """Estimate by 2.7 characters a token and a typical answer; system texts count as input, caches don't help."""

@@ -18,11 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from tenacity.nap import sleep_using_event
 
+from adapters.llms.anthropic.prices import Prices
 from sidecar.errors import ConfigError, PermanentError, SidecarError, TemporaryError
-from sidecar.ports import Clock, Question
+from sidecar.ports import Answer, Clock, Question
 
 if TYPE_CHECKING:
     import anthropic
+    from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 END, REFUSAL, TRUNCATED, OVERFULL = "end", "refusal", "truncated", "overfull"
@@ -52,7 +54,8 @@ _OPERATORS_STATUS = {
     403: ("api_key_env", "the key may not use this model or endpoint"),
     404: ("model", "there is no such model, or base_url is wrong"),
 }
-T = TypeVar("T", bound=BaseModel)
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,31 @@ class Reply(BaseModel):
         """The text blocks; others (thinking) may stand before them."""
         return "".join(block.text or "" for block in self.content if block.type == "text")
 
+    def cost_usd(self, prices: Prices, model: str) -> float:
+        """What it cost at the prices of the model that was asked."""
+        return prices.cost_usd(
+            model,
+            input_tokens=self.usage.input_tokens,
+            output_tokens=self.usage.output_tokens,
+            cache_read_tokens=self.usage.cache_read_input_tokens or 0,
+            cache_write_tokens=self.usage.cache_creation_input_tokens or 0,
+        )
+
+    def answer(self, cost_usd: float, duration_ms: int) -> Answer:
+        """Return it in the words of the port."""
+        return Answer(
+            text=self.text,
+            model=self.model,
+            stop=self.stop,
+            request_id=self.request_id,
+            input_tokens=self.usage.input_tokens,
+            output_tokens=self.usage.output_tokens,
+            cache_read_tokens=self.usage.cache_read_input_tokens or 0,
+            cache_write_tokens=self.usage.cache_creation_input_tokens or 0,
+            cost_usd=cost_usd,
+            duration_ms=duration_ms,
+        )
+
 
 class ModelCard(BaseModel):
     """What the API says about a model."""
@@ -127,35 +155,22 @@ class Caller:
 
     def ask(self, question: Question, model: str, effort: str, *, cached: bool) -> Reply:
         """Send one question to one model and return its answer, whatever its stop reason."""
-        from anthropic.types import TextBlockParam
-
-        system = TextBlockParam(type="text", text=question.system)
-        if cached:
-            system["cache_control"] = {"type": "ephemeral"}
+        body = params(question, model, effort, cached=cached)
 
         def send() -> Reply:
-            raw = self._sdk().messages.with_raw_response.create(
-                model=model,
-                max_tokens=question.max_tokens,
-                system=[system],
-                messages=[{"role": "user", "content": question.user}],
-                output_config={
-                    "format": {"type": "json_schema", "schema": dict(question.schema)},
-                    "effort": cast(Effort, effort),
-                },
-            )
-            reply = _parsed(raw.http_response.content, Reply)
+            raw = self.sdk().messages.with_raw_response.create(**body)
+            reply = parsed(raw.http_response.content, Reply)
             return reply.model_copy(update={"request_id": raw.http_response.headers.get("request-id", "")})
 
-        return self._tried(send)
+        return self.tried(send)
 
     def look_up(self, model: str) -> ModelCard:
         """Return what the API knows about a model; `ConfigError` when there is none of that name."""
-        return self._tried(
-            lambda: _parsed(self._sdk().models.with_raw_response.retrieve(model).http_response.content, ModelCard)
+        return self.tried(
+            lambda: parsed(self.sdk().models.with_raw_response.retrieve(model).http_response.content, ModelCard)
         )
 
-    def _tried(self, send: Callable[[], T]) -> T:
+    def tried(self, send: Callable[[], T]) -> T:
         """Call with short retries on 429, 5xx and broken connections; a longer wait is left to whoever called us."""
         retrying = Retrying(
             stop=stop_after_attempt(self._endpoint.max_retries + 1),
@@ -207,7 +222,8 @@ class Caller:
             raise TemporaryError(said) from None
         raise PermanentError(f"the request was refused for what it is: {said}") from None
 
-    def _sdk(self) -> "anthropic.Anthropic":
+    def sdk(self) -> "anthropic.Anthropic":
+        """Return the vendor's client, made by the first call."""
         import anthropic
 
         with self._lock:
@@ -223,6 +239,26 @@ class Caller:
                     open_telemetry=False,
                 )
             return self._client
+
+
+def params(question: Question, model: str, effort: str, *, cached: bool) -> "MessageCreateParamsNonStreaming":
+    """Return a question as the Messages API takes it."""
+    from anthropic.types import TextBlockParam
+    from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
+
+    system = TextBlockParam(type="text", text=question.system)
+    if cached:
+        system["cache_control"] = {"type": "ephemeral"}
+    return MessageCreateParamsNonStreaming(
+        model=model,
+        max_tokens=question.max_tokens,
+        system=[system],
+        messages=[{"role": "user", "content": question.user}],
+        output_config={
+            "format": {"type": "json_schema", "schema": dict(question.schema)},
+            "effort": cast(Effort, effort),
+        },
+    )
 
 
 def _pause_s(state: RetryCallState) -> float:
@@ -248,7 +284,8 @@ def _retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None
 
 
-def _parsed(body: bytes, model: type[T]) -> T:
+def parsed(body: bytes | str, model: type[M]) -> M:
+    """Return an answer of the API; `TemporaryError` for what is none."""
     try:
         return model.model_validate_json(body)
     except ValidationError:
