@@ -1,4 +1,4 @@
-"""The loader of labelled conversations, and the conversations that come with the project."""
+"""The loader of labelled conversations; those that come with the project are looked at in test_gold."""
 
 from pathlib import Path
 
