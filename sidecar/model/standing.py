@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sidecar.model.facts import Hold
 from sidecar.model.policy import Policy, Route
-from sidecar.model.things import Identifier, Step, Value
+from sidecar.model.things import Evidence, Identifier, Step, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,23 @@ class OpenAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A question that the other side has not answered: its words, and the channel's id of the message it stands in."""
+
+    evidence: Evidence
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the score became by words of some time, and the decision that says so."""
+
+    at: datetime
+    score: float
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """One thread of the party: its channel, when it began and last moved, how many activities."""
 
@@ -108,7 +125,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """One run through the stages: believed fields, open suggestions, steps.
+    """One run through the stages: believed fields, open suggestions, steps, and how the score came about (`marks`).
 
     `route` is that of its first activity: what comes another way later doesn't move its deal to another pipeline.
     """
@@ -120,6 +137,7 @@ class Engagement:
     fields: Mapping[str, FieldStanding] = field(default_factory=dict)
     suggestions: Mapping[str, Suggestion] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     @property
     def stage(self) -> str:
@@ -136,6 +154,7 @@ class Standing:
     permits by which a person let us make a contact or a deal, `absorbed` the parties that were merged into it.
     `records` are keyed by their idempotency key. `conversations` holds the newest 20. `activities_at_whole` says how
     many activities there were when the whole history was last read. `channel` and `route` are the newest activity's.
+    `asked` is the last question that nobody has answered, `spoke_last` customer or agent.
     """
 
     party: str
@@ -159,6 +178,8 @@ class Standing:
     last_inference: str = ""
     allowed: tuple[str, ...] = ()
     absorbed: tuple[str, ...] = ()
+    asked: Question | None = None
+    spoke_last: str = ""
 
     @property
     def engagement(self) -> Engagement:

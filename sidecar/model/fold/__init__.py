@@ -24,11 +24,13 @@ from sidecar.model.facts import (
     Verdict,
 )
 from sidecar.model.fold.crm import approved, intended, pinned, posted, read, withheld
+from sidecar.model.fold.talk import talked
 from sidecar.model.mint import Fact
 from sidecar.model.standing import (
     Conversation,
     Engagement,
     FieldStanding,
+    Mark,
     OpenAlert,
     RecordSync,
     Standing,
@@ -38,6 +40,8 @@ from sidecar.model.things import Role, Step
 
 KEPT_CONVERSATIONS = 20
 KEPT_DONE_STEPS = 8
+KEPT_MARKS = 24
+SCORE = "score"
 EXPIRED = "expired"
 """The rule by which a suggestion that nobody answered is dropped."""
 
@@ -69,6 +73,8 @@ def absorb(target: Standing, other: Standing) -> Standing:
         last_agent_at=_latest(target.last_agent_at, other.last_agent_at),
         activities=target.activities + other.activities,
         needs_whole=True,
+        asked=newer.asked,
+        spoke_last=newer.spoke_last,
         engagements=(*newer.engagements[:-1], engagement),
         conversations=_newest((*target.conversations, *other.conversations)),
         records={**other.records, **target.records},
@@ -101,7 +107,7 @@ def _matched(standing: Standing, match: Match, activity: Activity) -> Standing:
     if engagement.opened_at is None:
         engagement = replace(engagement, opened_at=activity.at, route=match.route)
     return replace(
-        _with(standing, engagement),
+        talked(_with(standing, engagement), activity),
         name=standing.name or match.name,
         identifiers=tuple(dict.fromkeys((*standing.identifiers, *match.links))),
         known_by=_introduced(standing, match),
@@ -183,6 +189,8 @@ def _believed(engagement: Engagement, decision: Decision) -> Engagement:
     fields = dict(engagement.fields)
     if decision.op == "clear" and decision.by == "policy" and decision.field not in engagement.fields:
         return engagement
+    if decision.field == SCORE and isinstance(decision.value, int | float):
+        engagement = replace(engagement, marks=_marked(engagement.marks, decision, float(decision.value)))
     fields[decision.field] = FieldStanding(
         None if decision.op == "clear" else decision.value,
         decision.id,
@@ -195,6 +203,12 @@ def _believed(engagement: Engagement, decision: Decision) -> Engagement:
     if decision.field == "stage" and not decision.closes_engagement:
         closed_at = None
     return replace(engagement, fields=fields, closed_at=closed_at)
+
+
+def _marked(marks: tuple[Mark, ...], decision: Decision, score: float) -> tuple[Mark, ...]:
+    """Note what the score became; words of one time have one."""
+    others = tuple(mark for mark in marks if mark.at != decision.evidence_at)
+    return (*others, Mark(decision.evidence_at, score, decision.id))[-KEPT_MARKS:]
 
 
 def _stepped(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
