@@ -5,6 +5,7 @@ book. Only a prompt that is asked for as it was adopted (`NAME@in-force`, `NAME@
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -58,24 +59,26 @@ class Bookless(App):
         return Context(clock=self.clock, own=settings.own(), base=settings.base, secret=settings.secret)
 
 
-def side(settings: Settings, wanted: Wanted, clock: Clock, name: str) -> Side:
-    """Return what to measure; `ConfigError` or `PermanentError` for what isn't there."""
-    with Bookless(settings, clock) as app:
-        prompt = prompt_of(settings, wanted.prompt, lambda: App(settings, clock))
+def side(settings: Settings, wanted: Wanted, clock: Clock, name: str, opened: App | None = None) -> Side:
+    """Return what to measure; `ConfigError` or `PermanentError` for what isn't there.
+
+    The journal is opened only for a prompt that was adopted, and not where an app is `opened` already.
+    """
+    prompt = _prompt(settings, wanted.prompt, lambda: nullcontext(opened) if opened else App(settings, clock))
     return Side(
         name=name,
         prompt=replace(prompt, model="", effort=""),  # whom it asks for is the side's model by now
         policy=settings.policy(),
         own=settings.own(),
-        llm=_model(app, wanted, prompt),
+        llm=_model(Bookless(settings, clock), wanted, prompt),
         hard=settings.hard(),
         quiet_s=settings.inference.quiet_s,
         max_wait_s=settings.inference.max_wait_s,
     )
 
 
-def prompt_of(settings: Settings, named: str, opened: Callable[[], App]) -> Prompt:
-    """Return a prompt by its file, its name, or its name and version; `opened` opens the journal for the last."""
+def _prompt(settings: Settings, named: str, opened: Callable[[], AbstractContextManager[App]]) -> Prompt:
+    """Return a prompt by its file, its name, or its name and version."""
     named = named or settings.policy().routes[0].prompt
     file = Path(named)
     if file.suffix == ".md":

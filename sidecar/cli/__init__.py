@@ -35,6 +35,7 @@ FAMILIES = (
     "book",
     "prompts",
     "evaluate",
+    "attempt",
     "replay",
     "backfill",
 )
