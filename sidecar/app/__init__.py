@@ -186,7 +186,7 @@ class App:
                 clock=self.clock,
                 quiet_s=self.settings.inference.quiet_s,
                 max_wait_s=self.settings.inference.max_wait_s,
-                daily_usd=self.settings.llm.daily_usd,
+                budget=self.settings.budget(),
                 hard=self.settings.hard(),
                 wait=self.wait,
                 dry_run=self.dry_run,

@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from sidecar.app.budgets import overspent, today
 from sidecar.config import Hours
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.journal import JournalFailed, Pause
@@ -87,8 +88,7 @@ class Conditions:
 
     def spent_usd(self) -> float:
         """Return what the model has cost today, as our time zone has the day."""
-        zone = self._app.settings.own_section.timezone
-        return self._app.journal.spent_usd(self._app.clock().astimezone(ZoneInfo(zone)).date(), zone)
+        return self._app.journal.spent_usd(*today(self._app))
 
     def oldest_due(self) -> datetime | None:
         """Return since when work is due that no brake holds."""
@@ -163,14 +163,8 @@ class Conditions:
             yield _paused(scope, pause)
 
     def _budget(self) -> Iterator[Condition]:
-        daily_usd = self._app.settings.llm.daily_usd
-        if not self._is_offline() and (spent := self.spent_usd()) >= daily_usd:
-            yield Condition(
-                "budget",
-                "llm",
-                f"the day's model budget is spent (${spent:.2f} of llm.daily_usd = {daily_usd:g})",
-                "Conversations wait for tomorrow; raise llm.daily_usd and restart to go on today.",
-            )
+        if not self._is_offline():
+            yield from (Condition("budget", *told) for told in overspent(self._app))
 
     def _is_offline(self) -> bool:
         try:

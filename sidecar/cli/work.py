@@ -44,7 +44,7 @@ def _work(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Show work that is not done, and why what is parked was parked."""
+    """Show work that is not done, why what is parked was parked, and what the rest waits for."""
     retries = retry is not None or retry_all
     with session(ctx, writes=retries).open() as app:
         if retries:
@@ -59,7 +59,8 @@ def _work(
         return
     made = table("state", "kind", "key", "tries>", "due", "not before", "reason")
     for row in rows:
-        reason = (row.parked_reason or "").partition("\n")[0]
+        held = row.parked_reason or (row.waits_for if row.state == State.WAITING else None)
+        reason = (held or "").partition("\n")[0]
         due, not_before = moment(row.due_at, zone), moment(row.not_before, zone)
         add(made, row.state, row.work.kind.value, row.work.key, row.attempts, due, not_before, reason)
     show(made if rows else "Nothing is left to do.")
@@ -93,4 +94,5 @@ def _row(row: Any) -> dict[str, Any]:
         "due_at": row.due_at,
         "not_before": row.not_before,
         "parked_reason": row.parked_reason,
+        "waits_for": row.waits_for,
     }

@@ -204,11 +204,16 @@ class RouteSection(Section):
 
 
 class LlmSection(AdapterSection):
-    """The model that reads, and what it may spend."""
+    """The model that reads, and what it may spend a day: by all, on one party, for one sender; 0 is no bound."""
 
     type: Text = "baseline"
     baseline_writes: bool = False
     daily_usd: float = Field(default=5.0, ge=0)
+    daily_tokens: int = Field(default=0, ge=0)
+    party_daily_usd: float = Field(default=1.0, ge=0)
+    party_daily_tokens: int = Field(default=5_000_000, ge=0)
+    sender_daily_usd: float = Field(default=1.0, ge=0)
+    sender_daily_tokens: int = Field(default=5_000_000, ge=0)
 
 
 class PromptsSection(Section):

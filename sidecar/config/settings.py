@@ -40,7 +40,7 @@ from sidecar.config.sections import (
 )
 from sidecar.errors import ConfigError
 from sidecar.model import FieldPolicy, Notes, Own, Policy, Relevance, Route, StagePolicy, Target
-from sidecar.model.means import Hard
+from sidecar.model.means import Budget, Hard
 
 
 class Settings(BaseSettings):
@@ -132,6 +132,15 @@ class Settings(BaseSettings):
         """Return the fields that a model is asked for and of which the config doesn't say what counts."""
         asked = (name for name, f in self.fields.items() if f.enabled and f.grounding == "quoted" and not f.criteria)
         return frozenset(asked)
+
+    def budget(self) -> Budget:
+        """Return what may be spent a day."""
+        llm = self.llm
+        return Budget(
+            (llm.daily_usd, llm.daily_tokens),
+            (llm.party_daily_usd, llm.party_daily_tokens),
+            (llm.sender_daily_usd, llm.sender_daily_tokens),
+        )
 
     def hard(self) -> Hard:
         """Return what the stronger model is asked about."""

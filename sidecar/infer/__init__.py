@@ -14,6 +14,7 @@ from sidecar.errors import PermanentError
 from sidecar.ground import find
 from sidecar.infer import wire
 from sidecar.infer.question import MAX_TOKENS, ask, canary, digest
+from sidecar.infer.senders import senders
 from sidecar.model import (
     Activity,
     Certainty,
@@ -96,6 +97,12 @@ def infer(
     question = ask(activities, earlier, standing, prompt, policy, own, mint, max_tokens)
     answer = llm.infer(question)
     inference = _inference(question, answer, llm, prompt, standing, mint, [match.id for match, _ in new], whole)
+    inference = replace(
+        inference,
+        channel=activities[-1].channel,
+        route=standing.route_in(policy).name,
+        senders=senders(activities, mint),
+    )
     read = wire.read(answer.text) if answer.stop == "end" else None
     if read is None:
         return Inferred(_unusable(inference, answer, activities, mint), (), False, False, question.system)

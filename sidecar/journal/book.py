@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 from sidecar.errors import ConfigError, TemporaryError, UnknownOutcome
 from sidecar.journal import projections, schema, soundness, work
 from sidecar.journal import tables as t
+from sidecar.journal.costs import CostReader
 from sidecar.journal.database import Database, resolve_url, translated
 from sidecar.journal.entry import Entry, JournalFailed, Receipt
 from sidecar.journal.gauges import GaugeReader
@@ -37,7 +38,7 @@ from sidecar.ports import Clock
 KEY_BYTES = 32
 
 
-class Journal(BookReader, ShelfReader, GaugeReader):
+class Journal(BookReader, ShelfReader, GaugeReader, CostReader):
     """An open book: `append` and `commit` write, work rows are claimed, everything else reads."""
 
     def __init__(self, database: Database) -> None:

@@ -20,6 +20,7 @@ from sidecar.errors import PermanentError
 from sidecar.journal import tables as t
 from sidecar.journal.codec import BODY, decode, decode_standing, encode_standing
 from sidecar.journal.entry import IdentifierTaken, RecordTaken
+from sidecar.journal.shares import shares
 from sidecar.journal.upserts import add, keep, replace
 from sidecar.model import (
     Activity,
@@ -37,7 +38,6 @@ from sidecar.model import (
     advance,
 )
 
-QUARTER_US = 15 * 60 * 1_000_000
 _WAITING = frozenset({Outcome.AMBIGUOUS, Outcome.UNKNOWN, Outcome.OUTBOUND_ONLY})
 _MOVED_ON_MERGE = (t.identifier, t.match_index, t.record_link, t.alert_open)
 
@@ -162,9 +162,8 @@ class Projections:
         for ids in _chunks(inference.because):
             read = t.match_index.c.match_id.in_(ids), t.match_index.c.pending.is_(True)
             self._execute(sa.update(t.match_index).where(*read).values(pending=False))
-        quarter = recorded_at - recorded_at % QUARTER_US
-        row = {"quarter": quarter, "nano_usd": round(inference.cost_usd * 1_000_000_000), "calls": 1}
-        add(self._connection, t.spend, [row])
+        if inference.party is not None:
+            add(self._connection, t.spent, shares(inference, self.live(inference.party), recorded_at))
 
     def _read(self, reading: Reading) -> None:
         if reading.party is None:

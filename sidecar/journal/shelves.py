@@ -5,9 +5,8 @@ are followed to the one that lives. Every list has a limit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -21,7 +20,6 @@ from sidecar.model import Activity, Alert, Identifier, Match, Standing
 
 Order = Literal["recent", "review", "urgency", "score"]
 _URGENCIES = ("low", "normal", "high")
-_NANO = 1_000_000_000
 
 # What each run asks most is built once: building a statement takes longer than running it.
 _STANDING = sa.select(t.standing.c.doc).where(t.standing.c.party == sa.bindparam("party"))
@@ -214,15 +212,6 @@ class ShelfReader:
         return [alert for i in ids if isinstance(alert := facts.get(i), Alert)]
 
     # How it runs ------------------------------------------------------------------------------------------------------
-
-    def spent_usd(self, day: date, timezone: str = "UTC") -> float:
-        """Return what inferences cost on a day as a time zone has it."""
-        zone = ZoneInfo(timezone)
-        since, until = (datetime(d.year, d.month, d.day, tzinfo=zone) for d in (day, day + timedelta(days=1)))
-        within = t.spend.c.quarter >= t.to_us(since), t.spend.c.quarter < t.to_us(until)
-        with self._database.read() as connection:
-            nano = connection.execute(sa.select(sa.func.sum(t.spend.c.nano_usd)).where(*within)).scalar()
-        return float(nano or 0) / _NANO
 
     def cursor(self, channel: str, name: str) -> Mapping[str, Any] | None:
         """Return where a channel has been read up to under a name."""

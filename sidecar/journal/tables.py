@@ -180,7 +180,21 @@ record_link = sa.Table(
     sa.Index("ix_record_link_party", "party"),
 )
 
-spend = sa.Table("spend", metadata, _int("quarter", pk=True), _int("nano_usd"), _int("calls"))
+spent = sa.Table(
+    "spent",
+    metadata,
+    _text("dimension", pk=True),
+    _text("name", pk=True),
+    _int("quarter", pk=True),
+    _int("calls"),
+    _int("escalations"),
+    _int("nano_usd"),
+    _int("input_tokens"),
+    _int("output_tokens"),
+    _int("cache_read_tokens"),
+    _int("cache_write_tokens"),
+    sa.Index("ix_spent_quarter", "dimension", "quarter"),
+)
 
 alert_open = sa.Table(
     "alert_open",
@@ -207,7 +221,7 @@ channel_seen = sa.Table(
 
 BOOK = (fact, payload, because, text, erased)
 PROJECTIONS = (
-    party, identifier, activity_index, match_index, waiting, standing, record_link, spend, alert_open, channel_seen,
+    party, identifier, activity_index, match_index, waiting, standing, record_link, spent, alert_open, channel_seen,
 )  # fmt: skip
 
 # State ----------------------------------------------------------------------------------------------------------------
@@ -239,6 +253,7 @@ work = sa.Table(
     _int("attempts"),
     _int("crashes"),  # claims in a row whose owner died, or hung, before it finished
     _text("parked_reason", null=True),
+    _text("waits_for", null=True),  # what the last run said when it put itself off
     _partial("ix_work_ready_at", "ready_at", where=DIRTY),
     _partial("ix_work_lease_owner", "lease_owner", where="lease_owner IS NOT NULL"),
     _partial("ix_work_parked", "kind", "key", where="parked_reason IS NOT NULL"),

@@ -38,7 +38,7 @@ _OURS = (
 )
 _HELD = sa.select(work).where(*_OURS)
 _RENEWING = sa.update(work).where(*_OURS).values(lease_until=sa.bindparam("until"))
-_FINISHED = ("touched", "done", "first_at", "due_at", "attempts", "parked_reason")
+_FINISHED = ("touched", "done", "first_at", "due_at", "attempts", "parked_reason", "waits_for")
 _FINISHING = (
     sa.update(work)
     .where(*_OURS)
@@ -172,6 +172,7 @@ def finish(connection: Connection, ending: Finish, now: int) -> None:
     due_at = values.get("due_at", row.due_at)
     ready_at = max(due_at if due_at is not None else now, not_before or 0)
     kept = {name: getattr(row, name) for name in _FINISHED}
+    kept["waits_for"] = as_text(ending.reason) if ending.outcome == "retry" and ending.reason else None
     given = {f"new_{name}": value for name, value in (kept | values).items()}
     moments = {"new_not_before": not_before, "new_ready_at": ready_at}
     connection.execute(_FINISHING, _named(ending.lease) | given | moments)
@@ -202,7 +203,16 @@ def _ended(row: Any, ending: Finish, now: int) -> dict[str, Any]:
 def unpark(connection: Connection, key: WorkKey, now: int) -> bool:
     """Make parked work due at once, with its attempts forgotten; false when it was not parked."""
     due = sa.update(work).where(work.c.kind == key.kind, work.c.key == key.key, work.c.parked_reason.is_not(None))
-    due = due.values(parked_reason=None, attempts=0, crashes=0, not_before=None, first_at=now, due_at=now, ready_at=now)
+    due = due.values(
+        parked_reason=None,
+        waits_for=None,
+        attempts=0,
+        crashes=0,
+        not_before=None,
+        first_at=now,
+        due_at=now,
+        ready_at=now,
+    )
     return connection.execute(due).rowcount > 0
 
 
@@ -303,4 +313,5 @@ def _row(row: Any) -> WorkRow:
         None if row.due_at is None else from_us(row.due_at),
         None if row.not_before is None else from_us(row.not_before),
         row.parked_reason,
+        row.waits_for,
     )  # fmt: skip

@@ -121,8 +121,9 @@ class Inference(Fact):
     """One LLM call, whole. `stop` is end, refusal, truncated, overfull or invalid.
 
     `because` are the Matches whose activities it read; of a call that brought nothing, and so leaves them to be read,
-    the Activities. `request_sha256` covers the party and the Matches too: other people may say the same words.
-    `passed_on` is why another call was made in its place, `escalated_from` the call of a smaller model before it.
+    the Activities. `request_sha256` covers party and Matches too: others may say the same words. `passed_on` is why
+    another call was made in its place, `escalated_from` the smaller model's call before it. `channel` is that of the
+    newest words; `senders` says how many characters were whose, by hashes.
     """
 
     KIND = "inference"
@@ -148,6 +149,9 @@ class Inference(Fact):
     duration_ms: int = 0
     passed_on: str = ""
     escalated_from: str = ""
+    channel: str = ""
+    route: str = ""
+    senders: Mapping[str, int] = field(default_factory=dict)
 
 
 class Certainty(StrEnum):
@@ -380,21 +384,8 @@ class Release(Fact):
     at: datetime
 
 
-KINDS: Mapping[str, type[Fact]] = {
-    kind.KIND: kind
-    for kind in (
-        Delivery,
-        Activity,
-        Match,
-        Inference,
-        Claim,
-        Decision,
-        Reading,
-        Change,
-        Posting,
-        Correction,
-        Alert,
-        Release,
-    )
-}
+_ALL: tuple[type[Fact], ...] = (
+    Delivery, Activity, Match, Inference, Claim, Decision, Reading, Change, Posting, Correction, Alert, Release,
+)  # fmt: skip
+KINDS: Mapping[str, type[Fact]] = {kind.KIND: kind for kind in _ALL}
 """Fact classes by their kind, for reading the book."""

@@ -19,3 +19,16 @@ class Hard:
 
     reasons: Collection[str] = REASONS
     key_fields: Collection[str] = ("stage",)
+
+
+Bound = tuple[float, int]
+"""So many US dollars and so many tokens a day; 0 is no bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent a day, as our time zone has it: by all, on one party, for the words of one sender."""
+
+    all: Bound = (5.0, 0)
+    party: Bound = (1.0, 5_000_000)
+    sender: Bound = (1.0, 5_000_000)

@@ -55,3 +55,4 @@ class WorkRow:
     due_at: datetime | None
     not_before: datetime | None
     parked_reason: str | None
+    waits_for: str | None = None

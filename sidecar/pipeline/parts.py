@@ -11,7 +11,7 @@ from secrets import token_hex
 from sidecar.journal import Journal
 from sidecar.links import Links
 from sidecar.model import Own, Policy, Prompt, Relevance, Rungs, WorkKey
-from sidecar.model.means import Hard
+from sidecar.model.means import Budget, Hard
 from sidecar.ports import LLM, Channel, Clock, Ledger
 
 
@@ -34,7 +34,7 @@ class Parts:
     clock: Clock
     quiet_s: float = 60.0
     max_wait_s: float = 900.0
-    daily_usd: float = 5.0
+    budget: Budget = field(default_factory=Budget)
     hard: Hard = field(default_factory=Hard)
     wait: bool = True
     dry_run: bool = False

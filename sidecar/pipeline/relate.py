@@ -6,18 +6,17 @@ that arrives while its party is being inferred causes another run, and a burst c
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from zoneinfo import ZoneInfo
 
 from sidecar.decide import decide
-from sidecar.errors import BudgetSpent, ConfigError, PermanentError
+from sidecar.errors import ConfigError, PermanentError
 from sidecar.infer import EARLIER, Inferred, reads_whole
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Activity, Inference, Lease, Match, Prompt, Standing, WorkKey, WorkKind
 from sidecar.pipeline.asking import Asking
 from sidecar.pipeline.parts import Parts
+from sidecar.pipeline.purse import Purse
 from sidecar.pipeline.selection import Matched, Reading, select
 from sidecar.pipeline.unsaid import Unsaid, unsaid, withdrawals, without
 
@@ -32,6 +31,7 @@ class Relate:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._journal = parts.journal
+        self._purse = Purse(parts)
 
     def party(self, lease: Lease) -> None:
         """Infer and decide what a party's new activities say; a poison activity is parked alone."""
@@ -41,11 +41,12 @@ class Relate:
         if standing is None or not (pending or (standing.needs_whole and not solo)):
             self._journal.commit(Entry(finish=Finish(lease, "done")))
             return
-        reading = select(self._journal, standing, pending, whole=not solo and reads_whole(standing))
+        news = self._purse.affordable(standing.party, pending)
+        is_all = len(news) == len(pending)
+        reading = select(self._journal, standing, news, whole=is_all and not solo and reads_whole(standing))
         if not reading.new:
             self._journal.commit(Entry(finish=Finish(lease, "done")))  # all its activities went to other parties
             return
-        self._within_budget()
         found = self._infer(reading, pending, without(standing, self._unsaid(reading, standing)), lease)
         if found is not None:
             is_stale = standing.needs_whole and not found.inference.whole and not solo
@@ -66,16 +67,6 @@ class Relate:
         matches = self._journal.effects(activity, "match")
         mine = [m for m in matches if isinstance(m, Match) and m.party == party]
         return [(mine[-1], found)] if mine and isinstance(found, Activity) else []
-
-    def _within_budget(self) -> None:
-        if self._parts.llm.capabilities.offline:
-            return
-        now = self._parts.clock().astimezone(ZoneInfo(self._parts.own.timezone))
-        if self._journal.spent_usd(now.date(), self._parts.own.timezone) >= self._parts.daily_usd:
-            raise BudgetSpent(
-                f"llm.daily_usd = {self._parts.daily_usd} is spent; records wait until tomorrow",
-                retry_after_s=_until_tomorrow(now),
-            )
 
     def _unsaid(self, reading: Reading, standing: Standing) -> Unsaid:
         """What lost its words; only a whole reading shows what is left to be said about it."""
@@ -183,8 +174,3 @@ class Relate:
 
 def _texts(inferred: Inferred) -> dict[str, str]:
     return {inferred.inference.request["system_sha256"]: inferred.system}
-
-
-def _until_tomorrow(now: datetime) -> float:
-    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (midnight.astimezone(UTC) - now.astimezone(UTC)).total_seconds() + 1.0  # a day isn't always 24 hours

@@ -1,6 +1,7 @@
 """What is wrong is said in words, with what to do, and only what makes the door useless makes it unready."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,8 @@ def test_a_pause_is_said_with_its_reason_and_its_way_out(tmp_path: Path, reason:
 
 def test_a_spent_budget_is_said_until_the_next_day(tmp_path: Path) -> None:
     """Conversations wait, and whoever looks is told why; seen to fail with yesterday's costs, and with a free model."""
-    with house_in(tmp_path, env=ONLINE, timezone="Europe/London") as house:
+    alone = {"SIDECAR_LLM__PARTY_DAILY_USD": "0"}
+    with house_in(tmp_path, env=ONLINE | alone, timezone="Europe/London") as house:
         said = say(house.journal, "1", "p", who="ann")
         house.journal.commit(Entry(facts=[an_inference(house.journal, "p", [said.match], cost_usd=5.5)]))
         assert "$5.50 of llm.daily_usd = 5" in only(house).summary
@@ -144,9 +146,29 @@ def test_a_spent_budget_is_said_until_the_next_day(tmp_path: Path) -> None:
         assert found(house) == []
 
 
-def test_a_free_model_has_no_budget_to_spend(tmp_path: Path) -> None:
-    """Zero dollars a day are not spent by a model that costs nothing."""
-    with house_in(tmp_path, env={"SIDECAR_LLM__DAILY_USD": "0"}) as house:
+def test_shares_that_are_used_up_are_counted_and_nobody_is_named(tmp_path: Path) -> None:
+    """Who runs it learns that somebody's words wait, and how many are such, until the next day."""
+    with house_in(tmp_path, env=ONLINE) as house:
+        for name in ("p", "q", "r"):
+            said = say(house.journal, name, name, who=name)
+            cost_usd = 0.3 if name == "r" else 1.5
+            inference = an_inference(house.journal, name, [said.match], cost_usd=cost_usd)
+            house.journal.commit(Entry(facts=[replace(inference, senders={f"sender-{name}": 3})]))
+        parties, senders = [c for c in house.app.conditions.now() if c.rule == "budget"]
+        assert parties.summary.startswith("2 parties have used up a share of the day's budget (llm.party_daily_usd = 1")
+        assert senders.summary.startswith("2 senders have used up")
+        assert not [c for c in (parties, senders) if c.is_fault]
+        house.clock.move(86_400)
+        assert found(house) == []
+
+
+@pytest.mark.parametrize("cost_usd", [0.0, 1_000.0])
+def test_without_bounds_nothing_is_spent_up(tmp_path: Path, cost_usd: float) -> None:
+    """Zero is no bound, for whoever watches the bill elsewhere; seen to fail with zero taken for nothing."""
+    bounds = ("DAILY_USD", "PARTY_DAILY_USD", "SENDER_DAILY_USD")
+    with house_in(tmp_path, env=ONLINE | {f"SIDECAR_LLM__{name}": "0" for name in bounds}) as house:
+        said = say(house.journal, "1", "p", who="ann")
+        house.journal.commit(Entry(facts=[an_inference(house.journal, "p", [said.match], cost_usd=cost_usd)]))
         assert found(house) == []
 
 

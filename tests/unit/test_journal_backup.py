@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import ConfigError, PermanentError
-from sidecar.journal import Entry, Journal, Touch, backup, restore
+from sidecar.journal import Entry, Journal, Touch, backup, restore, schema
 from sidecar.journal import tables as t
 from sidecar.model import WorkKey, WorkKind
 from tests.support.books import rows_of, run_sql
@@ -184,4 +184,4 @@ def test_the_manifest_can_be_read_by_anybody(tmp_path: Path) -> None:
     backup("sqlite:///j.db", tmp_path / "b.db", base=tmp_path)
     held = json.loads((tmp_path / "b.db.manifest.json").read_text())
     assert held["rows"]["payload"] == 5
-    assert held["revision"] == "0001"
+    assert held["revision"] == schema.HEAD

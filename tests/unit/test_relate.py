@@ -129,10 +129,10 @@ def test_a_model_that_doubts_the_state_reads_the_whole_history(open_house: Open)
 
 def test_deleted_words_are_read_by_nobody_any_more(open_house: Open) -> None:
     """A whole re-read leaves them out, and so does all that comes later; seen to fail with the timeline as it is."""
-    house = open_house(buys(), says("cheap", op("risks", "price", "cheap")))
+    house = open_house(buys(), says("cheap", op("risks", "price above budget", "cheap")))
     house.hear("I want to buy", id="m1")
     house.hear("SECRET cheap", id="m2")
-    assert house.fields()["risks"] == "price"
+    assert house.fields()["risks"] == "price above budget"
     house.clock.move(60)
     house.delete("m2")
     house.work()
@@ -362,10 +362,84 @@ def test_a_day_s_money_lasts_for_a_day_as_we_have_it(
 
 
 def test_a_model_without_a_bill_has_no_budget(open_house: Open) -> None:
-    """Rules cost nothing, so they never wait; seen to fail with the budget asked of everybody."""
-    house = open_house(buys(), env={"SIDECAR_LLM__DAILY_USD": "0"})
+    """Rules on this machine never wait; seen to fail with the budget asked of everybody."""
+    house = open_house(buys(), env={"SIDECAR_LLM__DAILY_USD": "0.1", "SIDECAR_LLM__PARTY_DAILY_TOKENS": "1"})
+    house.llm.reworded = lambda answer: replace(answer, cost_usd=0.5)
+    house.hear("good day")
     house.hear("buy")
     assert house.fields()["intent"] == "buy"
+
+
+def test_one_party_s_share_is_not_the_others(open_house: Open) -> None:
+    """What is spent on one waits alone, says why, and is read when the day is new; seen to fail without the share."""
+    house = open_house(buys(), env={"SIDECAR_LLM__PARTY_DAILY_USD": "0.4", "SIDECAR_LLM__SENDER_DAILY_USD": "0"})
+    house.llm.capabilities = PAID
+    house.llm.reworded = lambda answer: replace(answer, cost_usd=0.5)
+    house.hear("good day", "ann")
+    house.hear("buy", "ann")
+    house.hear("buy", "bob")
+    assert house.fields("bob")["intent"] == "buy"
+    assert "intent" not in house.fields("ann")
+    (row,) = house.journal.work("waiting")
+    assert row.waits_for == "llm.party_daily_usd = 0.4 is spent; this waits until tomorrow"
+    assert row.not_before is not None
+    house.clock.at = row.not_before
+    house.work()
+    assert house.fields("ann")["intent"] == "buy"
+
+
+def test_tokens_are_a_bound_too(open_house: Open) -> None:
+    """A model of one's own sends no bill, and has only so much time; seen to fail with money alone counted."""
+    house = open_house(buys(), env={"SIDECAR_LLM__DAILY_TOKENS": "1000"})
+    house.llm.capabilities = PAID
+    house.llm.reworded = lambda answer: replace(answer, input_tokens=900, output_tokens=50, cache_read_tokens=50)
+    house.hear("buy", "ann")
+    house.hear("buy", "bob")
+    assert len(house.llm.questions) == 1
+    (row,) = house.journal.work("waiting")
+    assert row.waits_for == "llm.daily_tokens = 1000 are used; this waits until tomorrow"
+
+
+def test_a_loud_sender_s_words_wait_and_the_others_are_read(open_house: Open) -> None:
+    """In one conversation, and across all of theirs, each pays for its own words; nothing is lost.
+
+    Seen to fail with the share asked of the party alone.
+    """
+    house = open_house(buys(), env={"SIDECAR_LLM__PARTY_DAILY_USD": "0", "SIDECAR_LLM__SENDER_DAILY_USD": "0.4"})
+    house.llm.capabilities = PAID
+    house.llm.reworded = lambda answer: replace(answer, cost_usd=0.5)
+    house.hear("buy cheap pills " * 100, "ann")
+    house.clock.move(60)
+    house.say("more pills", "ann")
+    house.answer("We buy nothing, thank you", "ann")
+    house.work()
+    assert house.llm.heard[-1] == ["We buy nothing, thank you"]
+    assert house.journal.counts()["pending"] == 1
+    (row,) = house.journal.work("waiting")
+    assert "llm.sender_daily_usd = 0.4 is spent" in (row.waits_for or "")
+    assert row.not_before is not None
+    house.clock.at = row.not_before
+    house.work()
+    assert "more pills" in house.llm.heard[-1]
+    assert house.journal.counts()["pending"] == 0
+
+
+def test_a_flood_from_one_sender_keeps_nobody_waiting(open_house: Open) -> None:
+    """Whoever writes without end has one place in the queue, like everybody, and goes to its end after each run."""
+    house = open_house(buys())
+    for i in range(150):
+        house.say(f"cheap pills, {1_000 * '#'} offer {i} from spam", "spam")
+    for name in ("ann", "bob", "cid"):
+        house.say(f"buy, says {name}", name)
+    while house.journal.due(1, [WorkKind.PARSE, WorkKind.RESOLVE]):
+        house.resolve()
+    house.clock.move(900)
+    while keys := house.journal.due(1, [WorkKind.PARTY]):
+        house.clock.move(1)
+        house.app.worker.handle(keys[0])
+    asked = [texts[0].rpartition(" ")[2] for texts in house.llm.heard]
+    assert sorted(asked[1:4]) == ["ann", "bob", "cid"]
+    assert asked[0] == asked[4] == "spam"
 
 
 # What changes while the model thinks --------------------------------------------------------------------------------
