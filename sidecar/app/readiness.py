@@ -19,14 +19,18 @@ _TYPES = {"text": "text", "long_text": "long_text"}
 
 
 def wanted_properties(policy: Policy, kinds: Collection[str]) -> Mapping[str, Sequence[FieldSpec]]:
-    """Return the AI-owned properties that the policy writes, by record kind."""
+    """Return the AI-owned properties that the policy writes, by record kind.
+
+    Where a CRM keeps the history of so many only, it is kept of the first: of what people answer and steer us by, then
+    of what they correct, and last of what follows from a formula and nobody types.
+    """
     wanted: dict[str, list[FieldSpec]] = {}
-    for field in policy.fields.values():
+    for field in sorted(policy.fields.values(), key=lambda field: (field.name != REVIEW, field.grounding != "quoted")):
         for target in field.targets:
             if target.kind in kinds and not field.native:
                 wanted.setdefault(target.kind, []).append(_spec(field, target.property))
     for kind in wanted.keys() & {"contact", "deal"}:
-        wanted[kind] += _of_people(policy)
+        wanted[kind] = [*_of_people(policy), *wanted[kind]]
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""Killed at any instant, and behind each write, on a CRM: acknowledged lost 0, missing 0, duplicates 0, and all done."""
+"""Killed at any instant, and behind each write, on a CRM: lost 0, missing 0, duplicates 0, and all of it done."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.app.readiness import unmapped, with_owners, writable
+from sidecar.app.readiness import unmapped, wanted_properties, with_owners, writable
 from sidecar.config import load
 from sidecar.errors import ConfigError
 from sidecar.model import Mode, Policy, Route
@@ -108,3 +108,11 @@ def test_what_may_be_written_grows_with_the_mode() -> None:
     assert all(name.startswith("ai_") for names in suggest.values() for name in names)
     assert set(auto["deal"]) - set(suggest["deal"]) == {"name", "stage", "pipeline", "owner"}
     assert set(auto["contact"]) - set(suggest["contact"]) == {"name", "email", "phone", "company"}
+
+
+def test_what_people_answer_and_correct_comes_before_what_nobody_types() -> None:
+    """A CRM may keep the history of the first alone; seen to fail with the steering ones last, as they were."""
+    names = [spec.name for spec in wanted_properties(POLICY, ("contact",))["contact"]]
+    assert names[:4] == ["ai_mode", "ai_pin", "ai_review", "ai_stage"]
+    assert max(names.index(f"ai_{name}") for name in ("intent", "risks", "budget")) < names.index("ai_summary")
+    assert names.index("ai_next_step") < min(names.index(f"ai_{n}") for n in ("score", "channel", "suggestions"))
