@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
+from rich.text import Text
 
 from sidecar.cli.mode import scope_of
 from sidecar.cli.render import add, console, emit, many, show, table
@@ -145,17 +146,13 @@ def _rows(found: "list[Review]", answered: "list[Answer]") -> list[dict[str, Any
 
 
 def _print(report: dict[str, Any]) -> None:
-    made = table(
-        "field", "prompt", "model", "reviewed>", "corrected>", "rate>", "95 % interval", "approved>", "rejected>"
-    )
+    made = table("field", "prompt and model", "corrected", "suggestions", whole=("field", "corrected", "suggestions"))
     for row in report["rows"]:
         prompt = f"{row['prompt']} {row['prompt_sha256'][:12]}" if row["prompt"] else ""
-        rate = f"{row['rate']:.0%}" if row["reviewed"] else ""
-        between = f"{row['low']:.0%} to {row['high']:.0%}" if row["reviewed"] else ""
-        answered = row["suggestions_approved"], row["suggestions_rejected"]
-        add(made, row["field"], prompt, row["model"], row["reviewed"], row["corrections"], rate, between, *answered)
+        add(made, row["field"], (prompt, row["model"]), _rate(row), _answers(row))
     show(made if report["rows"] else "Nobody has reviewed anything that was posted.")
-    show(f"Counted: {report['definition']}. Approved and rejected are suggestions, which are in no rate.")
+    counted = f"Counted: {report['definition']}. Approved and rejected are suggestions, which are in no rate."
+    show(Text(counted))  # a text of rich's is wrapped between words
     if not report["history"]:
         show("This CRM's history names no authors, so a person's edit can't be told and nothing counts as reviewed.")
     for window in report["windows"]:
@@ -167,3 +164,15 @@ def _print(report: dict[str, Any]) -> None:
     if not report["moves_down"]:
         why = "this CRM is our own and has no ladder" if report["max_rate"] else "quality.max_rate is 0"
         show(f"No field goes down by itself: {why}.")
+
+
+def _rate(row: dict[str, Any]) -> tuple[str, ...]:
+    if not row["reviewed"]:
+        return ("none reviewed",)
+    share = f"{row['corrections']} of {row['reviewed']}, {row['rate']:.0%}"
+    return share, f"95%: {row['low']:.0%} to {row['high']:.0%}"
+
+
+def _answers(row: dict[str, Any]) -> tuple[str, ...]:
+    counts = (row["suggestions_approved"], "approved"), (row["suggestions_rejected"], "rejected")
+    return tuple(f"{count} {what}" for count, what in counts if count)

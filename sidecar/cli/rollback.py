@@ -12,13 +12,16 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sidecar.cli.render import add, console, emit, many, show, table
+from sidecar.cli.render import add, console, emit, many, plain, show, table
 from sidecar.cli.session import AsJson, By, Yes, ask, example, find_party, session, whoami
 from sidecar.errors import PermanentError
 
 if TYPE_CHECKING:
     from sidecar.app import App
+    from sidecar.model import Value
     from sidecar.pipeline.rollback import Batch, Restored
+
+MAX_SHOWN_CHARS = 60
 
 
 def _time(text: str) -> datetime:
@@ -62,7 +65,7 @@ def _rollback(
         if is_dry or not yes:
             rows = _run(app, changes, by or whoami(), dry_run=True)
             if not as_json:
-                _print(rows, is_dry=True)
+                show_rows(rows, is_dry=True)
         if not is_dry:
             if not yes and any(not row.left for row in rows):
                 ask("Put these values back?", yes=yes, as_json=as_json)
@@ -70,7 +73,7 @@ def _rollback(
     if as_json:
         emit(_report(rows, is_dry=is_dry))
     elif not is_dry:
-        _print(rows, is_dry=False)
+        show_rows(rows, is_dry=False)
 
 
 def _batch(app: "App", since: datetime | None, last: int | None, party: str, beside: str) -> "Batch":
@@ -106,17 +109,23 @@ def _report(rows: "list[Restored]", *, is_dry: bool) -> dict[str, Any]:
     }
 
 
-def _print(rows: "list[Restored]", *, is_dry: bool) -> None:
+def show_rows(rows: "list[Restored]", *, is_dry: bool) -> None:
+    """Print what is put back, and what stays with the reason."""
     back, left = [r for r in rows if not r.left], [r for r in rows if r.left]
     made = table("party", "record", "field", "now" if is_dry else "it was", "back to")
     for row in back:
-        add(made, row.name, f"{row.record}:{row.ref}", row.field, row.now, row.before)
+        add(made, row.name, f"{row.record}:{row.ref}", row.field, _short(row.now), _short(row.before))
     stays = table("party", "record", "field", "value", "left, because")
     for row in left:
-        add(stays, row.name, f"{row.record}:{row.ref}", row.field, row.now, row.left)
+        add(stays, row.name, f"{row.record}:{row.ref}", row.field, _short(row.now), row.left)
     if back:
         show(made)
     if left:
         show(stays)
     values = many(len(back), "value", "values")
     show(f"{values} would be put back, {len(left)} left." if is_dry else f"{values} put back, {len(left)} left.")
+
+
+def _short(value: "Value") -> str:
+    """Return a value's beginning: a note's text would hide all other rows, and the JSON has it whole."""
+    return plain(value, MAX_SHOWN_CHARS)

@@ -99,7 +99,10 @@ def _result(app: "App", done: int, before: int) -> dict[str, Any]:
 def _print(result: dict[str, Any]) -> None:
     news = ", ".join(f"{count} {kind}" for kind, count in result["facts"].items()) or "nothing new"
     done = many(result["done"], "piece", "pieces")
-    show(f"{done} of work done; new in the book: {news}.")
+    if not result["dry_run"]:
+        show(f"{done} of work done; new in the book: {news}.")
+    elif result["facts"]:
+        show(f"Read first, which writes into the journal alone: {done} of work; new in the book: {news}.")
     if result["waiting"]:
         show(f"{result['waiting']} not due yet, as a rule until a conversation is quiet (or --no-wait): sidecar work")
     if result["parked"]:

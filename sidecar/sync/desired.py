@@ -303,7 +303,8 @@ def _note(
     body = held.fields.get("body") if held else None
     fields = {"body": DesiredField(note.body, "", FieldClass.IDENTITY, note.because, note.at, False, mode)}
     if not (body and body.hold):
-        fields["at"] = DesiredField(note.at.isoformat(), "", FieldClass.OBSERVATION, note.because, note.at, False, mode)
+        at = note.at.replace(microsecond=0).isoformat()  # some CRMs show it to people
+        fields["at"] = DesiredField(at, "", FieldClass.OBSERVATION, note.because, note.at, False, mode)
     return DesiredRecord("note", key, standing.engagement.number, fields, not why_not, why_not, links, mode=mode)
 
 

@@ -103,7 +103,9 @@ def test_a_dry_run_takes_nothing_from_the_real_one(fresh: Office) -> None:
     """What a dry run showed, the next real run writes; seen to fail with the sync finished as done."""
     fresh.mail("Ann Lee <ann@x.test>", "I would like a trial lesson.")
     shown = fresh.told("--dry-run", "run", "--until-idle", "--no-wait")
+    assert shown.startswith("Read first, which writes into the journal alone: ")
     assert "the CRM was not touched" in shown
+    assert "Read first" not in fresh.told("--dry-run", "run", "--until-idle", "--no-wait"), "there was nothing to read"
     assert fresh.run()["facts"]["posting"] > 0
     assert _contact(fresh, "Ann Lee")["fields"]["ai_stage"] == "qualified"
     assert fresh.data("--dry-run", "run", "--until-idle", "--no-wait")["would"] == []

@@ -235,12 +235,19 @@ def test_check_names_what_is_missing_with_its_remedy(tmp_path: Path) -> None:
 
 
 def test_check_names_the_fields_whose_history_is_not_kept(tmp_path: Path) -> None:
-    """Nobody could tell a person's edit of them; where an org tracks nothing the fields are made all the same."""
+    """Nobody could tell a person's edit of them; where an org tracks nothing the fields are made all the same.
+
+    Where it is all of them they are counted, and none is spelt out.
+    """
     with org(tmp_path, provisioned=False) as house:
-        house.twin.org.history.tracked.pop("Contact")
+        tracked = house.twin.org.history.tracked
+        kept = tracked.pop("Contact")
         house.ledger.provision({"contact": PROPERTIES}, False)
         (line,) = house.ledger.check()
-        assert "history of Contact.ai_summary__c, ai_stage__c, ai_score__c isn't kept" in line
+        assert f"history of all {len(PROPERTIES)} AI fields of Contact isn't kept" in line
+        tracked["Contact"] = {*kept, "ai_stage__c"}
+        (line,) = house.reopen().check()
+        assert "history of ai_summary__c, ai_score__c of Contact isn't kept" in line
 
 
 def test_a_field_that_nobody_may_see_is_granted_and_not_made_again(house: SalesforceHarness) -> None:

@@ -245,7 +245,10 @@ def test_the_command_shows_rates_periods_and_answers_to_suggestions(tmp_path: Pa
     assert sum(row["corrections"] for row in report["rows"]) == 1
     assert office.data("quality", "--until", "2020-01-01")["rows"] == []
     assert [r["field"] for r in office.data("quality", "--field", "intent")["rows"]] == ["intent"]
-    assert "95 % interval" in office.told("quality")
+    told = office.sidecar("quality", env={"COLUMNS": "80"}).stdout
+    assert all(len(line.rstrip()) <= 80 for line in told.splitlines()), "whole words at eighty columns"
+    for words in ("intent", "summary", "none reviewed", "1 of 1, 100%", "95%: 21% to 100%", "1 rejected", "scripted-1"):
+        assert words in told, words
     assert office.sidecar("quality", "--field", "mood").exit_code == 1
 
 

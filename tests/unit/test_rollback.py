@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.cli.rollback import show_rows
 from sidecar.errors import PermanentError, TemporaryError
 from sidecar.explain import explain, nodes
 from sidecar.journal import Entry, Finish, Touch
@@ -213,6 +214,23 @@ def test_the_command_shows_asks_and_puts_back(tmp_path: Path) -> None:
         assert office.data("rollback", "--since", time, "--dry-run")["left"], "a time as the sidecar prints it is taken"
     assert not office.data("rollback", "--since", "2099-01-01T00:00Z", "--dry-run")["left"]
     assert "2026-11-20T14:00Z" in office.sidecar("rollback", "--since", "yesterday").output
+
+
+def test_a_long_text_hides_no_other_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a note's text its beginning is shown; the JSON has it whole; seen to fail with all of it printed."""
+    told("\n".join(["line of a note"] * 100))
+    said = capsys.readouterr().out
+    assert said.count("line of a note") <= 8 and "ai_intent" in said
+
+
+def told(body: str) -> None:
+    """Print what was put back of a note and of a field."""
+    rows = [
+        Restored("party-1", "Ann", "note", "n1", "body", body, None),
+        Restored("party-1", "Ann", "note", "n2", "body", body, None, left="we made this record"),
+        Restored("party-1", "Ann", "contact", "c1", "ai_intent", "buy", "cancel"),
+    ]
+    show_rows(rows, is_dry=False)
 
 
 def test_one_batch_goes_back_and_nothing_beside_it(house: House) -> None:

@@ -81,3 +81,12 @@ def test_a_note_of_yesterday_takes_no_place_today(house: House) -> None:
     assert later(house, 62) == 2, "the note is made on the next day, whose first one it is"
     house.say("And locks at once", thread="t-3")
     assert later(house, 120) == 2
+
+
+def test_the_time_of_a_note_is_whole_seconds(house: House) -> None:
+    """A CRM whose notes have no time of their own shows it to people; seen to fail with microseconds in it."""
+    house.clock.at = LATE.replace(microsecond=123456)
+    house.say("We want three bikes", thread="t-1")
+    assert later(house, 120) == 1
+    (note,) = house.records("note")
+    assert note.fields["at"] == LATE.isoformat()

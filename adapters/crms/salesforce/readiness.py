@@ -76,9 +76,10 @@ class Readiness:
             tracked = self._org.tracked(sobject)
             missing = [name for name in ours if name not in tracked]
             room = MOST_TRACKED - len(tracked - {"FirstName", "LastName"} if "Name" in tracked else tracked)
+            which = f"all {len(ours)} AI fields" if len(ours) == len(missing) > 1 else ", ".join(missing)
             if missing and room > 0:
                 yield (
-                    f"the history of {sobject}.{', '.join(missing)} isn't kept, so nobody can tell a person's edit "
+                    f"the history of {which} of {sobject} isn't kept, so nobody can tell a person's edit "
                     f"from a machine's: turn field history tracking on for {_as_many(room, len(missing))}"
                 )
 
