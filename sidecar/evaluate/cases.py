@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from sidecar.infer.ground import fold
+from sidecar.ground import fold
 from sidecar.model import Activity, Value
 
 UNKNOWN = "unknown"

@@ -25,7 +25,7 @@ from sidecar.evaluate.written import (
     WrittenStep,
     read,
 )
-from sidecar.infer.ground import find, fold
+from sidecar.ground import find, fold
 from sidecar.model import Activity, Actor, FieldPolicy, Mint, Policy, Role, Said
 
 MAX_FAULTS = 30
@@ -152,7 +152,8 @@ class _Reading:
     def _said(self, keys: Keys, written: WrittenActivity, kind: str, authenticated: bool) -> tuple[str, list[Said]]:
         text = written.text.strip("\n")
         if kind == "transcript":
-            return text, list(self._turns(keys, text, {**self.written.speakers, **written.speakers}))
+            speakers = {**self.written.speakers, **written.speakers}
+            return text, list(self._turns(keys, text, speakers, authenticated=written.authenticated is not False))
         speaker = (written.by, authenticated, written.who)
         if kind == "mail":
             said = [Said(start, end, *speaker) for start, end in _own_lines(text)]
@@ -161,7 +162,7 @@ class _Reading:
         joint = ": " if kind.startswith("booking_") else "\n"
         return (f"{text}{joint}{written.below.strip(chr(10))}" if written.below else text), said
 
-    def _turns(self, keys: Keys, text: str, speakers: dict[str, Role]) -> Iterator[Said]:
+    def _turns(self, keys: Keys, text: str, speakers: dict[str, Role], *, authenticated: bool) -> Iterator[Said]:
         at = 0
         for number, line in enumerate(text.split("\n"), 1):
             name, colon, words = line.partition(": ")
@@ -169,7 +170,8 @@ class _Reading:
                 self._fault((*keys, "text"), f"line {number} is not `Name: words` of a name in speakers")
             else:
                 role = speakers[name]
-                yield Said(at + len(name) + 2, at + len(line), role, role in _OURS, name)
+                trusted = role in _OURS and authenticated
+                yield Said(at + len(name) + 2, at + len(line), role, trusted, name)
             at += len(line) + 1
 
     def _in_order(self) -> None:
@@ -190,7 +192,7 @@ class _Reading:
 
     def _labels(self) -> dict[str, Label]:
         labels = {name: self._label(name, written) for name, written in self.written.labels.items()}
-        if STAGE not in labels:
+        if STAGE not in labels and not self.written.partial:
             self._fault(("labels",), "the stage at the end is missing")
         return labels
 
@@ -202,7 +204,7 @@ class _Reading:
         evidence = self._evidence(keys, written.quotes)
         if name == STAGE and not evidence and self.written.path:
             evidence = self._evidence(keys, [self.written.path[-1].quote])
-        if not evidence and UNKNOWN not in values:
+        if not evidence and UNKNOWN not in values and not self.written.partial:
             self._fault(keys, "it has no quotes")
         given = self.policy.fields.get(name)
         for quoted in evidence if given else ():
@@ -231,7 +233,7 @@ class _Reading:
                     self._fault(keys, f"{stage.name} needs the word of our side or of a system")
                 moves.append(Move(stage.name, quoted))
             current = stage.name
-        label = self.written.labels.get(STAGE)
+        label = self.written.labels.get(STAGE) if moves or not self.written.partial else None
         if label and current != ([*label.any_of, label.value][0]):
             self._fault(("path",), f"it ends in {current}, and the label says otherwise")
         return tuple(moves)
@@ -263,17 +265,19 @@ class _Reading:
         return list(values)
 
     def _evidence(self, keys: Keys, quotes: Sequence[str]) -> tuple[Quoted, ...]:
-        return tuple(quoted for quoted in (self._quoted(keys, quote) for quote in quotes) if quoted)
+        found = (self._quoted(keys, nth, quote) for nth, quote in enumerate(quotes, 1))
+        return tuple(quoted for quoted in found if quoted)
 
-    def _quoted(self, keys: Keys, written: str) -> Quoted | None:
+    def _quoted(self, keys: Keys, nth: int, written: str) -> Quoted | None:
+        """Find a quote; a fault doesn't repeat it, for errors end up where customers' words have no business."""
         number, colon, quote = written.partition(": ")
         if not colon or not number.isdecimal() or not 1 <= int(number) <= len(self.activities):
-            self._fault(keys, f"{written!r} is not `number: words` of an activity, counted from 1")
+            self._fault(keys, f"quote {nth} is not `number: words` of an activity, counted from 1")
             return None
         activity = self.activities[int(number) - 1]
         place = find(quote, activity.text, activity.said)
         if place is None:
-            self._fault(keys, f"nobody says {quote!r} in activity {number}")
+            self._fault(keys, f"nobody says the words of quote {nth} in activity {number}")
             return None
         return Quoted(int(number), activity.id, place[0], place[1], activity.text[place[0] : place[1]])
 

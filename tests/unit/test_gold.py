@@ -16,6 +16,7 @@ from adapters.channels.webhook.events import Booking, MovedBooking
 from sidecar.config import load as settings
 from sidecar.evaluate.cases import UNKNOWN, Case, StepLabel
 from sidecar.evaluate.dataset import load
+from sidecar.ground import find
 from sidecar.model import Activity, Policy, Role
 
 GOLD = Path(__file__).parent.parent / "gold"
@@ -106,6 +107,18 @@ def test_every_conversation_is_labelled_in_every_field(gold: tuple[Case, ...]) -
     empty = [case for case in gold if "nothing-to-infer" in case.tags]
     assert all(UNKNOWN in case.labels["stage"].values and UNKNOWN in case.labels["intent"].values for case in empty)
     assert all(case.labels["budget"].best == UNKNOWN for case in empty)
+
+
+def test_every_label_is_grounded_as_a_models_word_would_be(gold: tuple[Case, ...]) -> None:
+    """A label rests on words that the product's own search finds in what somebody said."""
+    for case in gold:
+        texts = {activity.id: activity for activity in case.activities}
+        quoted = [q for label in case.labels.values() for q in label.evidence]
+        quoted += [q for step in case.steps for q in step.evidence] + [move.evidence for move in case.path]
+        for evidence in quoted:
+            activity = texts[evidence.activity]
+            assert activity.text[evidence.start : evidence.end] == evidence.quote
+            assert find(evidence.quote, activity.text, activity.said), (case.id, evidence.quote)
 
 
 def test_each_move_has_an_activity_of_its_own(gold: tuple[Case, ...]) -> None:
