@@ -16,8 +16,10 @@ from time import perf_counter
 from typing import Any
 
 from adapters.llms.baseline import BaselineLLM, BaselineOptions
+from sidecar.decide.values import taken_in
 from sidecar.infer.wire import SCHEMA
 from sidecar.model import (
+    SEVERAL,
     Engagement,
     FieldClass,
     FieldPolicy,
@@ -40,7 +42,19 @@ FIELDS = (
     ),
     FieldPolicy("sentiment", FieldClass.OBSERVATION, "enum", ("positive", "neutral", "negative", "angry")),
     FieldPolicy("urgency", FieldClass.OBSERVATION, "enum", ("low", "normal", "high")),
-    FieldPolicy("risks", FieldClass.OBSERVATION),
+    FieldPolicy(
+        "risks",
+        FieldClass.OBSERVATION,
+        SEVERAL,
+        (
+            "price above budget",
+            "a competitor in the race",
+            "somebody else must agree",
+            "plans put off",
+            "no-show",
+            "possible manipulation",
+        ),
+    ),
     FieldPolicy("budget", FieldClass.OBSERVATION),
 )
 WAYS = ("whole", "turn_by_turn")
@@ -158,7 +172,10 @@ def _taken(
     fields = dict(before.fields)
     for op in wire["ops"]:
         newest = max(at[e["activity"]] for e in op["evidence"])
-        fields[op["field"]] = FieldStanding(op["value"], "", "baseline", 0.6, newest)
+        given = next((f for f in FIELDS if f.name == op["field"]), None)
+        held = fields.get(op["field"])
+        value = taken_in(op["op"], op["value"], held.value, given) if given and held else op["value"]
+        fields[op["field"]] = FieldStanding(value, "", "baseline", 0.6, newest)
     steps = {step.id: step for step in before.steps}
     for i, told in enumerate(wire["steps"]):
         step_id = told["id"] or f"{new[-1].alias}-{i}"

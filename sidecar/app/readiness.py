@@ -6,7 +6,7 @@ An owner who has left must not stop the sidecar: what was theirs goes to the con
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from sidecar.model import OFF, REVIEW, FieldPolicy, Mode, Policy, Route
+from sidecar.model import OFF, REVIEW, SEVERAL, FieldPolicy, Mode, Policy, Route
 from sidecar.ports import FieldSpec, Pipeline
 
 _DEAL_NATIVE = ("name", "stage", "pipeline", "owner")
@@ -15,7 +15,7 @@ _MODES = (Mode.AUTO.value, Mode.SUGGEST.value, OFF)
 _MODE = "Yours: off keeps the AI from writing here, suggest holds it to suggestions; empty is as configured."
 _PIN = "Yours: the fields that the AI leaves as they are here, such as: stage, budget"
 _REVIEW = "accept_all or reject_all answers what waits in AI suggestions; the AI then says ok again."
-_TYPES = {"text": "text", "long_text": "long_text"}
+_TYPES = {"text": "text", "long_text": "long_text", SEVERAL: "text"}
 
 
 def wanted_properties(policy: Policy, kinds: Collection[str]) -> Mapping[str, Sequence[FieldSpec]]:
@@ -45,6 +45,8 @@ def _of_people(policy: Policy) -> list[FieldSpec]:
 
 def _spec(field: FieldPolicy, name: str) -> FieldSpec:
     label = name.removeprefix("ai_").replace("_", " ").capitalize()
+    if field.type == SEVERAL:
+        return FieldSpec(name, "text", f"AI {label}", (), _room(field), True, True)
     kind = "enum" if field.values else _TYPES.get(field.type, field.type)
     room, help_ = None if field.values else _room(field), _REVIEW if field.name == REVIEW else ""
     return FieldSpec(name, kind, f"AI {label}", field.values, room, True, True, help_)

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 from sidecar.config.problems import Problem, misspelt
 from sidecar.config.secret import read_secret
-from sidecar.config.sections import REFERENCE_LEDGER
+from sidecar.config.sections import REFERENCE_LEDGER, FieldSection
 from sidecar.config.settings import Settings
 from sidecar.errors import ConfigError
 from sidecar.links import Links, keys_in
-from sidecar.model import FieldClass
+from sidecar.model import SEVERAL, FieldClass
 
+_PHRASE = re.compile(r"[^;\n\r]{1,80}")
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _CHANNEL_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _SCHEMES = ("sqlite", "postgresql")
@@ -123,10 +124,7 @@ def _fields(given: Given) -> Iterator[Problem]:
             yield Problem(
                 f"fields.{name[:40]}", "name fields with lower-case letters, digits and single _; step is taken"
             )
-        if name != "stage" and (field.type == "enum") != bool(field.values):
-            yield Problem(f"fields.{name}.values", "list the values of an enum, and of nothing else")
-        if not all(_NAME.fullmatch(value) for value in field.values):
-            yield Problem(f"fields.{name}.values", "write values with lower-case letters, digits and single _")
+        yield from _values(name, field)
         for target in field.targets if field.enabled else ():
             if taken.setdefault(target, name) != name:
                 yield Problem(f"fields.{name}.targets", f"{target} is the target of {taken[target]} already")
@@ -136,6 +134,34 @@ def _key_fields(given: Given) -> Iterator[Problem]:
     for name in given.settings.inference.key_fields:
         if name not in given.settings.fields:
             yield Problem("inference.key_fields", f"there is no field {name[:40]!r}")
+
+
+def _values(name: str, field: FieldSection) -> Iterator[Problem]:
+    """A single value is an id in the CRM; several at once are words there, joined by `; `."""
+    if name != "stage" and (field.type in ("enum", SEVERAL)) != bool(field.values):
+        yield Problem(f"fields.{name}.values", "list the values of an enum or of enums, and of nothing else")
+    elif field.type == SEVERAL:
+        if not all(_PHRASE.fullmatch(value) for value in field.values):
+            yield Problem(f"fields.{name}.values", "write values of 80 characters at most, without ;")
+    elif not all(_NAME.fullmatch(value) for value in field.values):
+        yield Problem(f"fields.{name}.values", "write values with lower-case letters, digits and single _")
+    if len({value.casefold() for value in field.values}) < len(field.values):
+        yield Problem(f"fields.{name}.values", "list each value once")
+
+
+def _score(given: Given) -> Iterator[Problem]:
+    """Look at what was written: what the defaults weigh may have gone from the fields."""
+    written, fields = given.file.get("score"), given.settings.fields
+    for name, table in (written if isinstance(written, Mapping) else {}).items():
+        if not isinstance(table, Mapping):
+            continue
+        if name not in fields or not fields[name].values:
+            listed = [other for other, field in fields.items() if field.values]
+            yield Problem(f"score.{name}", misspelt(name, listed, "field with a list of values"))
+            continue
+        for value in table:
+            if value not in fields[name].values:
+                yield Problem(f"score.{name}.{value[:80]}", misspelt(value, fields[name].values, f"value of {name}"))
 
 
 def _create(given: Given) -> Iterator[Problem]:
@@ -236,6 +262,7 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"channels", "notes"}), _channels),
     (frozenset({"stages"}), _stages),
     (frozenset({"fields"}), _fields),
+    (frozenset({"fields", "score"}), _score),
     (frozenset({"fields", "inference"}), _key_fields),
     (frozenset({"crm", "stages"}), _create),
     (frozenset({"route", "channels"}), _routes),

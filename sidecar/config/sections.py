@@ -29,6 +29,7 @@ Roles = Annotated[tuple[Role, ...], BeforeValidator(_words)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Property = Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,62})?$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Points = Annotated[float, Field(ge=-100, le=100)]
 
 
 class Section(BaseModel):
@@ -269,7 +270,7 @@ class FieldSection(Section):
     """One field: what it is, who may say it, how sure it must be, and where it goes."""
 
     cls: FieldClass = Field(alias="class")
-    type: Literal["text", "long_text", "enum", "number", "date", "datetime", "bool"] = "text"
+    type: Literal["text", "long_text", "enum", "enums", "number", "date", "datetime", "bool"] = "text"
     values: Words = ()
     criteria: str = Field(default="", max_length=4_000)
     grounding: Literal["quoted", "computed"] = "quoted"
@@ -282,6 +283,20 @@ class FieldSection(Section):
     enabled: bool = True
 
     _targets = field_validator("targets", mode="before")(staticmethod(_words))
+
+
+class ScoreSection(Section):
+    """What the score is made of: points for the whole way through the stages, and a table of points for each field."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Points]]
+
+    stage: Annotated[float, Field(ge=0, le=100)] = 70.0
+
+    @property
+    def tables(self) -> Mapping[str, Mapping[str, float]]:
+        """The points by field and value."""
+        return dict(self.__pydantic_extra__)
 
 
 class RelevanceSection(Section):

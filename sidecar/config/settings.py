@@ -33,13 +33,14 @@ from sidecar.config.sections import (
     QualitySection,
     RelevanceSection,
     RouteSection,
+    ScoreSection,
     StageSection,
     StagesSection,
     WatchSection,
     WebSection,
 )
 from sidecar.errors import ConfigError
-from sidecar.model import FieldPolicy, Notes, Own, Policy, Relevance, Route, StagePolicy, Target
+from sidecar.model import FieldPolicy, Notes, Own, Policy, Relevance, Route, Score, StagePolicy, Target
 from sidecar.model.means import Budget, Hard
 
 
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     policy_section: PolicySection = Field(default=PolicySection(), alias="policy")
     stages: StagesSection
     fields: dict[str, FieldSection]
+    score: ScoreSection = ScoreSection()
     relevance_section: RelevanceSection = Field(default=RelevanceSection(), alias="relevance")
     party: PartySection = PartySection()
     watch: WatchSection = WatchSection()
@@ -156,6 +158,7 @@ class Settings(BaseSettings):
             suggestion_days=self.policy_section.suggestion_days,
             mode_property=self.policy_section.mode_property,
             pin_property=self.policy_section.pin_property,
+            score=Score(self.score.stage, {name: dict(points) for name, points in self.score.tables.items()}),
             create_contact=self.crm.create.contact,
             create_deal=self.crm.create.deal,
             routes=tuple(_route(section, self.crm.owner) for section in self.route) or (Route(owner=self.crm.owner),),

@@ -8,14 +8,16 @@ also written to the CRM is for the mode, and for `sync`.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sidecar.decide.computed import compute
 from sidecar.decide.stages import Ruling, move
+from sidecar.decide.values import canonical, day, taken_in
 from sidecar.model import (
     BASELINE,
     EXPIRED,
     OTHERS,
+    SEVERAL,
     Certainty,
     Claim,
     Decision,
@@ -57,7 +59,7 @@ def decide(
     standing = advance(standing, opening[1]) if opening else standing
     for claim in sorted(claims, key=_order):
         ruling = _in_time(_rule(claim, standing, policy, baseline=baseline), claim, inference, policy)
-        decision = mint(_decision(claim, ruling, inference.engine, policy))
+        decision = mint(_decision(claim, ruling, inference.engine, policy, standing))
         decisions.append(decision)
         standing = advance(standing, decision)
     computed, verdicts, standing = _computed(inference, standing, before, policy, mint, len(claims) + 1)
@@ -90,16 +92,30 @@ def by_person(
         claim.field == "stage" and str(claim.value) in policy.stages and policy.stages[str(claim.value)].terminal
     )
     ruling = Ruling(verdict, "person", f"{person} said so", closes=closes and verdict is Verdict.APPLY)
-    decision = _decision(claim, ruling, "person", policy, by=person, after=release.id)
+    decision = _decision(claim, ruling, "person", policy, standing, by=person, after=release.id)
     return mint(replace(decision, evidence_at=max(claim.at, release.at)))
 
 
 def _decision(
-    claim: Claim, ruling: Ruling, engine: str, policy: Policy, *, by: str = "policy", after: str = ""
+    claim: Claim,
+    ruling: Ruling,
+    engine: str,
+    policy: Policy,
+    standing: Standing,
+    *,
+    by: str = "policy",
+    after: str = "",
 ) -> Decision:
-    field = policy.fields.get(claim.field)
+    given = policy.fields.get(claim.field)
+    held = standing.engagement.fields.get(claim.field) if given and given.type == SEVERAL else None
+    is_joined = held is not None and held.value is not None and ruling.verdict in (Verdict.APPLY, Verdict.SUGGEST)
+    op, value = claim.op, canonical(claim.value, given) if given else claim.value
+    quoted = tuple(e.activity for e in claim.evidence)
+    if given and held and is_joined:
+        value = taken_in(op, value, held.value, given)
+        op, quoted = "clear" if value is None else "set", (*held.activities, *quoted)
     return Decision(
-        because=(claim.id, *((after,) if after else ())),
+        because=(claim.id, *((after,) if after else ()), *((held.decision,) if held and is_joined else ())),
         party=claim.party,
         claim=claim.id,
         policy=policy.sha256,
@@ -108,13 +124,13 @@ def _decision(
         reason=ruling.reason,
         engagement=claim.engagement,
         field=claim.field,
-        op=claim.op,
-        value=canonical(claim.value, field) if field else claim.value,
+        op=op,
+        value=value,
         engine=engine,
         confidence=claim.confidence,
         step=_dated(claim.step) if claim.step else None,
         evidence_at=claim.at,
-        activities=tuple(dict.fromkeys(e.activity for e in claim.evidence)),
+        activities=tuple(dict.fromkeys(quoted)),
         opens_engagement=ruling.opens,
         closes_engagement=ruling.closes,
         by=by,
@@ -124,7 +140,7 @@ def _decision(
 
 def _dated(step: Step) -> Step:
     """A due date that is none stays in the step's words alone: a CRM would refuse the whole task for it."""
-    return replace(step, due=step.due if step.due and _day(step.due) else None)
+    return replace(step, due=step.due if step.due and day(step.due) else None)
 
 
 def _rule(claim: Claim, standing: Standing, policy: Policy, *, baseline: bool) -> Ruling:
@@ -162,40 +178,10 @@ def _unfit(claim: Claim, field: FieldPolicy) -> Ruling | None:
             return Ruling(Verdict.REJECT, "invalid_value", "a stage can't be cleared")
         return None
     if claim.value is None or canonical(claim.value, field) is None:
-        wanted = f"one of {', '.join(field.values)}" if field.values else f"a {field.type}"
+        number = "some" if field.type == SEVERAL else "one"
+        wanted = f"{number} of {', '.join(field.values)}" if field.values else f"a {field.type}"
         return Ruling(Verdict.REJECT, "invalid_value", f"the value is not {wanted}")
     return None
-
-
-def canonical(value: Value, field: FieldPolicy) -> Value:
-    """Return the value as the field's type holds it, or None when it doesn't fit."""
-    if value is None:
-        return None
-    text = str(value).strip()
-    if field.values:
-        return next((v for v in field.values if v.casefold() == text.casefold().replace(" ", "_")), None)
-    if field.type == "number":
-        return _number(text)
-    if field.type == "bool":
-        return {"true": True, "yes": True, "false": False, "no": False}.get(text.casefold())
-    if field.type == "date":
-        return _day(text)
-    return text[: field.max_chars] or None
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text.replace(" ", ""))
-    except ValueError:
-        return None
-    return number if number == number and abs(number) < 1e15 else None
-
-
-def _day(text: str) -> str | None:
-    try:
-        return date.fromisoformat(text[:10]).isoformat()
-    except ValueError:
-        return None
 
 
 def _former(claim: Claim, standing: Standing) -> Ruling | None:
@@ -290,7 +276,7 @@ def _opening(
     began = min((c.at for c in claims), default=inference.newest_at)
     claim = mint(replace(claim, at=min(began, standing.engagement.opened_at or began)))
     ruling = Ruling(Verdict.APPLY, "first_stage", formula)
-    return claim, mint(_decision(claim, ruling, inference.engine, policy))
+    return claim, mint(_decision(claim, ruling, inference.engine, policy, standing))
 
 
 def _code_claim(
@@ -328,9 +314,11 @@ def _computed(
     leave: Collection[str] = (),
 ) -> tuple[tuple[Claim, ...], tuple[Decision, ...], Standing]:
     claims, decisions = [], []
+    told = {computed.field: computed.formula for computed in compute(before, before, policy)}
     for i, computed in enumerate(compute(standing, before, policy)):
         held = standing.engagement.fields.get(computed.field)
-        if computed.field in leave or computed.value == (held.value if held else None):
+        is_told = computed.formula == told.get(computed.field)  # other parts may have the same sum
+        if computed.field in leave or (computed.value == (held.value if held else None) and (is_told or not held)):
             continue
         if held and held.engine in OTHERS and inference.newest_at <= held.evidence_at:
             continue
@@ -340,7 +328,7 @@ def _computed(
             )
         )
         ruling = Ruling(Verdict.APPLY, "computed", computed.formula)
-        decision = mint(_decision(claim, ruling, _OURS_TO_COMPUTE, policy))
+        decision = mint(_decision(claim, ruling, _OURS_TO_COMPUTE, policy, standing))
         claims.append(claim)
         decisions.append(decision)
         standing = advance(standing, decision)

@@ -1,17 +1,15 @@
 """Values that code computes: each names its formula and the facts that it was computed from.
 
-They are plain arithmetic on what is believed, so that anybody can redo them. The score is a coarse ordering for a
-work list, not a probability.
+They are plain arithmetic on what is believed, so that anybody can redo them: the score's formula names each of its very
+parts, whose weights are the config's. It is a coarse ordering for a work list, not a probability.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sidecar.model import Engagement, Policy, Standing, Step, Value
+from sidecar.decide.values import items
+from sidecar.model import SEVERAL, Engagement, Policy, Standing, Step, Value
 
-_SENTIMENT = {"positive": 10.0, "neutral": 0.0, "negative": -10.0, "angry": -20.0}
-_URGENCY = {"high": 10.0, "normal": 0.0, "low": -5.0}
-_INTENT = {"buy": 15.0, "book": 15.0, "cancel": -20.0, "complain": -10.0}
 MAX_LISTED = 10
 
 
@@ -57,25 +55,42 @@ def _decisions(engagement: Engagement, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def score(engagement: Engagement, policy: Policy) -> float:
-    """Return 0 to 100: how far along, adjusted by intent, sentiment and urgency; an end is 100 or 0.
-
-    An end that needs our own side's word is a win: nobody else may declare one, while anybody may say no.
-    """
-    stages = list(policy.stages)
-    stage = engagement.stage or policy.first_stage
-    if stage in stages and policy.stages[stage].terminal:
-        return 100.0 if policy.stages[stage].needs != "any" else 0.0
-    open_stages = [s for s in stages if not policy.stages[s].terminal]
-    along = 70.0 * (open_stages.index(stage) + 1) / len(open_stages) if stage in open_stages else 0.0
-    value = along + _SENTIMENT.get(_said(engagement, "sentiment"), 0.0)
-    value += _URGENCY.get(_said(engagement, "urgency"), 0.0) + _INTENT.get(_said(engagement, "intent"), 0.0)
-    return max(0.0, min(100.0, round(value)))
+    """Return 0 to 100: how far along, and the points of what is believed; an end is 100 or 0."""
+    return _scored(engagement, policy)[0]
 
 
 def _score(engagement: Engagement, policy: Policy) -> Computed:
-    formula = "70 x open stages reached / open stages, + intent (-20..15), sentiment (-20..10), urgency (-5..10)"
-    causes = _decisions(engagement, ("stage", "intent", "sentiment", "urgency"))
-    return Computed("score", score(engagement, policy), formula, causes)
+    value, formula = _scored(engagement, policy)
+    return Computed("score", value, formula, _decisions(engagement, ("stage", *policy.score.points)))
+
+
+def _scored(engagement: Engagement, policy: Policy) -> tuple[float, str]:
+    """Return the score and the sum that it is.
+
+    An end that needs our own side's word is a win: nobody else may declare one, while anybody may say no.
+    """
+    stage = engagement.stage or policy.first_stage
+    if stage in policy.stages and policy.stages[stage].terminal:
+        is_won = policy.stages[stage].needs != "any"
+        return (100.0, f"100: {stage} is a win") if is_won else (0.0, f"0: {stage} is an end without one")
+    open_stages = [name for name, given in policy.stages.items() if not given.terminal]
+    reached = open_stages.index(stage) + 1 if stage in open_stages else 0
+    along = policy.score.stage * reached / len(open_stages) if open_stages else 0.0
+    parts = list(_points(engagement, policy))
+    total = along + sum(points for points, _ in parts)
+    value = max(0.0, min(100.0, float(round(total))))
+    told = "".join(f" {'-' if points < 0 else '+'} {abs(points):g} {what}" for points, what in parts)
+    bound = f" {round(total):g}, so" if value != round(total) else ""
+    return value, f"{policy.score.stage:g} x {reached}/{len(open_stages)} stage {stage}{told} ={bound} {value:g}"
+
+
+def _points(engagement: Engagement, policy: Policy) -> Iterator[tuple[float, str]]:
+    """Yield what each believed value is worth, but for what is worth nothing."""
+    for name, worth in policy.score.points.items():
+        given, said = policy.fields.get(name), _said(engagement, name)
+        for value in items(said) if given and given.type == SEVERAL else [said]:
+            if worth.get(value):
+                yield worth[value], f"{name} {value}"
 
 
 def _confidence(engagement: Engagement) -> Computed:
@@ -88,7 +103,7 @@ def _confidence(engagement: Engagement) -> Computed:
 def _trajectory(now: Engagement, then: Engagement, policy: Policy) -> Computed:
     moved = score(now, policy) - score(then, policy) if now.number == then.number and then.fields else 0.0
     direction = "rising" if moved > 0 else "falling" if moved < 0 else "steady"
-    causes = _decisions(now, ("stage", "intent", "sentiment", "urgency"))
+    causes = _decisions(now, ("stage", *policy.score.points))
     return Computed("trajectory", direction, "sign of the score's change since the last inference", causes)
 
 

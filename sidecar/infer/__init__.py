@@ -16,6 +16,7 @@ from sidecar.infer import wire
 from sidecar.infer.question import MAX_TOKENS, ask, canary, digest
 from sidecar.infer.senders import senders
 from sidecar.model import (
+    SEVERAL,
     Activity,
     Certainty,
     Claim,
@@ -182,6 +183,7 @@ class _Grounding:
         self._cap = llm.capabilities.confidence_cap
         self._mint = mint
         self._prompt = prompt
+        self._several = {given.name for given in question.fields if given.type == SEVERAL}
         self._leaked = leaked
         self._urls = {url for a in activities.values() for url in _urls(a.text)}
         self._known_steps = {step.id for step in question.standing.engagement.steps}
@@ -194,8 +196,10 @@ class _Grounding:
         return tuple(self._mint(claim) for claim in claims)
 
     def _field(self, position: int, op: wire.Op) -> Claim:
-        value = None if op.op == "clear" or not op.value else op.value
         name = op.field.casefold()
+        value = op.value or None
+        if op.op == "clear" and name not in self._several:
+            value = None
         claim = self._claim(position, name, op.op, value, Certainty(op.certainty), op.evidence)
         if not self._prompt.serving(name):
             claim = replace(claim, problem=claim.problem or f"the prompt {self._prompt.name} doesn't ask for {name}")

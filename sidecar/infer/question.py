@@ -14,6 +14,7 @@ from typing import Any
 from sidecar.ground import visible
 from sidecar.infer.wire import SCHEMA
 from sidecar.model import (
+    SEVERAL,
     Activity,
     Engagement,
     FieldPolicy,
@@ -38,6 +39,10 @@ MAX_EARLIER_CHARS = 6_000
 MAX_STATE_STEPS = 8
 MAX_NAME_CHARS = 80
 LEFT_OUT = "characters_left_out"
+_SEVERAL = (
+    "One op each, with words of its own: `set` adds the value to those that the state holds, `clear` with the value "
+    "takes it away, `clear` with an empty value takes all."
+)
 
 
 def ask(
@@ -105,7 +110,10 @@ def system(
 def _criteria(field: FieldPolicy, told: PromptField | None) -> list[str]:
     """One field's heading, values and criteria; what the config says of them wins over the prompt file."""
     lines = [f"## {field.name} ({field.type})", ""]
-    if field.values:
+    if field.type == SEVERAL:
+        lines.append(f"Several at once of: {'; '.join(field.values)}.")
+        lines.append(_SEVERAL)
+    elif field.values:
         lines.append(f"One of: {', '.join(field.values)}.")
     counts = field.criteria or (told.criteria if told else "")
     if counts:

@@ -34,6 +34,10 @@ OFF = "off"
 """What people set a record's AI mode to when nothing is to be written there; the other words are the ladder's."""
 
 
+SEVERAL = "enums"
+"""The type of a field that holds several values of a closed list at once."""
+
+
 class FieldClass(StrEnum):
     """What "human wins" means for a field: for good; as a new baseline; until newer activities say otherwise."""
 
@@ -152,6 +156,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """What the score is made of: so many points for the whole way to an end, and for values of fields, by field."""
+
+    stage: float = 70.0
+    points: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Notes:
     """How notes and tasks reach the CRM without flooding it."""
 
@@ -206,6 +218,7 @@ class Policy:
     suggestion_days: int = 14
     mode_property: str = "ai_mode"
     pin_property: str = "ai_pin"
+    score: Score = Score()
     sha256: str = ""
     rungs: Rungs = Rungs()
 

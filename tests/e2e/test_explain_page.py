@@ -47,6 +47,9 @@ type = "scripted"
 path = "script.json"
 [policy]
 mode = "auto"
+[fields.risks]
+type = "text"
+values = []
 [notes]
 settle_s = 0.0
 """

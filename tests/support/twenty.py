@@ -66,7 +66,7 @@ MADE = (
         "blue room",
         op("intent", "book", "hold the blue room"),
         op("stage", "qualified", "hold the blue room"),
-        op("risks", "wants\ttwo <rooms>", "hold the blue room"),
+        op("risks", "plans put off", "hold the blue room"),
         steps=[{"what": CALL, "who": "us", "due_date": "2026-11-27", "evidence": [{"quote": "hold the blue room"}]}],
         summary=LONG[:1200],
     ),

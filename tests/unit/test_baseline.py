@@ -337,7 +337,7 @@ def test_courtesies_are_no_steps(text: str) -> None:
         ("budget", "Our budget is around €5,000 a year", "€5,000"),
         ("budget", "Unser Budget liegt bei 12.000 Euro", "12.000 Euro"),
         ("budget", "Your competitor costs €5,000", None),
-        ("risks", "That is too expensive, another supplier is cheaper", "price; competitor"),
+        ("risks", "That is too expensive, another supplier is cheaper", "a competitor in the race"),
     ],
 )
 def test_fields_say_what_the_words_say(field: str, text: str, wanted: str | None) -> None:
@@ -357,11 +357,21 @@ def test_the_newest_words_of_the_customer_count() -> None:
     assert value(calm, "sentiment") == "neutral"
 
 
-def test_risks_that_stand_are_kept_with_new_ones() -> None:
-    """The list that holds now is given whole, and only new risks need new words."""
-    answer = ask(turn("It's too expensive for us."), standing=held(risks="competitor; needs approval"))
-    assert value(answer, "risks") == "competitor; needs approval; price"
-    assert ask(turn("It's too expensive."), standing=held(risks="price"))["ops"] == []
+def test_each_risk_has_words_of_its_own() -> None:
+    """One statement a risk, so that each can be checked; what stands already is not said again."""
+    said = ask(turn("It's too expensive for us, another supplier is cheaper."))["ops"]
+    assert [op["value"] for op in said] == ["price above budget", "a competitor in the race"]
+    assert all(len(op["evidence"]) == 1 for op in said)
+    answer = ask(turn("It's too expensive for us."), standing=held(risks="a competitor in the race; plans put off"))
+    assert value(answer, "risks") == "price above budget"
+    assert ask(turn("It's too expensive."), standing=held(risks="plans put off; price above budget"))["ops"] == []
+
+
+def test_risks_as_a_text_are_the_whole_list() -> None:
+    """Who configured risks as words gets all that hold, the new ones last."""
+    fields = tuple(replace(f, type="text", values=()) if f.name == "risks" else f for f in FIELDS)
+    answer = ask(turn("It's too expensive for us."), standing=held(risks="plans put off"), fields=fields)
+    assert value(answer, "risks") == "plans put off; price above budget"
 
 
 def test_evidence_that_is_older_than_the_belief_moves_nothing() -> None:

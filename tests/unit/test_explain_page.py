@@ -24,6 +24,7 @@ HOSTILE = (
     "&lt;b&gt; <!-- --> <style>*{display:none}</style> http://x.test/?a=1&b=2 javascript:alert(1) "
     f"\u202etxt.exe\u202c {TAGS} {RTL}"
 )
+RISKS_AS_WORDS = '[fields.risks]\ntype = "text"\nvalues = []\n'
 RULES = (
     says("elsewhere", op("sentiment", "positive", "elsewhere")),
     buys(),
@@ -38,7 +39,7 @@ RULES = (
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house in which Ann said much, in two conversations, and a rep disagreed about the stage."""
-    with House(tmp_path_factory.mktemp("house"), "sqlite:///journal.db", *RULES) as opened:
+    with House(tmp_path_factory.mktemp("house"), "sqlite:///journal.db", *RULES, after=RISKS_AS_WORDS) as opened:
         opened.start()
         for number, text in enumerate(("Hello", "I want to buy", "We are ready now", HOSTILE, "maybe 4000"), 1):
             opened.hear(text, id=f"said-{number}")
@@ -136,7 +137,7 @@ def test_what_a_person_overruled_is_shown_with_its_words(house: House) -> None:
 
 def test_what_a_person_turned_down_is_shown_with_its_words(tmp_path: Path) -> None:
     """A field that nothing is believed of has a page that says who said no, when and to what; seen to fail with 404."""
-    with House(tmp_path, "sqlite:///journal.db", *RULES) as opened:
+    with House(tmp_path, "sqlite:///journal.db", *RULES, after=RISKS_AS_WORDS) as opened:
         opened.start().hear("maybe 4000, says <b>she</b>")
         opened.app.pipeline.people.review(opened.standing().party, "budget", "rita", approve=False)
         read = shown(opened, "budget")

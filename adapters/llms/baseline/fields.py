@@ -5,12 +5,12 @@ never given. There is no lead score and no list of people's names.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.llms.baseline.reading import STRONG, WEAK, Evidence, Reading, op
 from adapters.llms.baseline.text import Sentence
-from sidecar.model import FieldPolicy, Role
+from sidecar.model import SEVERAL, FieldPolicy, Role
 
 MAX_RISKS = 6
 _INTENTS = ("cancel", "complain", "support", "book", "buy", "inform")
@@ -20,11 +20,12 @@ _IMPLIED_INTENTS = {
     "buy": ("chosen", "won_claim", "need", "quantity", "budget"),
 }
 _RISK_NAMES = {
-    "price": "price",
-    "competitor": "competitor",
-    "delay": "delay",
-    "approval": "needs approval",
+    "price": "price above budget",
+    "competitor": "a competitor in the race",
+    "delay": "plans put off",
+    "approval": "somebody else must agree",
 }
+_NO_SHOW, _MANIPULATION = "no-show", "possible manipulation"
 _NUMBER = r"\d(?:[\d.,' ]{0,14}\d)?"
 _MONEY = re.compile(
     rf"(?:[$€£]|usd|eur|gbp|chf)\s?{_NUMBER}\s?(?:k|mio|million|mil|m)?(?!\w)"
@@ -36,21 +37,13 @@ _MONEY = re.compile(
 def fields(reading: Reading) -> list[dict[str, Any]]:
     """Return the statements about observed fields that the new turns support and that would change something."""
     found: list[dict[str, Any]] = []
-    for name, read in (
-        ("intent", _intent),
-        ("sentiment", _sentiment),
-        ("urgency", _urgency),
-        ("risks", _risks),
-        ("budget", _budget),
-    ):
+    for name, read in _READERS.items():
         policy = next((f for f in reading.question.fields if f.name == name), None)
         if policy is None or policy.grounding != "quoted":
             continue
         held = reading.question.standing.engagement.fields.get(name)
         old = str(held.value) if held and held.value is not None else ""
-        for statement in read(reading, old):
-            if statement["value"] != old and _fits(statement["value"], policy):
-                found.append(statement)
+        found += [s for s in read(reading, old, policy) if s["value"] != old and _fits(s["value"], policy)]
     return found
 
 
@@ -60,7 +53,7 @@ def _fits(value: str, policy: FieldPolicy) -> bool:
     return len(value) <= policy.max_chars
 
 
-def _intent(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
+def _intent(reading: Reading, old: str, policy: FieldPolicy) -> Iterator[dict[str, Any]]:
     for turn in _newest_first(reading):
         for name in _INTENTS:
             for sentence in turn:
@@ -78,7 +71,7 @@ def _intent(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
                     return
 
 
-def _sentiment(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
+def _sentiment(reading: Reading, old: str, policy: FieldPolicy) -> Iterator[dict[str, Any]]:
     for turn in _newest_first(reading):
         scores = {name: _felt(reading, turn, name) for name in ("angry", "negative", "positive", "mild")}
         shouts = [s for s in turn if _shouts(s)]
@@ -113,7 +106,7 @@ def _shouts(sentence: Sentence) -> bool:
     return is_loud or "!!" in sentence.text
 
 
-def _urgency(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
+def _urgency(reading: Reading, old: str, policy: FieldPolicy) -> Iterator[dict[str, Any]]:
     for turn in _newest_first(reading):
         for sentence in turn:
             words = reading.words(sentence)
@@ -124,9 +117,17 @@ def _urgency(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
                     return
 
 
-def _risks(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
-    """All risks that are known: those that stand, then the new ones; evidence is for the new ones."""
+def _risks(reading: Reading, old: str, policy: FieldPolicy) -> Iterator[dict[str, Any]]:
+    """The new risks, each for itself with words of its own; where the field is a text, the whole list that holds."""
     known = [risk for risk in (part.strip() for part in old.split(";")) if risk]
+    found = {risk: evidence for risk, evidence in _risky(reading).items() if risk not in known}
+    if policy.type == SEVERAL:
+        yield from (op("risks", risk, STRONG, [evidence]) for risk, evidence in found.items())
+    elif found:
+        yield op("risks", "; ".join((known + list(found))[-MAX_RISKS:]), STRONG, list(found.values()))
+
+
+def _risky(reading: Reading) -> dict[str, Evidence]:
     found: dict[str, Evidence] = {}
     for sentence in reading.new(Role.CUSTOMER):
         words = reading.words(sentence)
@@ -136,20 +137,17 @@ def _risks(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
                 found.setdefault(risk, Evidence(sentence, match.start()))
     for sentence in (s for s in reading.sentences if s.is_new):
         if sentence.turn.kind == "booking_no_show":
-            found.setdefault("no-show", Evidence(sentence))
+            found.setdefault(_NO_SHOW, Evidence(sentence))
         elif sentence.role is not Role.BOT:
             match = reading.words(sentence).asserted("signals.no_show", sentence)
             if match:
-                found.setdefault("no-show", Evidence(sentence, match.start()))
+                found.setdefault(_NO_SHOW, Evidence(sentence, match.start()))
     for sentence in (s for s in reading.orders if s.is_new):
-        found.setdefault("possible manipulation", Evidence(sentence))
-    fresh = [risk for risk in found if risk not in known]
-    if fresh:
-        value = "; ".join((known + fresh)[-MAX_RISKS:])
-        yield op("risks", value, STRONG, [found[risk] for risk in fresh])
+        found.setdefault(_MANIPULATION, Evidence(sentence))
+    return found
 
 
-def _budget(reading: Reading, old: str) -> Iterator[dict[str, Any]]:
+def _budget(reading: Reading, old: str, policy: FieldPolicy) -> Iterator[dict[str, Any]]:
     for turn in _newest_first(reading):
         for sentence in turn:
             match = reading.words(sentence).hit("signals.budget", sentence, conditional=True)
@@ -166,3 +164,12 @@ def _newest_first(reading: Reading) -> list[list[Sentence]]:
     for sentence in reading.new(Role.CUSTOMER):
         turns.setdefault(sentence.number, []).append(sentence)
     return [turns[number] for number in sorted(turns, reverse=True)]
+
+
+_READERS: Mapping[str, Callable[[Reading, str, FieldPolicy], Iterator[dict[str, Any]]]] = {
+    "intent": _intent,
+    "sentiment": _sentiment,
+    "urgency": _urgency,
+    "risks": _risks,
+    "budget": _budget,
+}
