@@ -54,7 +54,7 @@ def _audit(
     ] = 20.0,
     out: Annotated[Path, typer.Option("--out", file_okay=False, help="The folder for the results.")] = Path("audit"),
     pages: Annotated[
-        int | None, typer.Option("--pages", min=1, help="Stop after so many pages of 100 records, to go on later.")
+        int | None, typer.Option("--pages", min=1, help="Stop after so many pages (20 to 500 records), to go on later.")
     ] = None,
     anew: Annotated[bool, typer.Option("--anew", help="Begin again, whatever was read before.")] = False,
     as_json: AsJson = False,

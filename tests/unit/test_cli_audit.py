@@ -69,7 +69,7 @@ def _furnish(hub: HubSpotHarness, records: int) -> dict[Source, int]:
     """Fill the portal by several hands; return how many contacts' values each wrote."""
     hands = {
         Source.PERSON: person(), Source.IMPORT: IMPORT, Source.FORM: FORM, Source.AUTOMATION: WORKFLOW,
-        Source.INTEGRATION: ERP, Source.UNKNOWN: Hand("MERGE_OBJECTS", "12"),
+        Source.INTEGRATION: ERP, Source.UNKNOWN: Hand("MERGE_OBJECTS", "12"), Source.DEFAULT: Hand("DEFAULT", ""),
     }  # fmt: skip
     written = dict.fromkeys(Source, 0)
     for number in range(records):
