@@ -45,9 +45,9 @@ class SalesforceKeyboard(Keyboard):
         """The most calls of a day from now on: limit CALLS."""
         self.twin.limits.daily = int(line)
 
-    def values(self, pairs: list[str]) -> dict[str, Any]:
+    def values(self, kind: str, pairs: list[str]) -> dict[str, Any]:
         """Return what a line's pairs say: nothing clears, true and false are flags, #5 is a number."""
-        given = super().values(pairs)
+        given = super().values(kind, pairs)
         return {
             name: float(value[1:]) if value.startswith("#") else WORDS.get(value, value)
             for name, value in given.items()

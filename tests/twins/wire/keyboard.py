@@ -5,7 +5,7 @@ What all twins' hands can do is here; a vendor's own deeds and its settings are 
 
 import cmd
 import shlex
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from tests.twins.wire.faults import Status
 
@@ -17,8 +17,8 @@ class Keyboard(cmd.Cmd):
     use_rawinput = False
     refusals: ClassVar[tuple[type[Exception], ...]] = (AssertionError, KeyError, ValueError)
 
-    def __init__(self, twin: Any) -> None:
-        super().__init__()
+    def __init__(self, twin: Any, stdout: IO[str] | None = None) -> None:
+        super().__init__(stdout=stdout)
         self.twin = twin
 
     def onecmd(self, line: str) -> bool:
@@ -34,31 +34,32 @@ class Keyboard(cmd.Cmd):
     def do_create(self, line: str) -> None:
         """A person types a record in: create KIND NAME=VALUE ..."""
         kind, *pairs = shlex.split(line)
-        self.say(self.twin.person_creates(kind, self.values(pairs)))
+        self.say(self.twin.person_creates(kind, self.values(kind, pairs)))
 
     def do_edit(self, line: str) -> None:
         """A person types values into a record; nothing after = clears: edit KIND ID NAME=VALUE ..."""
         kind, id, *pairs = shlex.split(line)
-        self.twin.person_edits(kind, id, self.values(pairs))
+        self.twin.person_edits(kind, self.key(id), self.values(kind, pairs))
 
     def do_automate(self, line: str) -> None:
         """An automation of the account writes: automate KIND ID NAME=VALUE ..."""
         kind, id, *pairs = shlex.split(line)
-        self.twin.automation_edits(kind, id, self.values(pairs))
+        self.twin.automation_edits(kind, self.key(id), self.values(kind, pairs))
 
     def do_delete(self, line: str) -> None:
         """A person puts a record into the recycle bin: delete KIND ID."""
-        self.twin.person_deletes(*shlex.split(line))
+        kind, id = shlex.split(line)
+        self.twin.person_deletes(kind, self.key(id))
 
     def do_merge(self, line: str) -> None:
         """A person merges two records: merge KIND WINNER LOSER."""
         kind, winner, loser = shlex.split(line)
-        self.say(self.twin.person_merges(kind, winner, loser))
+        self.say(self.twin.person_merges(kind, self.key(winner), self.key(loser)))
 
     def do_show(self, line: str) -> None:
         """The live records with what they hold: show KIND."""
         for record in self.twin.all(line.strip()):
-            held = {name: value for name, value in sorted(record.values.items()) if value}
+            held = {name: value for name, value in sorted(self.held(record).items()) if value}
             self.say(f"{record.id} {held}")
 
     def do_calls(self, line: str) -> None:
@@ -98,8 +99,17 @@ class Keyboard(cmd.Cmd):
         """Print a line."""
         self.stdout.write(f"{text}\n")
 
-    def values(self, pairs: list[str]) -> dict[str, Any]:
-        """Return what a line's pairs say, as this vendor's hands take it."""
+    def key(self, id: str) -> Any:
+        """Return an id as this vendor's hands take it."""
+        return id
+
+    def held(self, record: Any) -> dict[str, Any]:
+        """Return what a record holds, by the names that a person would type."""
+        values: dict[str, Any] = record.values
+        return values
+
+    def values(self, kind: str, pairs: list[str]) -> dict[str, Any]:
+        """Return what a line's pairs say of a kind, as this vendor's hands take it."""
         return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
     def failure(self, status: int) -> Status:

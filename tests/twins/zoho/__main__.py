@@ -1,0 +1,64 @@
+"""`python -m tests.twins.zoho`: the twin as a server of its own, to try the Zoho CRM path without an account.
+
+It prints the settings that lead a sidecar to it, and then is the keyboard of everybody else who uses the org.
+"""
+
+import argparse
+import shlex
+from typing import Any, ClassVar
+
+from tests.twins.wire.keyboard import Keyboard
+from tests.twins.zoho import Status, ZohoTwin, refused
+from tests.twins.zoho.errors import ApiError, RowError
+
+SETTINGS = """ZOHO_CLIENT_SECRET={secret} ZOHO_REFRESH_TOKEN={refresh}
+[crm]
+type = "zoho"
+client_id = "{client}"
+accounts_url = "{url}"
+"""
+WORDS: dict[str, Any] = {"": None, "true": True, "false": False}
+
+
+class ZohoKeyboard(Keyboard):
+    """Kinds are contact, company, deal, task, meeting, note, or modules; names are api names; numbers are #5."""
+
+    refusals: ClassVar[tuple[type[Exception], ...]] = (*Keyboard.refusals, ApiError, RowError)
+
+    def do_program(self, line: str) -> None:
+        """Another program writes by a person's token: program KIND ID NAME=VALUE ..."""
+        kind, id, *pairs = shlex.split(line)
+        self.twin.program_edits(kind, id, self.values(kind, pairs))
+
+    def do_lock(self, line: str) -> None:
+        """A person locks a record: lock KIND ID."""
+        self.twin.locks(*shlex.split(line))
+
+    def values(self, kind: str, pairs: list[str]) -> dict[str, Any]:
+        """Return what a line's pairs say: nothing clears, true and false are flags, #5 is a number."""
+        given = super().values(kind, pairs)
+        return {
+            name: float(value[1:]) if value.startswith("#") else WORDS.get(value, value)
+            for name, value in given.items()
+        }
+
+    def failure(self, status: int) -> Status:
+        """Return a refusal as Zoho writes it."""
+        return refused(status, "BY_HAND")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until standard input ends."""
+    parser = argparse.ArgumentParser(prog="python -m tests.twins.zoho", description="An org to try with.")
+    parser.add_argument("--port", type=int, default=4240, help="on 127.0.0.1; 0 takes any free one")
+    given = parser.parse_args(arguments)
+    with ZohoTwin(port=given.port) as twin:
+        switches = twin.switches
+        told = SETTINGS.format(
+            secret=switches.client_secret, refresh=twin.refresh_token, client=switches.client_id, url=twin.url
+        )
+        ZohoKeyboard(twin).cmdloop(told)
+
+
+if __name__ == "__main__":
+    main()
