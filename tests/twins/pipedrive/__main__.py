@@ -1,7 +1,7 @@
 """`python -m tests.twins.pipedrive`: the twin as a server of its own, to try the Pipedrive path without an account.
 
-It prints the settings that lead a sidecar to it, and then is the keyboard of everybody else who uses the company. Fields
-go by their names, as people see them, and choices by their labels: codes and numbers of options are the API's alone.
+It prints the settings that lead a sidecar to it, and then is the keyboard of everybody else who uses the company.
+Fields go by their names, as people see them, and choices by their labels: codes and numbers are the API's alone.
 """
 
 import argparse
