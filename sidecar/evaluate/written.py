@@ -188,7 +188,7 @@ class WrittenStep(_Written):
 
 
 class WrittenCase(_Written):
-    """A whole conversation."""
+    """A whole conversation; one that is `partial` is labelled only as far as people spoke of it."""
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)
     split: Literal[SPLITS]  # type: ignore[valid-type]
@@ -199,6 +199,7 @@ class WrittenCase(_Written):
     kind: str = "message"
     tags: list[str] = Field(default_factory=list)
     speakers: dict[str, Role] = Field(default_factory=dict)
+    partial: bool = False
     checked_at: At | None = None
     without: list[int] = Field(default_factory=list)
     activities: list[WrittenActivity] = Field(min_length=1, max_length=MAX_ACTIVITIES)
