@@ -222,6 +222,4 @@ def _agree(options: OpenAICompatibleOptions) -> None:
         raise ConfigError("name a file of what the model costs, or set llm.free = true, not both", setting=SETTING)
     address = urlsplit(options.base_url)
     if options.has_key and address.scheme == "http" and not is_loopback(address.hostname or ""):
-        raise ConfigError(
-            "a key is sent there, so it must be https; http is for this machine", setting="llm.base_url"
-        )
+        raise ConfigError("a key is sent there, so it must be https; http is for this machine", setting="llm.base_url")

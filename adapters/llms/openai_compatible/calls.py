@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tenacity.nap import sleep_using_event
@@ -47,6 +47,7 @@ _OPERATORS = {
 }
 _TOO_LONG = re.compile(r"context.?(length|size|window)|maximum input length|prompt is too long|input_tokens")
 _FORMAT = re.compile(r"response_format|json_schema|json_object|structured.?output|guided|grammar")
+_EFFORT = re.compile(r"reasoning.?effort|support thinking|think(ing)? value")
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
 T = TypeVar("T", bound=BaseModel)
 
@@ -153,11 +154,12 @@ class _ToldError(Exception):
     def is_too_long(self) -> bool:
         return bool(_TOO_LONG.search(f"{self.param} {self.why}"))
 
-    def other(self, manner: _Manner) -> _Manner | None:
-        """The manner that is asked for instead, None where the refusal isn't about the manner."""
+    def other(self, manner: _Manner, asked: str) -> _Manner | None:
+        """The manner that is asked for instead, None where the refusal isn't about the manner, or repeats `asked`."""
         if manner.room == "max_tokens" and self.param in ("", "max_tokens") and "max_completion_tokens" in self.why:
             return replace(manner, room="max_completion_tokens")
-        if _FORMAT.search(self.param or self.why) and manner.rung != TEXT:
+        of_form = _FORMAT.search(self.param or self.why) and (self.param or not _FORMAT.search(asked.lower()))
+        if of_form and manner.rung != TEXT:
             return replace(manner, rung=RUNGS[RUNGS.index(manner.rung) + 1])
         return None
 
@@ -180,9 +182,9 @@ class Caller:
             except _ToldError as told:
                 if told.is_too_long:
                     return None
-                other = told.other(manner)
+                other = told.other(manner, question.user)
                 if other is None:
-                    raise PermanentError(told.told) from None
+                    self._blame(told, question, effort)
                 self._manners[model] = other
         raise PermanentError("the endpoint takes none of the forms in which a question can be put")
 
@@ -217,6 +219,16 @@ class Caller:
         elif manner.rung == OBJECT:
             body["response_format"] = {"type": OBJECT}
         return body | ({"reasoning_effort": effort} if effort else {})
+
+    def _blame(self, told: _ToldError, question: Question, effort: str) -> NoReturn:
+        """Raise for a refusal of a setting, or of this one question; what a customer wrote must not stop the others."""
+        about = told.param.partition(".")[0]
+        of_effort = _EFFORT.search(told.param or told.why)
+        if effort and of_effort and (told.param or not _EFFORT.search(question.user.lower())):
+            raise ConfigError(f"the model takes no effort {effort!r}; {told.told}", setting="llm.effort") from None
+        if about in self._endpoint.extra_body:
+            raise ConfigError(f"the model takes no such {about}; {told.told}", setting="llm.extra_body") from None
+        raise PermanentError(told.told) from None
 
     def _completed(self, body: Mapping[str, Any]) -> Reply:
         answered = self._sent("chat", "POST", "/chat/completions", {**self._endpoint.extra_body, **body})
