@@ -133,6 +133,7 @@ def _rows(found: "list[Review]", answered: "list[Answer]") -> list[dict[str, Any
                 "prompt": origin.prompt,
                 "prompt_sha256": origin.prompt_sha256,
                 "model": origin.model,
+                "version": origin.version,
                 "reviewed": tally.reviewed,
                 "corrections": tally.corrected,
                 "rate": round(tally.corrected / tally.reviewed, 4) if tally.reviewed else None,
@@ -142,13 +143,13 @@ def _rows(found: "list[Review]", answered: "list[Answer]") -> list[dict[str, Any
                 "suggestions_rejected": tally.rejected,
             }
         )
-    return sorted(rows, key=lambda r: (-r["corrections"], r["field"], r["prompt_sha256"], r["model"]))
+    return sorted(rows, key=lambda r: (-r["corrections"], r["field"], r["prompt_sha256"], r["model"], r["version"]))
 
 
 def _print(report: dict[str, Any]) -> None:
     made = table("field", "prompt and model", "corrected", "suggestions", whole=("field", "corrected", "suggestions"))
     for row in report["rows"]:
-        prompt = f"{row['prompt']} {row['prompt_sha256'][:12]}" if row["prompt"] else ""
+        prompt = f"{row['prompt']} {(row['version'] or row['prompt_sha256'])[:12]}" if row["prompt"] else ""
         add(made, row["field"], (prompt, row["model"]), _rate(row), _answers(row))
     show(made if report["rows"] else "Nobody has reviewed anything that was posted.")
     counted = f"Counted: {report['definition']}. Approved and rejected are suggestions, which are in no rate."

@@ -32,7 +32,8 @@ LINE_CHARS = 600
 _VERDICTS = {"apply": "Believe it", "suggest": "Ask a person", "hold": "Hold it for a person", "reject": "Turn it down"}
 Detail = Mapping[str, Any]
 _DETAILS: Mapping[str, str] = {
-    "model": "Model", "prompt": "Prompt", "prompt_sha256": "Prompt's SHA-256", "cost_usd": "Cost, US dollars",
+    "model": "Model", "prompt": "Prompt", "prompt_sha256": "Prompt's SHA-256",
+    "version": "Version", "cost_usd": "Cost, US dollars",
     "input_tokens": "Tokens read", "output_tokens": "Tokens written", "duration_ms": "Milliseconds",
     "request_id": "Vendor's request", "policy_sha256": "Policy's SHA-256", "rule": "Rule", "by": "By",
     "certainty": "Certainty", "confidence": "Confidence", "formula": "Formula", "sha256": "SHA-256 of the bytes",

@@ -213,11 +213,12 @@ def _told(fact: Fact) -> tuple[str, dict[str, Any]]:
     if isinstance(fact, Claim):
         return _claim(fact)
     if isinstance(fact, Inference):
-        line = f"{fact.engine} ({fact.model}), prompt {fact.prompt} {fact.prompt_sha256[:12]}, ${fact.cost_usd:.4f}"
+        asked_by = f"prompt {fact.prompt} {fact.prompt_sha256[:12]}, version {fact.version[:12] or 'unknown'}"
+        line = f"{fact.engine} ({fact.model}), {asked_by}, ${fact.cost_usd:.4f}"
         return line, {
             "engine": fact.engine, "model": fact.model, "prompt": fact.prompt, "prompt_sha256": fact.prompt_sha256,
-            "cost_usd": fact.cost_usd, "request_id": fact.request_id, "input_tokens": fact.input_tokens,
-            "output_tokens": fact.output_tokens, "duration_ms": fact.duration_ms,
+            "version": fact.version, "cost_usd": fact.cost_usd, "request_id": fact.request_id,
+            "input_tokens": fact.input_tokens, "output_tokens": fact.output_tokens, "duration_ms": fact.duration_ms,
         }  # fmt: skip
     return _source(fact)
 

@@ -15,6 +15,7 @@ from sidecar.ground import find
 from sidecar.infer import wire
 from sidecar.infer.question import MAX_TOKENS, ask, canary, digest
 from sidecar.infer.senders import senders
+from sidecar.infer.version import version
 from sidecar.model import (
     SEVERAL,
     Activity,
@@ -133,6 +134,7 @@ def _inference(
             model=answer.model,
             prompt=prompt.name,
             prompt_sha256=prompt.sha256,
+            version=version(prompt, question.fields, question.stages, llm),
             request={
                 "system_sha256": sha256(question.system.encode()).hexdigest(),
                 "user": question.user,

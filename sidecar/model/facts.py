@@ -123,7 +123,7 @@ class Inference(Fact):
     `because` are the Matches whose activities it read; of a call that brought nothing, and so leaves them to be read,
     the Activities. `request_sha256` covers party and Matches too: others may say the same words. `passed_on` is why
     another call was made in its place, `escalated_from` the smaller model's call before it. `channel` is that of the
-    newest words; `senders` says how many characters were whose, by hashes.
+    newest words; `senders` says how many characters were whose, by hashes. `version` hashes all that it was asked by.
     """
 
     KIND = "inference"
@@ -135,6 +135,7 @@ class Inference(Fact):
     model: str
     prompt: str
     prompt_sha256: str
+    version: str = ""
     request: Mapping[str, Any]
     answer: str
     stop: str

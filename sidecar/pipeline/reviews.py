@@ -43,11 +43,12 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a value was read by: the prompt's name and hash, and the model; without a prompt, our own rules."""
+    """What a value was read by: prompt, model, and the version of all of it; without a prompt, our own rules."""
 
     prompt: str = ""
     prompt_sha256: str = ""
     model: str = "rules"
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +174,14 @@ def _origins(journal: Journal, causes: Iterable[Fact]) -> dict[str, Origin]:
         claim = claims.get(decision.claim)
         inference = inferences.get(claim.inference) if isinstance(claim, Claim) else None
         if isinstance(inference, Inference):
-            found[decision.id] = Origin(inference.prompt, inference.prompt_sha256, inference.model)
+            found[decision.id] = _read_by(inference)
     return found
 
 
 def _names(policy: Policy) -> dict[tuple[str, str], str]:
     names = {(t.kind, t.property): field.name for field in policy.fields.values() for t in field.targets}
     return {**names, ("deal", "stage"): "stage"}
+
+
+def _read_by(inference: Inference) -> Origin:
+    return Origin(inference.prompt, inference.prompt_sha256, inference.model, inference.version)

@@ -46,6 +46,7 @@ def test_a_value_leads_back_to_the_words_that_it_came_from(house: House) -> None
     text = house.activity("m3").text
     assert text[evidence["start"] : evidence["end"]] == evidence["quote"] == "ready"
     (inference,), (delivery,) = of_kind(told, "inference"), of_kind(told, "delivery")
+    assert len(inference.detail["version"]) == 64 and inference.detail["version"][:12] in inference.line
     assert inference.detail["prompt_sha256"] and inference.detail["model"] == "scripted-1"
     assert b"We are ready now" in house.journal.raw(delivery.id)
 

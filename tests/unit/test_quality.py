@@ -10,7 +10,7 @@ import pytest
 from sidecar.app.ladder import FIELD
 from sidecar.app.slips import SELF, WINDOWS
 from sidecar.journal import Entry
-from sidecar.model import Author, AuthorKind, Hold, Mode, Posting, Reading
+from sidecar.model import Author, AuthorKind, Hold, Inference, Mode, Posting, Reading
 from sidecar.pipeline.reviews import KINDS, answers, interval, reviews
 from tests.support.houses import House, op, says
 from tests.support.offices import CONFIG, Office
@@ -122,6 +122,8 @@ def test_each_value_names_prompt_and_model(house: House) -> None:
     origins = {review.field: review.origin for review in found}
     assert origins["intent"].prompt == "relationship"
     assert origins["intent"].prompt_sha256 == house.app.prompts["relationship"].sha256
+    (read,) = {fact.version for fact in house.facts("inference") if isinstance(fact, Inference)}
+    assert origins["intent"].version == read != "", "what people corrected is told apart by all that was asked"
     assert origins["intent"].model == house.llm.model
     assert (origins["email"].prompt, origins["email"].model) == ("", "rules")
 

@@ -7,6 +7,9 @@ and `bench/baseline.py` prints how often it is right. It obeys nobody: text that
 
 import json
 from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -46,7 +49,7 @@ class BaselineLLM:
 
     def __init__(self, name: str, options: BaselineOptions, context: Context) -> None:
         self.name = name
-        self.model = MODEL
+        self.model = f"{MODEL}.{_rules_sha256()[:8]}"
         self.effort = ""
 
     @property
@@ -82,6 +85,16 @@ class BaselineLLM:
         """Return nothing: the word files were read, and there is neither key nor network."""
         languages()
         return ()
+
+
+@cache
+def _rules_sha256() -> str:
+    """Hash the rules and their words, which are this model: another release may answer otherwise."""
+    here = Path(__file__).parent
+    held = sha256()
+    for file in sorted((*here.glob("*.py"), *here.glob("words/*.toml")), key=lambda file: file.as_posix()):
+        held.update(file.read_bytes())
+    return held.hexdigest()
 
 
 def _summary(
