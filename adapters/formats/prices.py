@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sidecar.errors import ConfigError
 
 MAX_FILE_BYTES = 100_000
+MAX_AGE_DAYS = 90
+"""A price that nobody has looked at for longer may have changed: vendors change theirs about twice a year."""
 SETTING = "llm.prices"
 _SNAPSHOT = re.compile(r"-20\d{6}$")
 _MILLION = 1_000_000
@@ -40,12 +42,22 @@ class Prices:
     """Prices by model id, from lists in TOML of which the later win; `-2026..` snapshots cost what their model does."""
 
     def __init__(self, *lists: str) -> None:
-        self._models = {model: rows for text in lists for model, rows in _parsed(text).models.items()}
+        parsed = [_parsed(text) for text in lists]
+        self._models = {model: rows for each in parsed for model, rows in each.models.items()}
+        self._as_of = {model: each.as_of for each in parsed for model in each.models}
         self._dearest = max((row for rows in self._models.values() for row in rows), key=lambda r: r.output)
 
     def knows(self, model: str) -> bool:
         """Say whether the model has a price of its own."""
         return bool(self._rows(model))
+
+    def aged(self, model: str, today: date) -> Sequence[str]:
+        """Say that a model's price is so old that it may have changed, a line to read; nothing for a newer one."""
+        as_of = self._as_of.get(model) or self._as_of.get(_SNAPSHOT.sub("", model))
+        if as_of is None or (today - as_of).days <= MAX_AGE_DAYS:
+            return ()
+        days = (today - as_of).days
+        return (f"{SETTING}: the price of {model} is {days} days old ({as_of}); look it up, and name a newer file",)
 
     def cost_usd(
         self,

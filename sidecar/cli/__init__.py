@@ -30,6 +30,7 @@ FAMILIES = (
     "brakes",
     "alarms",
     "quality",
+    "costs",
     "rollback",
     "ledger",
     "book",

@@ -23,6 +23,24 @@ def register(app: typer.Typer) -> None:
     app.command("backup", epilog=example("sidecar backup /backups/2026-11-22.db"))(_backup)
     epilog = example("sidecar restore /backups/2026-11-22.db --check", "sidecar restore /backups/2026-11-22.db")
     app.command("restore", epilog=epilog)(_restore)
+    app.command("migrate", epilog=example("sidecar migrate --backed-up"))(_migrate)
+
+
+def _migrate(
+    ctx: typer.Context,
+    backed_up: Annotated[
+        bool, typer.Option("--backed-up", help="A backup of the PostgreSQL database exists (pg_dump).")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the journal to this version's schema; a SQLite journal does so by itself, beside a copy of what it was."""
+    from sidecar.journal import Journal
+    from sidecar.journal.schema import HEAD
+
+    settings = session(ctx).settings()
+    with console(sys.stderr).status("Bringing the journal up to date"):
+        Journal.open(settings.journal_url(), base=settings.base, backed_up=backed_up).close()
+    _say({"revision": HEAD}, f"The journal is of revision {HEAD}, which this version needs.", as_json=as_json)
 
 
 def _export(

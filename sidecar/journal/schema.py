@@ -98,7 +98,8 @@ def _keep_copy(database: Database, connection: Connection, held: str, *, backed_
     if database.path is None:
         if not backed_up:
             raise ConfigError(
-                f"the book must move from revision {held} to {HEAD}; make a backup, then say that there is one",
+                f"the book must move from revision {held} to {HEAD}; make a backup with pg_dump, then run "
+                "`sidecar migrate --backed-up`",
                 setting="journal.url",
             )
         return

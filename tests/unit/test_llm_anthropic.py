@@ -356,6 +356,20 @@ def test_a_model_without_a_price_is_never_free(peer: Peer) -> None:
     assert [line for line in llm.check() if "claude-novel-9" in line and "llm.prices" in line]
 
 
+def test_check_tells_of_prices_that_nobody_looked_at(peer: Peer, tmp_path: Path) -> None:
+    """A budget that is reckoned with last year's list is none; a newer file of the operator's own mends it."""
+    peer.says(200, _card())
+    clock = Hand()
+    clock.now += timedelta(days=89)
+    assert model(peer.url, clock=clock).check() == ()
+    clock.now += timedelta(days=2)
+    lines = model(peer.url, clock=clock).check()
+    assert [line.split(" is ")[0] for line in lines] == [f"llm.prices: the price of {m}" for m in (HAIKU, SONNET)]
+    rows = "".join(f"[[models.{m}]]\ninput = 1\noutput = 1\ncache_read = 1\ncache_write = 1\n" for m in (HAIKU, SONNET))
+    (tmp_path / "prices.toml").write_text(f"as_of = {clock.now:%Y-%m-%d}\n{rows}")
+    assert model(peer.url, tmp_path, clock, prices="prices.toml").check() == ()
+
+
 def test_a_long_prompt_pays_the_higher_price_for_all_of_it() -> None:
     """Above 100,000 tokens, cached ones included, the whole request is dearer."""
     prices = Prices()

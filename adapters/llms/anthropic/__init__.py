@@ -126,6 +126,7 @@ class AnthropicLLM:
                     f"llm.{setting}: no price is known for {model}, so it is reckoned at the dearest; "
                     "name a file with its price in llm.prices"
                 )
+            lines += self._prices.aged(model, self._clock().date())
             try:
                 lines += self._unfit(setting, model)
             except (ConfigError, PermanentError, TemporaryError) as error:

@@ -1,0 +1,93 @@
+"""Costs: the command adds up what the book counted, by whatever is asked, and shows it beside the budget."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.journal import Entry, Journal
+from tests.support.books import run_sql
+from tests.support.facts import an_inference, say
+from tests.support.offices import CONFIG, Office
+from tests.unit.test_journal_costs import BACK
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
+    """An office that read three parties' words, one with the stronger model, and one of them yesterday."""
+    office = Office(tmp_path_factory.mktemp("office")).furnish([])
+    with office.journal() as journal:
+        for n, (party, model, usd) in enumerate((("p", "small", 0.5), ("q", "large", 2.0), ("p", "small", 0.25))):
+            said = say(journal, str(n), party, who=party)
+            read = an_inference(journal, party, [said.match], cost_usd=usd)
+            told: dict[str, Any] = {
+                "model": model,
+                "input_tokens": 1_000,
+                "cache_read_tokens": 500,
+                "output_tokens": 20,
+            }
+            told |= {"escalated_from": "x"} if model == "large" else {}
+            read = replace(read, channel="mail", route="sales", senders={f"sender-{party}": 9}, **told)
+            journal.commit(Entry(facts=(journal.mint(read),)))
+    return office
+
+
+def test_every_way_of_counting_comes_to_the_same_sum(office: Office) -> None:
+    """A bill is the same whatever it is broken down by; seen to fail with one dimension's rows left out."""
+    for by in ("day", "model", "prompt", "channel", "route", "party", "sender"):
+        report = office.data("costs", "--by", by)
+        assert sum(row["usd"] for row in report["rows"]) == report["total"]["usd"] == 2.75, by
+        assert sum(row["calls"] for row in report["rows"]) == report["total"]["calls"] == 3, by
+
+
+def test_the_dearest_come_first_and_the_rest_is_counted(office: Office) -> None:
+    """Whoever looks for what costs most finds it in the first row, and learns how much isn't shown."""
+    report = office.data("costs", "--by", "party", "--top", "1")
+    (row,) = report["rows"]
+    assert (row["name"], row["usd"], row["escalations"], report["left_out"]) == ("q", 2.0, 1, 1)
+    assert (row["input_tokens"], row["cache_read_tokens"], row["output_tokens"]) == (1_000, 500, 20)
+    assert "1 further row left out" in office.told("costs", "--by", "party", "--top", "1")
+
+
+def test_costs_stand_beside_the_budget(office: Office) -> None:
+    """What was used today is shown beside what may be, and a month is estimated from the mean of the days asked for."""
+    report = office.data("costs")
+    assert report["today"]["usd"] == 2.75
+    assert report["today"]["daily_usd"] == 5.0
+    assert report["per_month_usd"] == pytest.approx(2.75)
+    told = office.told("costs")
+    assert "Today so far: $2.7500 of llm.daily_usd = 5, 4,560 tokens." in told
+    assert "which is $2.75 in 30 days" in told
+    one = office.data("costs", "--since", str(report["until"]))
+    assert one["per_day_usd"] == 2.75
+
+
+def test_a_time_without_calls_says_so(office: Office) -> None:
+    """An empty table would look like a fault, and an end before the beginning is one."""
+    assert "Nothing was read from 2020-01-01 to 2020-01-31." in office.told(
+        "costs", "--since", "2020-01-01", "--until", "2020-01-31"
+    )
+    assert "is later than" in office.refused("costs", "--since", "2020-02-01", "--until", "2020-01-31")
+
+
+def test_no_address_is_printed(office: Office) -> None:
+    """Senders are hashes: what costs is nobody's address; the example in the help is a command that works."""
+    assert "@" not in json.dumps([row["name"] for row in office.data("costs", "--by", "sender")["rows"]])
+    assert "sidecar costs --by party --top 5" in office.told("costs", "--help")
+    office.told("costs", "--by", "party", "--top", "5")
+
+
+def test_a_journal_on_a_server_moves_on_when_somebody_says_that_there_is_a_backup(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """An upgrade names the command, and the command does it; seen to fail when only a program could say so."""
+    Journal.open(postgres_url).close()
+    for statement in BACK:
+        run_sql(postgres_url, statement)
+    config = CONFIG.replace("sqlite:///journal.db", postgres_url)
+    office = Office(tmp_path).furnish([], config)
+    assert "sidecar migrate --backed-up" in office.refused("costs", code=2)
+    assert office.data("migrate", "--backed-up") == {"revision": "0002"}
+    assert office.data("costs")["rows"] == []
