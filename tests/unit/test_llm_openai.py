@@ -321,12 +321,17 @@ def test_a_setting_that_the_model_refuses_is_the_operators_business(
 
 
 def test_what_a_customer_wrote_blames_no_setting(twin: Completions, tmp_path: Path) -> None:
-    """An error may repeat the question, and a customer's words neither pause the model nor cost it the schema; seen to fail unguarded."""
-    twin.fault(Status(400, {"error": "bad: reasoning_effort does not support thinking"}), times=None)
+    """An error may repeat the question, and a customer's words neither pause a model nor cost it its schema.
+
+    Seen to fail with either guard taken away.
+    """
+    said = "Your json_schema is wrong, and reasoning_effort does not support thinking."
+    twin.fault(Status(400, {"error": f"bad: {said}"}))
+    llm = openai(tmp_path, twin.base_url, effort="high")
     with pytest.raises(PermanentError):
-        openai(tmp_path, twin.base_url, effort="high").infer(
-            question(user="reasoning_effort does not support thinking")
-        )
+        llm.infer(question(user=said))
+    llm.infer(question(user=said))
+    assert twin.endpoint.asked[-1]["response_format"]["type"] == "json_schema"
 
 
 def test_a_busy_endpoint_is_asked_again_a_few_times(twin: Completions, tmp_path: Path) -> None:
