@@ -90,6 +90,22 @@ def test_there_are_enough_of_each_kind(gold: tuple[Case, ...], policy: Policy) -
     assert sum(a.text.count("\n") >= 60 for case in gold for a in case.activities if a.kind == "transcript") >= 2
 
 
+def test_the_page_beside_it_tells_the_numbers_that_it_has(gold: tuple[Case, ...], policy: Policy) -> None:
+    """Whoever reads a figure made with this set must know how many conversations it is of."""
+    page = (GOLD / "README.md").read_text()
+    splits = Counter(case.split for case in gold)
+    stages = Counter(case.labels["stage"].best for case in gold)
+    channels = Counter(channel for case in gold for channel in case.channels)
+    languages = Counter(language for case in gold for language in case.languages)
+    assert f"\n{len(gold)} conversations" in page
+    assert f"| {splits['dev']} dev, {splits['test']} test |" in page
+    assert ", ".join(f"{stages[stage]} {stage}" for stage in policy.stages) in page
+    told = [
+        [int(n) for n in re.findall(r"\d+", line)] for line in page.split("\n") if re.match(r"\| (lang|chan)", line)
+    ]
+    assert told == [sorted(languages.values(), reverse=True), sorted(channels.values(), reverse=True)]
+
+
 def test_rare_values_are_there_too(gold: tuple[Case, ...]) -> None:
     """Each value of the closed lists is the best one somewhere, so that its recall can be told."""
     for field, least in VALUES.items():
