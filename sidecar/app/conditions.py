@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sidecar.app.budgets import overspent, today
+from sidecar.app.samples import Samples
 from sidecar.config import Hours
 from sidecar.errors import ConfigError, SidecarError
 from sidecar.journal import JournalFailed, Pause
@@ -67,7 +68,7 @@ class Conditions:
             return found
         looks: tuple[Callable[[], Iterator[Condition]], ...] = (
             self._disk, self._stuck, self._awaited, self._pauses, self._budget, self._parked, self._silent,
-            self._prompt, self._slipped,
+            self._prompt, self._slipped, self._sampled,
         )  # fmt: skip
         try:
             return [condition for look in looks for condition in look()]
@@ -187,6 +188,12 @@ class Conditions:
     def _slipped(self) -> Iterator[Condition]:
         for name, summary, remedy in self._app.slips.told():
             yield Condition("quality", f"field:{name}", summary, remedy)
+
+    def _sampled(self) -> Iterator[Condition]:
+        waiting = Samples(self._app).waiting() if self._app.settings.quality.sample_per_field else []
+        if waiting:
+            summary = f"{len(waiting)} values wait for a person to say whether they are right"
+            yield Condition("samples", "quality", summary, "They are this week's samples: `sidecar label sample`.")
 
     def _silent(self) -> Iterator[Condition]:
         settings, journal = self._app.settings, self._app.journal

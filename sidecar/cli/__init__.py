@@ -37,6 +37,7 @@ FAMILIES = (
     "prompts",
     "evaluate",
     "attempt",
+    "label",
     "replay",
     "backfill",
 )

@@ -15,13 +15,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sidecar.cli.render import add, console, emit, many, show, table, tell
-from sidecar.cli.session import FAILED, AsJson, Yes, ask, example, session
+from sidecar.cli.session import FAILED, AsJson, Session, Yes, ask, example, session
 from sidecar.errors import PermanentError
 
 if TYPE_CHECKING:
     from sidecar.app.trying import Wanted
     from sidecar.config import Settings
     from sidecar.evaluate import Case, Measured, Side
+    from sidecar.evaluate.corrections import Collected
     from sidecar.evaluate.gate import Fall
     from sidecar.evaluate.report import Comparison, Report
 
@@ -55,6 +56,9 @@ MaxDrop = Annotated[float, typer.Option("--max-drop", min=0, max=1, help="By how
 MaxUsd = Annotated[
     float | None, typer.Option("--max-usd", min=0, help="Stop when so much is spent. Default: llm.daily_usd.")
 ]
+FromCorrections = Annotated[
+    bool, typer.Option("--from-corrections", help="Write DATASET first, from what people said of stored conversations.")
+]
 AnswersFile = Annotated[
     Path | None, typer.Option("--answers", dir_okay=False, help=f"Where paid answers are kept. Default: {ANSWERS}.")
 ]
@@ -76,6 +80,7 @@ def register(app: typer.Typer) -> None:
         "sidecar eval tests/gold",
         "sidecar eval tests/gold --prompt new.md --against prompt=relationship@in-force --html report.html",
         "sidecar eval tests/gold --against model=claude-sonnet-5-5 --repeat 2",
+        "sidecar eval ours.jsonl --from-corrections",
         "sidecar eval tests/gold --split test --json > baseline.json",
         "sidecar eval tests/gold --split test --gate baseline.json --max-drop 0.02 --min stage.accuracy=0.7 --yes",
     )
@@ -100,6 +105,7 @@ def _eval(
     max_drop: MaxDrop = 0.02,
     max_usd: MaxUsd = None,
     answers: AnswersFile = None,
+    from_corrections: FromCorrections = False,
     as_json: AsJson = False,
     yes: Yes = False,
 ) -> None:
@@ -107,12 +113,30 @@ def _eval(
     from sidecar.app.trying import Wanted
 
     settings = session(ctx).settings()
+    if from_corrections:
+        collected(session(ctx), dataset)
     first = Wanted(prompt, llm, model, effort)
     sides = [first, *([first.but(against)] if against else [])]
     cases = chosen(dataset, settings, split, tag)
     told = _Told(repeat, concurrency, max_usd, answers)
     measured = _measured(settings, sides, cases, told, yes=yes, as_json=as_json)
     _tell_all(measured, dataset, split, page, _bounds(floors, gate, max_drop, split), as_json=as_json)
+
+
+def collected(found: Session, file: Path) -> "Collected":
+    """Write a data set of what people said of stored conversations, and say what became of their words."""
+    from sidecar.evaluate.corrections import collect
+
+    if file.suffix != ".jsonl":
+        raise PermanentError(f"{file.name} must end in .jsonl: that is how such a data set is written")
+    with found.open() as app:
+        done = collect(app.journal, app.policy, app.settings.own_section.timezone, file)
+    words = ", ".join(f"{number} {kind}" for kind, number in sorted(done.words.items()))
+    splits = ", ".join(f"{number} {split}" for split, number in sorted(done.splits.items()))
+    tell(f"{file}: {many(done.conversations, 'conversation', 'conversations')} ({splits}) of {words}")
+    for why, number in sorted(done.left_out.items()):
+        tell(f"{number} left out: {why}")
+    return done
 
 
 def chosen(dataset: Path, settings: "Settings", split: str, tag: str) -> "tuple[Case, ...]":

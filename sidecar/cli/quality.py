@@ -34,6 +34,8 @@ class _Tally:
     corrected: int = 0
     approved: int = 0
     rejected: int = 0
+    confirmed: int = 0
+    refuted: int = 0
 
 
 def register(app: typer.Typer) -> None:
@@ -70,13 +72,13 @@ def _report(app: "App", start: datetime | None, end: datetime | None, field: str
     """Return what people said within a period, as the JSON has it."""
     from sidecar.pipeline.reviews import DEFINITION
 
-    found, answered = _judged(app)
+    found, answered, sampled = _judged(app)
 
     def within(judged: "Iterable[Any]") -> list[Any]:
         named = (j for j in judged if not field or j.field == field)
         return [j for j in named if (not start or j.at >= start) and (not end or j.at < end)]
 
-    rows = _rows(within(found), within(answered))
+    rows = _rows(within(found), within(answered), within(sampled))
     section, scores = app.settings.quality, app.slips.scores()
     return {
         "definition": DEFINITION,
@@ -96,23 +98,25 @@ def _report(app: "App", start: datetime | None, end: datetime | None, field: str
     }
 
 
-def _judged(app: "App") -> "tuple[list[Review], list[Answer]]":
-    """Read the book for people's words: the last one on each value, and each answer to a suggestion."""
+def _judged(app: "App") -> "tuple[list[Review], list[Answer], list[Answer]]":
+    """Read the book for people's words: the last one on each value, each answer to a suggestion, and to a sample."""
     from sidecar.model import Release
-    from sidecar.pipeline.reviews import KINDS, answers, reviews
+    from sidecar.pipeline.reviews import KINDS, answers, reviews, samples
 
     last: dict[str, Review] = {}
     answered: list[Answer] = []
+    sampled: list[Answer] = []
     after = 0
     with console(sys.stderr).status("Reading what people said"):
         while page := list(app.journal.written((*KINDS, Release.KIND), after=after, limit=PAGE)):
             last |= {review.change: review for review in reviews(app.journal, page, app.policy)}
             answered += answers(app.journal, page)
+            sampled += samples(app.journal, page)
             after = page[-1].seq
-    return list(last.values()), answered
+    return list(last.values()), answered, sampled
 
 
-def _rows(found: "list[Review]", answered: "list[Answer]") -> list[dict[str, Any]]:
+def _rows(found: "list[Review]", answered: "list[Answer]", sampled: "list[Answer]") -> list[dict[str, Any]]:
     from sidecar.pipeline.reviews import interval
 
     tallies: dict[tuple[str, Origin], _Tally] = {}
@@ -124,6 +128,10 @@ def _rows(found: "list[Review]", answered: "list[Answer]") -> list[dict[str, Any
         tally = tallies.setdefault((answer.field, answer.origin), _Tally())
         tally.approved += answer.approved
         tally.rejected += not answer.approved
+    for answer in sampled:
+        tally = tallies.setdefault((answer.field, answer.origin), _Tally())
+        tally.confirmed += answer.approved
+        tally.refuted += not answer.approved
     rows = []
     for (name, origin), tally in tallies.items():
         low, high = interval(tally.corrected, tally.reviewed)
@@ -141,6 +149,8 @@ def _rows(found: "list[Review]", answered: "list[Answer]") -> list[dict[str, Any
                 "high": round(high, 4),
                 "suggestions_approved": tally.approved,
                 "suggestions_rejected": tally.rejected,
+                "samples_confirmed": tally.confirmed,
+                "samples_refuted": tally.refuted,
             }
         )
     return sorted(rows, key=lambda r: (-r["corrections"], r["field"], r["prompt_sha256"], r["model"], r["version"]))

@@ -323,8 +323,9 @@ class PartySection(Section):
 
 
 class WatchSection(Section):
-    """Exceptions: how they are capped, and how late is overdue."""
+    """Exceptions: how they are capped, how late is overdue, and how long a silence cools."""
 
+    cooling_days: int = Field(default=10, ge=1, le=365)
     overdue_grace_days: int = Field(default=0, ge=0, le=365)
     alerts_per_owner: int = Field(default=10, ge=0, le=1_000)
 
@@ -347,10 +348,14 @@ class BrakesSection(Section):
 
 
 class QualitySection(Section):
-    """When a field that people put right too often goes down to suggest by itself; `max_rate` 0 is never."""
+    """When a field that people put right too often goes down to suggest by itself; `max_rate` 0 is never.
+
+    `sample_per_field` values of each field wait each week for a person to say whether they are right; 0 is none.
+    """
 
     max_rate: Share = 0.2
     last_n: int = Field(default=50, ge=5, le=500)
+    sample_per_field: int = Field(default=0, ge=0, le=50)
 
 
 class OpsSection(Section):

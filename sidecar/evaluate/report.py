@@ -128,6 +128,7 @@ def compare(first: Measured, second: Measured) -> Comparison:
     pairs = [
         (case, is_right(case, one.once), is_right(case, other.once))
         for case, one, other in zip(first.cases, first.trials, second.trials, strict=True)
+        if STAGE in case.labels
     ]
     return Comparison(
         differences(first.rows, second.rows),

@@ -65,7 +65,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A person's answer to a suggestion: it was no value of the CRM's yet."""
+    """A person's answer to a suggestion, which was no value of the CRM's yet, or to a value that was sampled."""
 
     field: str
     origin: Origin
@@ -100,15 +100,12 @@ def reviews(journal: Journal, written: Sequence[Written], policy: Policy) -> lis
 
 def answers(journal: Journal, written: Sequence[Written]) -> list[Answer]:
     """Return what some Releases say about suggestions."""
-    said = [w.fact for w in written if isinstance(w.fact, Release) and w.fact.action in ("approve", "reject")]
-    decisions = journal.get_many({c for release in said for c in release.because})
-    origins = _origins(journal, decisions.values())
-    return [
-        Answer(release.field, origins[cause], release.at, release.action == "approve")
-        for release in said
-        for cause in release.because
-        if cause in origins
-    ]
+    return _answered(journal, written, "approve", "reject")
+
+
+def samples(journal: Journal, written: Sequence[Written]) -> list[Answer]:
+    """Return what some Releases say about values that were drawn for a person to judge, looked at or not."""
+    return _answered(journal, written, "confirm", "refute")
 
 
 def interval(count: int, of: int) -> tuple[float, float]:
@@ -119,6 +116,18 @@ def interval(count: int, of: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * of)) / (1 + z2 / of)
     half = Z_95 / (1 + z2 / of) * sqrt(share * (1 - share) / of + z2 / (4 * of * of))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _answered(journal: Journal, written: Sequence[Written], yes: str, no: str) -> list[Answer]:
+    said = [w.fact for w in written if isinstance(w.fact, Release) and w.fact.action in (yes, no)]
+    decisions = journal.get_many({c for release in said for c in release.because})
+    origins = _origins(journal, decisions.values())
+    return [
+        Answer(release.field, origins[cause], release.at, release.action == yes)
+        for release in said
+        for cause in release.because
+        if cause in origins
+    ]
 
 
 def _by_people(reading: Reading, policy: Policy) -> dict[str, Hold]:
