@@ -167,17 +167,18 @@ def _zoho_contact(here: ZohoHarness, past: Past, number: int) -> None:
 
 
 def _zoho_deal(here: ZohoHarness, past: Past, number: int) -> None:
-    """A deal in the first stage or another, which is moved; a probability goes along, and whose that is isn't told."""
+    """A deal in the first stage or another, which is moved; a probability goes along, whose own may be told or not."""
     twin, stages = here.twin, ("Qualification", "Needs Analysis", "Closed Won")
     at = past.dice.randrange(2)
     row = {"Deal_Name": f"Roof {number}", "Stage": stages[at], "Amount": 100, "Closing_Date": "2026-12-01"}
     ref = twin.person_creates("deal", row)
     past.made("deal", name=PERSON, amount=PERSON, close_date=PERSON, owner=DEFAULT, pipeline=DEFAULT)
-    past.wrote("deal", stage=UNKNOWN if at == 0 else PERSON, probability=UNKNOWN)
+    along = DEFAULT if twin.switches.tells_probabilities else UNKNOWN
+    past.wrote("deal", stage=UNKNOWN if at == 0 else PERSON, probability=along)
     if past.dice.random() < 0.5:
         here.advance(60)
         twin.person_edits("deal", ref, {"Stage": stages[2]}, twin.person(2))
-        past.wrote("deal", stage=PERSON, probability=UNKNOWN)
+        past.wrote("deal", stage=PERSON, probability=along)
 
 
 def pipedrive_(here: PipedriveHarness, records: int) -> Past:

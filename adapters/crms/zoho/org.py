@@ -26,6 +26,8 @@ from sidecar.ports import Clock, FieldSpec, Pipeline
 MAX_PAGES = 20
 SYSTEM = "__s"
 """How the names of fields end that Zoho keeps for itself (`Locked__s`)."""
+COMPUTED = frozenset(("Expected_Revenue",))
+"""What Zoho works out from others. Source: help.zoho.com, standard fields of deals, read 2026-11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,9 @@ class Org:
                 spec = _spec(name, definition)
                 if definition.is_custom:
                     properties[name] = Property(kind, spec, definition=definition)
-                elif definition.is_writable and not definition.name.endswith(SYSTEM):
+                elif (
+                    definition.is_writable and not definition.name.endswith(SYSTEM) and definition.name not in COMPUTED
+                ):
                     spec = replace(spec, writable=False, counted=True)
                     properties[name] = Property(kind, spec, definition=definition)
         return Catalogue(kind, properties, definitions, key, self._clock())
@@ -276,7 +280,7 @@ def _definition(row: Row) -> Definition:
         options,
         bool(row.get("custom_field")),
         not (row.get("read_only") or row.get("field_read_only")) and _may_write(row),
-        _default(row.get("default_value")),
+        tuple((held(c, "actual_value"), c["probability"]) for c in choices if isinstance(c.get("probability"), int)),
     )
 
 
@@ -284,11 +288,6 @@ def _may_write(row: Row) -> bool:
     """Say whether a field can be written at all, by a form or a program: some are there to be read alone."""
     may = row.get("operation_type")
     return not isinstance(may, dict) or not may or any(may.values())
-
-
-def _default(told: Any) -> Any:
-    """Return what a form begins with, which is told bare, or as an object with its value."""
-    return told.get("value", told.get("name")) if isinstance(told, dict) else told
 
 
 def _spec(name: str, definition: Definition) -> FieldSpec:

@@ -24,7 +24,7 @@ YES, NO = "Yes", "No"
 class Definition:
     """A field as Zoho defines it: its name in the API, its type, how much it holds, its options as (id, value).
 
-    `default` is what its form begins with, None where that isn't told.
+    `chances` are the probabilities that go with its options, as (value, percent), where they are told.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Definition:
     options: tuple[tuple[str, str], ...] = field(default=())
     is_custom: bool = False
     is_writable: bool = True
-    default: Any = None
+    chances: tuple[tuple[str, int], ...] = field(default=())
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from tests.twins.zoho import schema_settings
 from tests.twins.zoho.calls import Answer, Call, outcome, rows_of
 from tests.twins.zoho.errors import ApiError, RowError, missing, missing_param, wrong_path, wrong_value
 from tests.twins.zoho.fields import JSON_TYPES, LENGTHS, MODULES, NOTHING_CHOSEN, TEXTAREAS, Field, api_name, option
-from tests.twins.zoho.org import Org
+from tests.twins.zoho.org import STAGES, Org
 
 PER_CALL, OPTIONS, LABEL = 5, 200, 25
 FREE_REFUSES = frozenset({"multiselectpicklist", "bigint", "website"})
@@ -116,13 +116,21 @@ def wire(org: Org, field: Field) -> dict[str, Any]:
         "data_type": field.data_type, "json_type": JSON_TYPES.get(field.data_type, "string"), "length": field.length,
         "custom_field": field.is_custom, "system_mandatory": field.required, "read_only": field.read_only,
         "field_read_only": field.read_only, "visible": True, "type": "used", "unique": unique, "external": external,
-        "lookup": looked_up, "pick_list_values": field.options, "searchable": field.data_type != "jsonarray",
+        "lookup": looked_up, "pick_list_values": _told(org, field), "searchable": field.data_type != "jsonarray",
         "filterable": True, "sortable": True, "webhook": True, "mass_update": can, "history_tracking_enabled": False,
         "operation_type": {"web_update": can, "api_create": can, "web_create": can, "api_update": can},
         "view_type": {"view": True, "edit": can, "quick_create": False, "create": can}, "tooltip": None,
         "textarea": {"type": field.textarea} if field.textarea else None, "decimal_place": None, "default_value": None,
         "created_time": None, "modified_time": None, "currency": {}, "formula": {}, "auto_number": {}, "ui_type": 1,
     }  # fmt: skip
+
+
+def _told(org: Org, field: Field) -> list[dict[str, Any]]:
+    """Return the choices of a field; those of a deal's stage may have their probability beside them."""
+    if field is not org.fields["Deals"]["Stage"] or not org.switches.tells_probabilities:
+        return field.options
+    chances = {label: chance for label, _, chance in STAGES}
+    return [{**option, "probability": chances.get(option["actual_value"], 0)} for option in field.options]
 
 
 def _allowed(org: Org, module: str, kind: str, path: str) -> None:

@@ -44,7 +44,7 @@ class Switches:
     fields of a module. `lists_deleted_notes`: whether notes that are gone are listed as other records are.
     `stale_refuses_all`: whether one row that was changed meanwhile refuses the whole request, and not itself alone.
     `tells_credits_on_429`: whether a refusal says what is left. `token_answer_status`: what a refused refresh is
-    answered with.
+    answered with. `tells_probabilities`: whether the stages' own are among the options of the field, as they may be.
     """
 
     edition: str = "enterprise"
@@ -70,6 +70,7 @@ class Switches:
     stale_refuses_all: bool = False
     tells_credits_on_429: bool = False
     token_answer_status: int = 200
+    tells_probabilities: bool = False
 
 
 @dataclass(frozen=True)
