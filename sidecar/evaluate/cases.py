@@ -23,7 +23,7 @@ US, CUSTOMER = "us", "customer"
 LIST_SEPARATOR = ";"
 """Parts the items of a value that holds several, such as risks; their order says nothing."""
 
-_NUMBER = re.compile(r"\d+(?:[.,' ]\d{3})*(?:[.,]\d{1,2})?(?!\d)\s?(k\b)?")
+_NUMBER = re.compile(r"\d{1,15}(?:[.,' ]\d{3})*(?:[.,]\d{1,2})?(?!\d)\s?(k\b)?")
 
 
 @dataclass(frozen=True, slots=True)

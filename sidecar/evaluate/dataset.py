@@ -58,7 +58,7 @@ def load(path: Path, policy: Policy) -> tuple[Case, ...]:
         if len(faults) >= MAX_FAULTS:
             break
     if faults:
-        more = "\nthere may be more" if len(faults) > MAX_FAULTS else ""
+        more = "\nthere may be more" if len(faults) >= MAX_FAULTS else ""
         raise ConfigError("\n".join(faults[:MAX_FAULTS]) + more)
     return tuple(cases.values())
 

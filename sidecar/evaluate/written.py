@@ -91,13 +91,13 @@ def _lines(file: str, text: str) -> Iterator[Found]:
 
 
 def _line(text: str, keys: Sequence[str | int]) -> int:
-    """Find where a key stands in a TOML text: the nth `[[table]]`, or `[table]`, then the key below it."""
+    """Find where a key stands in a TOML text: at the nth `[[table]]`, or `[table]`, then at the key below it."""
     lines, at = text.split("\n"), 0
     for place, key in enumerate(keys):
         if isinstance(key, int):
             continue
         nth = keys[place + 1] if place + 1 < len(keys) else 0
-        heads = [n for n, line in enumerate(lines) if re.match(rf"\[\[?{re.escape(key)}\]", line)]
+        heads = [n for n, line in enumerate(lines) if re.match(rf"\[\[?(?:\w+\.)?{re.escape(key)}\]", line)]
         below = [n for n, line in enumerate(lines) if n >= at and re.match(rf"{re.escape(key)}\s*=", line)]
         if heads and isinstance(nth, int) and nth < len(heads):
             at = heads[nth]

@@ -116,6 +116,7 @@ def test_a_written_conversation_becomes_what_it_says(policy: Policy, tmp_path: P
         ("unknown", " ", True),
         ("unknown", "12", False),
         ("booked", "Booked", True),
+        ("12", "9" * 5000, False),
     ],
 )
 def test_agreement_is_about_meaning_and_not_spelling(label: str, value: str | None, agrees: bool) -> None:
@@ -170,7 +171,10 @@ text = "Great, thanks."
 
 [labels]
 stage = { value = "enquired", quotes = ["1: We signed"] }
-sentiment = { any_of = ["positive", "unknown"], quotes = ["2: See you"] }
+
+[labels.sentiment]
+any_of = ["positive", "unknown"]
+quotes = ["2: See you"]
 """
 
 
@@ -193,10 +197,10 @@ def test_only_what_somebody_said_in_it_can_be_quoted(policy: Policy, tmp_path: P
     ("old", "new", "line", "reason"),
     [
         ("Mr Ruiz: We", "Bob: We", 12, "line 2 is not"),
-        ("2: See you", "2: You are booked", 40, "nobody says"),
-        ("2: See you", "2: Ruiz", 40, "nobody says"),
+        ("2: See you", "2: You are booked", 41, "nobody says"),
+        ("2: See you", "2: Ruiz", 41, "nobody says"),
         ("1: We signed", "1: Mr Ruiz", 39, "nobody says"),
-        ('quotes = ["2: See you"]', 'quotes = ["1: Hello"]', 40, "is agent's"),
+        ('quotes = ["2: See you"]', 'quotes = ["1: Hello"]', 41, "is agent's"),
         ("about = 2", "about = 4", 35, "about a later activity"),
         ('"2026-11-24 09:30"', '"2026-11-22 09:30"', 23, "before the one above"),
         ("about = 2", "about = 2\nlate = true", 32, "it is late, yet"),
