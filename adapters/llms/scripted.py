@@ -20,6 +20,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from adapters import files
 from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnsupportedFeature
 from sidecar.model import Turn
 from sidecar.ports import Answer, Context, LLMCapabilities, Question
@@ -159,14 +160,9 @@ class ScriptedLLM:
 
 
 def _load(path: Path) -> Sequence[_Rule]:
+    text = files.read(path, "the script", "llm.path", MAX_FILE_BYTES)
     try:
-        with path.open("rb") as opened:
-            raw = opened.read(MAX_FILE_BYTES + 1)
-        if len(raw) > MAX_FILE_BYTES:
-            raise ConfigError(f"the script is over {MAX_FILE_BYTES} bytes", setting="llm.path")
-        rules = [_Rule.model_validate(rule) for rule in json.loads(raw)]
-    except OSError as error:
-        raise ConfigError(f"the script can't be read ({error.strerror})", setting="llm.path") from None
+        rules = [_Rule.model_validate(rule) for rule in json.loads(text)]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

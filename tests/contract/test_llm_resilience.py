@@ -133,14 +133,14 @@ def test_what_no_retry_mends_is_asked_once(made: Make, llmock: LLMock, status: i
 
 def test_a_slow_answer_is_waited_for(made: Make, llmock: LLMock) -> None:
     """Within the time-out nothing is asked twice: a second question would be paid for as well."""
-    llmock.delay(0.4)
+    llmock.delay(0.3)
     assert is_whole(made(timeout_s=10))
     assert len(llmock.requests) == 1
 
 
 def test_an_answer_that_never_comes_is_given_up(made: Make, llmock: LLMock) -> None:
     """After the time-out it is for time to pass, without a second question that would be paid for as well."""
-    llmock.delay(1.5)
+    llmock.delay(0.7)
     with pytest.raises(TemporaryError):
         made(timeout_s=0.2).infer(question())
     assert len(llmock.requests) == 1

@@ -2,8 +2,10 @@
 
 There is no one dialect: some hold a model to a schema, some only to JSON, some to nothing; some want the limit under
 its new name. Each is asked for the best first; what it refuses by a 400 that says so is not asked of it again while
-this process lives. No other failure changes the manner. What error texts say never enters ours, because they may
-repeat the prompt; the request id does.
+this process lives. No other failure changes the manner. Source: OpenAI's SDK 3.54; docs of vLLM (0.8 to 0.15) and
+Ollama (0.40); issues of vLLM, LM Studio and Ollama that show what each refuses, and how; read 2026-11.
+
+What error texts say never enters ours, because they may repeat the prompt; the request id does.
 """
 
 import json
