@@ -39,6 +39,7 @@ FAMILIES = (
     "attempt",
     "label",
     "replay",
+    "funnel",
     "backfill",
 )
 """Modules of this package, in the order in which `--help` lists their commands."""

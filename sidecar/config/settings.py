@@ -167,6 +167,7 @@ class Settings(BaseSettings):
             baseline_writes=self.llm.baseline_writes,
             overdue_grace_days=self.watch.overdue_grace_days,
             alerts_per_owner=self.watch.alerts_per_owner,
+            cooling_days=self.watch.cooling_days,
         )
         return replace(policy, sha256=_digest(policy))
 

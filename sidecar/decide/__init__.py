@@ -72,12 +72,16 @@ def _order(claim: Claim) -> tuple[datetime, bool, int]:
     return claim.at, claim.field != "stage", claim.position
 
 
-def refresh(inference: Inference, standing: Standing, policy: Policy, mint: Mint, *, first: int) -> Decided:
-    """Compute anew what follows from a standing that moved without an inference: a verdict, a task that was done.
+def refresh(
+    inference: Inference, standing: Standing, policy: Policy, mint: Mint, *, first: int, now: datetime | None = None
+) -> Decided:
+    """Compute anew what follows from a standing that moved without an inference: a verdict, a task that was done, time.
 
-    `inference` is the last one; its claims from position `first` on are free. Where it is going is for news to say.
+    `inference` is the last one; its claims from position `first` on are free. Without `now`, where it is heading is
+    left to news, or to the clock.
     """
-    computed, verdicts, after = _computed(inference, standing, standing, policy, mint, first, leave=("trajectory",))
+    leave = () if now else ("trajectory",)
+    computed, verdicts, after = _computed(inference, standing, standing, policy, mint, first, leave, now)
     return Decided(computed, verdicts, after)
 
 
@@ -193,6 +197,7 @@ def _former(claim: Claim, standing: Standing) -> Ruling | None:
 
 
 def _yields(claim: Claim, held: FieldStanding | None, *, baseline: bool) -> Ruling | None:
+    """What stands and is newer or somebody else's stays; the first stage that nobody's words gave is in no way newer."""
     if held is None:
         return None
     is_event = claim.role is Role.SYSTEM and claim.authenticated
@@ -200,7 +205,8 @@ def _yields(claim: Claim, held: FieldStanding | None, *, baseline: bool) -> Ruli
         return Ruling(Verdict.REJECT, "baseline_yields", "the baseline never overwrites a model's or a person's value")
     if held.engine in OTHERS and claim.at <= held.evidence_at:
         return Ruling(Verdict.REJECT, "older_than_person", "what stands in the CRM is newer than this evidence")
-    if claim.at < held.evidence_at:
+    opening = claim.field == "stage" and not held.activities and held.engine not in OTHERS
+    if claim.at < held.evidence_at and not opening:
         return Ruling(Verdict.REJECT, "older_evidence", "what is believed rests on newer evidence")
     return None
 
@@ -312,21 +318,20 @@ def _computed(
     mint: Mint,
     first: int,
     leave: Collection[str] = (),
+    now: datetime | None = None,
 ) -> tuple[tuple[Claim, ...], tuple[Decision, ...], Standing]:
     claims, decisions = [], []
-    told = {computed.field: computed.formula for computed in compute(before, before, policy)}
-    for i, computed in enumerate(compute(standing, before, policy)):
+    at = now or inference.newest_at
+    told = {computed.field: computed.formula for computed in compute(before, policy, at)}
+    for i, computed in enumerate(compute(standing, policy, at)):
         held = standing.engagement.fields.get(computed.field)
-        is_told = computed.formula == told.get(computed.field)  # other parts may have the same sum
+        is_told = computed.is_dated or computed.formula == told.get(computed.field)  # others may have the same sum
         if computed.field in leave or (computed.value == (held.value if held else None) and (is_told or not held)):
             continue
         if held and held.engine in OTHERS and inference.newest_at <= held.evidence_at:
             continue
-        claim = mint(
-            _code_claim(
-                inference, standing, first + i, computed.field, computed.value, computed.formula, computed.causes
-            )
-        )
+        given = computed.field, computed.value, computed.formula, computed.causes
+        claim = mint(replace(_code_claim(inference, standing, first + i, *given), evidence=computed.evidence))
         ruling = Ruling(Verdict.APPLY, "computed", computed.formula)
         decision = mint(_decision(claim, ruling, _OURS_TO_COMPUTE, policy, standing))
         claims.append(claim)

@@ -6,31 +6,39 @@ parts, whose weights are the config's. It is a coarse ordering for a work list, 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
+from sidecar.decide.course import course
 from sidecar.decide.values import items
-from sidecar.model import SEVERAL, Engagement, Policy, Standing, Step, Value
+from sidecar.model import SEVERAL, Engagement, Evidence, Policy, Role, Standing, Step, Value
 
 MAX_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """One computed value, how, and from which decisions."""
+    """One computed value, how, from which facts, and the words that it shows.
+
+    A formula that `is_dated` names days, so it is another one each time; it is said anew only with another value.
+    """
 
     field: str
     value: Value
     formula: str
     causes: tuple[str, ...]
+    evidence: tuple[Evidence, ...] = ()
+    is_dated: bool = False
 
 
-def compute(standing: Standing, before: Standing, policy: Policy) -> tuple[Computed, ...]:
-    """Compute last touch, score, confidence, trajectory, next step and review state of the current engagement."""
-    now, then = standing.engagement, before.engagement
+def compute(standing: Standing, policy: Policy, at: datetime) -> tuple[Computed, ...]:
+    """Compute what follows from a standing at a time: last touch, score, course, next step, review state and others."""
+    now = standing.engagement
     values = [
         *_touch(standing),
         _score(now, policy),
         _confidence(now),
-        _trajectory(now, then, policy),
+        _trajectory(standing, policy, at),
+        _open_question(standing),
         *_next_step(now),
         *_review(now),
     ]
@@ -42,7 +50,12 @@ def _touch(standing: Standing) -> tuple[Computed, ...]:
     last = standing.last_activity_at
     formula = "the newest activity of the relationship"
     day = last.date().isoformat() if last else None
-    return (Computed("channel", standing.channel or None, formula, ()), Computed("last_touch", day, formula, ()))
+    who = {Role.CUSTOMER.value: "customer", Role.AGENT.value: "us"}.get(standing.spoke_last)
+    return (
+        Computed("channel", standing.channel or None, formula, ()),
+        Computed("last_touch", day, formula, ()),
+        Computed("last_speaker", who, "whose words were the last", ()),
+    )
 
 
 def _said(engagement: Engagement, name: str) -> str:
@@ -100,11 +113,20 @@ def _confidence(engagement: Engagement) -> Computed:
     return Computed("confidence", value, f"mean confidence of {', '.join(names)}", _decisions(engagement, names))
 
 
-def _trajectory(now: Engagement, then: Engagement, policy: Policy) -> Computed:
-    moved = score(now, policy) - score(then, policy) if now.number == then.number and then.fields else 0.0
-    direction = "rising" if moved > 0 else "falling" if moved < 0 else "steady"
-    causes = _decisions(now, ("stage", *policy.score.points))
-    return Computed("trajectory", direction, "sign of the score's change since the last inference", causes)
+def _trajectory(standing: Standing, policy: Policy, at: datetime) -> Computed:
+    found = course(standing, score(standing.engagement, policy), policy, at)
+    return Computed("trajectory", found.value, found.formula, found.causes, is_dated=True)
+
+
+def _open_question(standing: Standing) -> Computed:
+    """The last question that the other side has not answered, in its own words."""
+    asked = standing.asked
+    if asked is None:
+        return Computed("open_question", None, "nobody waits for an answer", ())
+    who = "the customer" if asked.evidence.role is Role.CUSTOMER else "us"
+    formula = f"the last question that nobody has answered, asked by {who}"
+    words = f"{who}: {' '.join(asked.evidence.quote.split())}"
+    return Computed("open_question", words, formula, (asked.evidence.activity,), (asked.evidence,))
 
 
 def _next_step(engagement: Engagement) -> tuple[Computed, ...]:

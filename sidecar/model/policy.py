@@ -216,6 +216,7 @@ class Policy:
     overdue_grace_days: int = 0
     alerts_per_owner: int = 10
     suggestion_days: int = 14
+    cooling_days: int = 10
     mode_property: str = "ai_mode"
     pin_property: str = "ai_pin"
     score: Score = Score()

@@ -128,6 +128,7 @@ class Engagement:
     """One run through the stages: believed fields, open suggestions, steps, and how the score came about (`marks`).
 
     `route` is that of its first activity: what comes another way later doesn't move its deal to another pipeline.
+    `reached` is the last stage that was no end.
     """
 
     number: int = 1
@@ -138,6 +139,7 @@ class Engagement:
     suggestions: Mapping[str, Suggestion] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     marks: tuple[Mark, ...] = ()
+    reached: str = ""
 
     @property
     def stage(self) -> str:

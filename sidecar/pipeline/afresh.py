@@ -3,6 +3,8 @@
 Computed values hang on the last inference, as claims of their own behind those that it made.
 """
 
+from datetime import datetime
+
 from sidecar.decide import Decided, refresh
 from sidecar.journal import Journal
 from sidecar.model import Inference, Policy, Standing
@@ -11,13 +13,16 @@ _FIRST = 10_000
 """Positions from here on are claims that were computed anew."""
 
 
-def afresh(journal: Journal, policy: Policy, standing: Standing) -> Decided:
-    """Compute score, next step and review state from what is believed now; nothing where nothing changes."""
+def afresh(journal: Journal, policy: Policy, standing: Standing, now: datetime | None = None) -> Decided:
+    """Compute score, next step and others from what is believed; nothing where nothing changes.
+
+    Only who says what time it is hears where the relationship is heading by then.
+    """
     inference = journal.get(standing.last_inference) if standing.last_inference else None
     if not isinstance(inference, Inference):
         return Decided((), (), standing)
-    made = refresh(inference, standing, policy, journal.mint, first=_FIRST)
+    made = refresh(inference, standing, policy, journal.mint, first=_FIRST, now=now)
     if not made.decisions:
         return made
     first = _FIRST + len(journal.effects(inference.id, "claim"))
-    return refresh(inference, standing, policy, journal.mint, first=first)
+    return refresh(inference, standing, policy, journal.mint, first=first, now=now)

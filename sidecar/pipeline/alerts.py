@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from sidecar.decide.course import cools_at
 from sidecar.decide.expiry import expired, next_end
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import (
@@ -71,7 +72,7 @@ class Alerts:
         over = self._over(standing, window.now)
         for decision in over:
             standing = advance(standing, decision)
-        refreshed = afresh(self._journal, parts.policy, standing)
+        refreshed = afresh(self._journal, parts.policy, standing, window.now)
         alerts = watch(refreshed.standing, parts.policy, window, parts.own.timezone, self._journal.mint)
         desk = WorkKey(WorkKind.SYNC, DESK + standing.route_in(parts.policy).owner)
         sync = WorkKey(WorkKind.SYNC, standing.party)
@@ -92,11 +93,12 @@ class Alerts:
         return expired(standing, self._parts.policy, now, journal.mint, lambda waiting: claim_of(journal, waiting))
 
     def _next(self, standing: Standing, window: Window) -> datetime | None:
-        """Return when time alone could make the party an exception, or end a suggestion."""
+        """Return when time alone could make the party an exception, cool it, or end a suggestion."""
         policy = self._parts.policy
         look = next_look(standing, policy, window, self._parts.own.timezone)
-        end = next_end(standing, policy, window.now)
-        return min(look, end) if look and end else look or end
+        cools = cools_at(standing, policy)
+        times = (look, next_end(standing, policy, window.now), cools if cools and cools > window.now else None)
+        return min((at for at in times if at), default=None)
 
     def _desk(self, standing: Standing, lease: Lease) -> None:
         """A new day has a new list: look again at midnight, and make it where the day has none yet."""

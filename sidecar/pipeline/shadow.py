@@ -101,7 +101,7 @@ class Shadow:
                 raise RuntimeError("a party's news never ended")
             reading = select(self, self.standing, pending, whole=reads_whole(self.standing))
             done.append(self.reread(reading))
-            self._read |= {match.id for match, _ in (*reading.new, *reading.overtaken)}
+            self._note(reading)
         return done
 
     def reread(self, reading: Reading) -> Reread:
@@ -113,10 +113,15 @@ class Shadow:
         asked, inferred = asking.ask(reading, without(before, lost), reader.prompt, self._passed, whole)
         if asked is not reading:
             reading, lost = asked, self._unsaid(asked)
-        self._read |= {match.id for match, _ in (*reading.new, *reading.overtaken)}
+        self._note(reading)
         if not inferred.usable:
             return Reread(reading, inferred.inference, (), (), before, False)
         return self._decided(reading, inferred, lost)
+
+    def _note(self, reading: Reading) -> None:
+        """Know what was read: a long activity is when its last part is."""
+        if reading.is_last:
+            self._read |= {match.id for match, _ in (*reading.new, *reading.overtaken)}
 
     def _whole(self, reading: Reading) -> Reading | None:
         whole = select(self, replace(self.standing, needs_whole=True), reading.new, whole=True)
@@ -134,7 +139,7 @@ class Shadow:
             self.take(dropped)
         last = self.get_many([self.standing.last_inference]).get(self.standing.last_inference)
         if isinstance(last, Inference):
-            for fact in refresh(last, self.standing, policy, mint, first=COMPUTED_ANEW).decisions:
+            for fact in refresh(last, self.standing, policy, mint, first=COMPUTED_ANEW, now=now).decisions:
                 self.take(fact)
 
     def _claim(self, waiting: Suggestion) -> Claim | None:
@@ -164,6 +169,10 @@ class Shadow:
         """Return the activities that were heard, newest first, those before a time."""
         found = [(m, a) for m, a in self._in_time() if before is None or a.at < before]
         return found[::-1][:limit]
+
+    def effects(self, fact_id: str, kind: str | None = None) -> list[Fact]:
+        """Return the facts (of a kind) that were made here and follow from a fact."""
+        return [f for f in self._made.values() if fact_id in f.because and kind in (None, f.KIND)]
 
     def versions(self, channel: str, account: str, external_id: str, limit: int = 200) -> list[Activity]:
         """Return an activity and those that relate to it, oldest first."""

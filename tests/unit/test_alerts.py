@@ -227,6 +227,7 @@ def test_time_is_asked_only_about_those_whom_it_could_change(open_house: Open) -
     assert not house.journal.watch_due(house.clock() + timedelta(days=4), 100)
     assert house.journal.watch_due(house.clock() + timedelta(days=8), 100) == [house.standing("ann").party]
     look(house, 8)
+    look(house, 3)  # when silence has cooled it, too
     assert house.standing("ann").party not in house.journal.watch_due(house.clock() + timedelta(days=400), 100)
 
 

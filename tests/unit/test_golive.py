@@ -440,17 +440,17 @@ def test_properties_are_taken_away_once_nothing_is_written_any_more(office: Offi
     office.run()
     assert "the sidecar still writes to this CRM; first: sidecar mode shadow" in office.refused("deprovision", "--yes")
     office.told("mode", "shadow", "--reason", "we leave")
-    assert len(office.data("--dry-run", "deprovision")["properties"]) == 38
+    assert len(office.data("--dry-run", "deprovision")["properties"]) == 42
     result = office.sidecar("deprovision")
     assert result.exit_code == 1 and "there is nobody to ask here: say --yes" in result.stderr
     assert "say --yes" in office.refused("deprovision", "--json")
     held = office.data("ledger", "show", "contact")["records"][0]["fields"]
     assert "ai_stage" in held
-    assert len(office.data("deprovision", "--yes")["properties"]) == 38
+    assert len(office.data("deprovision", "--yes")["properties"]) == 42
     held = office.data("ledger", "show", "contact")["records"][0]["fields"]
     assert held == {"name": "Ann", "email": "ann@x.test"}
     assert "The CRM has none of them." in office.told("deprovision", "--yes")
-    assert "38 done." in office.told("provision") and "has them all" in office.told("provision")
+    assert "42 done." in office.told("provision") and "has them all" in office.told("provision")
 
 
 def test_what_somebody_else_made_under_our_name_stays(tmp_path: Path) -> None:
@@ -463,7 +463,7 @@ def test_what_somebody_else_made_under_our_name_stays(tmp_path: Path) -> None:
         ref = app.ledger.create_by_person("contact", {"name": "Ann", "ai_next_step": "typed by Rita"}).ref
     assert not any("contact.ai_next_step (" in line for line in office.data("provision")["properties"])
     told = office.data("--dry-run", "deprovision")
-    assert told["left"] == ["contact.ai_next_step"] and len(told["properties"]) == 37
+    assert told["left"] == ["contact.ai_next_step"] and len(told["properties"]) == 41
     said = " ".join(office.sidecar("deprovision", "--yes").stdout.split())
     assert "Left, because this journal didn't make them: contact.ai_next_step." in said
     (left,) = office.data("ledger", "show", "contact")["records"]
@@ -479,13 +479,13 @@ def test_a_journal_that_made_nothing_takes_nothing_away(tmp_path: Path) -> None:
     office.told("provision")
     office.config.write_text(office.config.read_text().replace("sqlite:///journal.db", "sqlite:///another.db"))
     told = office.data("deprovision", "--yes")
-    assert len(told["left"]) == 36 and not any("ai_" in line for line in told["properties"])
+    assert len(told["left"]) == 40 and not any("ai_" in line for line in told["properties"])
 
 
 def test_force_takes_properties_away_from_under_the_writer(office: Office) -> None:
     """Whoever insists is obeyed."""
     office.told(*YES)
-    assert len(office.data("deprovision", "--yes", "--force")["properties"]) == 38
+    assert len(office.data("deprovision", "--yes", "--force")["properties"]) == 42
 
 
 def test_nobody_goes_live_without_an_account(tmp_path: Path) -> None:

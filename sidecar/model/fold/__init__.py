@@ -200,9 +200,10 @@ def _believed(engagement: Engagement, decision: Decision) -> Engagement:
         decision.activities,
     )
     closed_at = decision.evidence_at if decision.closes_engagement else engagement.closed_at
+    reached = engagement.reached
     if decision.field == "stage" and not decision.closes_engagement:
-        closed_at = None
-    return replace(engagement, fields=fields, closed_at=closed_at)
+        closed_at, reached = None, str(decision.value or reached)
+    return replace(engagement, fields=fields, closed_at=closed_at, reached=reached)
 
 
 def _marked(marks: tuple[Mark, ...], decision: Decision, score: float) -> tuple[Mark, ...]:
