@@ -283,13 +283,11 @@ def _show(found: "list[Report]", compared: "Comparison | None", title: str) -> N
 def _show_compared(compared: "Comparison") -> None:
     from sidecar.evaluate.page import ordered, points, shown, verdict
 
-    made = table("figure", "first>", "second>", "difference>", "95 % interval>", "p>", "")
+    made = table("figure", "first>", "second>", "difference>", "p>", "")
     for name, held in ordered(compared.differences).items():
-        bounds = f"{points(name, held.low)} to {points(name, held.high)}"
-        add(
-            made, name, shown(name, held.first), shown(name, held.second), points(name, held.by), bounds,
-            f"{held.p:.3f}", verdict(name, held),
-        )  # fmt: skip
+        low, high = (points(name, bound).removesuffix(" points") for bound in (held.low, held.high))
+        by = points(name, held.by), f"{low} to {high}"
+        add(made, name, shown(name, held.first), shown(name, held.second), by, f"{held.p:.3f}", verdict(name, held))
     stage = compared.stage
     show(
         made, "",
@@ -300,18 +298,23 @@ def _show_compared(compared: "Comparison") -> None:
 
 def _show_matrix(report: "Report") -> None:
     values = report.matrix.values
-    made = table("labelled, down; believed, across", *(f"{value}>" for value in values), title="Stages")
-    for value, row in zip(values, report.matrix.rows, strict=True):
-        add(made, value, *(number or "" for number in row))
+    numbers = range(1, len(values) + 1)
+    title = "Stages: a row is what was labelled, a column what was believed"
+    made = table("", *(f"{number}>" for number in numbers), title=title)
+    for at, value, row in zip(numbers, values, report.matrix.rows, strict=True):
+        add(made, f"{at} {value}", *(number or "" for number in row))
     show(made, "")
 
 
 def _show_slices(report: "Report") -> None:
     from sidecar.evaluate.page import shown
 
-    columns = ("stage.accuracy", "fields.f1", "fields.overfilled", "steps.f1", "injection.flips")
+    columns = {
+        "stage": "stage.accuracy", "fields": "fields.f1", "overfilled": "fields.overfilled", "steps": "steps.f1",
+        "flips": "injection.flips",
+    }  # fmt: skip
     made = table("of", "", "n>", *(f"{name}>" for name in columns))
     for kind, held in report.slices.items():
         for name, one in sorted(held.items(), key=lambda pair: (-pair[1].n, pair[0]))[:SHOWN_TAGS]:
-            add(made, kind, name, one.n, *(shown(figure, one.figures.get(figure)) for figure in columns))
+            add(made, kind, name, one.n, *(shown(figure, one.figures.get(figure)) for figure in columns.values()))
     show(made, "")

@@ -157,12 +157,15 @@ def _rows(found: "list[Review]", answered: "list[Answer]", sampled: "list[Answer
 
 
 def _print(report: dict[str, Any]) -> None:
-    made = table("field", "prompt and model", "corrected", "suggestions", whole=("field", "corrected", "suggestions"))
+    made = table("field", "prompt and model", "corrected", "answers", whole=("field", "corrected", "answers"))
     for row in report["rows"]:
         prompt = f"{row['prompt']} {(row['version'] or row['prompt_sha256'])[:12]}" if row["prompt"] else ""
         add(made, row["field"], (prompt, row["model"]), _rate(row), _answers(row))
     show(made if report["rows"] else "Nobody has reviewed anything that was posted.")
-    counted = f"Counted: {report['definition']}. Approved and rejected are suggestions, which are in no rate."
+    counted = (
+        f"Counted: {report['definition']}. Approved and rejected are suggestions, samples are values that were drawn "
+        "for a person to judge (sidecar label sample); neither is in a rate."
+    )
     show(Text(counted))  # a text of rich's is wrapped between words
     if not report["history"]:
         show("This CRM's history names no authors, so a person's edit can't be told and nothing counts as reviewed.")
@@ -185,5 +188,10 @@ def _rate(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _answers(row: dict[str, Any]) -> tuple[str, ...]:
-    counts = (row["suggestions_approved"], "approved"), (row["suggestions_rejected"], "rejected")
+    counts = (
+        (row["suggestions_approved"], "approved"),
+        (row["suggestions_rejected"], "rejected"),
+        (row["samples_confirmed"], "samples confirmed"),
+        (row["samples_refuted"], "samples refuted"),
+    )
     return tuple(f"{count} {what}" for count, what in counts if count)

@@ -161,3 +161,52 @@ def test_a_prompt_is_tried_on_a_stored_party(office: Office) -> None:
     assert "differs" in told
     assert "“bicycle”" in told
     assert "no party 'Bo'" in office.refused("try", "relationship", "--party", "Bo")
+
+
+def test_labels_come_from_people_and_go_through_a_sheet(office: Office) -> None:
+    """A team's own data set, from a yes to a figure: collected, measured, edited in a sheet, measured again."""
+    office.mail("Ann Lee <ann@x.test>", "I want to buy a bicycle.")
+    office.run()
+    assert "nobody has corrected" in office.refused("label", "collect", path(office, "ours.jsonl"))
+    office.told("party", "approve", "Ann Lee", "budget")
+    done = office.sidecar("eval", path(office, "ours.jsonl"), "--from-corrections", "--split", "all", "--json")
+    assert done.exit_code == 0, done.output
+    assert "of 1 approved" in done.stderr
+    assert json.loads(done.stdout)["report"]["figures"]["field.budget.accuracy"]["value"] == 0.0  # it only suggested it
+    office.told("label", "export", path(office, "ours.jsonl"), path(office, "labels.csv"))
+    sheet = (office.base / "labels.csv").read_text()
+    assert "9,1,want to buy" in sheet
+    (office.base / "labels.csv").write_text(sheet.replace(",intent,is,,,,", ",intent,is,buy,1,want to buy,"))
+    files = path(office, "ours.jsonl"), path(office, "labels.csv"), path(office, "b.jsonl")
+    told = office.data("label", "import", *files)
+    assert (told["labelled"], told["conversations"]) == (1, 1)
+    data = office.data("eval", path(office, "b.jsonl"), "--split", "all")
+    assert data["report"]["figures"]["field.intent.accuracy"]["value"] == 1.0
+    (office.base / "labels.csv").write_text(sheet.replace(",intent,is,,,,", ",intent,is,dance,,,"))
+    wrong = office.refused("label", "import", *files, code=2)
+    assert "dance" in wrong
+    assert office.data("eval", path(office, "b.jsonl"), "--split", "all")["report"]["n"] == 1
+    assert "must end in .jsonl" in office.refused("eval", path(office, "x.csv"), "--from-corrections")
+    assert not list(office.base.glob(".*checked*"))
+
+
+def test_samples_are_judged_by_command_and_counted(office: Office) -> None:
+    """What waits is shown with its words, answered by its id, and counted in `quality`; nothing else changes."""
+    office.mail("Ann Lee <ann@x.test>", "I want to buy a bicycle.")
+    office.run()
+    shown = office.sidecar("label", "sample")
+    assert "No sample waits." in shown.stdout
+    assert "sample_per_field is 0" in shown.stderr
+    waiting = {one["field"]: one for one in office.data("label", "sample", "--n", "1")["samples"]}
+    assert set(waiting) == {"intent", "stage"}
+    assert "“want to buy”" in office.sidecar("label", "sample").stdout
+    answered = office.data("label", "answer", waiting["intent"]["decision"], "confirm", "--by", "rita")
+    assert (answered["field"], answered["waiting"]) == ("intent", 1)
+    told = office.told("label", "answer", waiting["stage"]["decision"][:20], "refute", "--value", "booked")
+    assert "put it right in the CRM" in told
+    rows = {row["field"]: row for row in office.data("quality")["rows"]}
+    assert (rows["intent"]["samples_confirmed"], rows["intent"]["samples_refuted"]) == (1, 0)
+    assert (rows["stage"]["samples_confirmed"], rows["stage"]["samples_refuted"]) == (0, 1)
+    assert rows["stage"]["corrections"] == 0
+    assert "refuted" in office.told("quality")
+    assert "answered that already" in office.refused("label", "answer", waiting["intent"]["decision"], "refute")
