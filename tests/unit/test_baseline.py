@@ -325,7 +325,7 @@ def test_courtesies_are_no_steps(text: str) -> None:
         ("sentiment", "This is not bad at all", None),
         ("sentiment", "I'm not angry, just asking", None),
         ("sentiment", "This is outrageous, I'm furious!", "angry"),
-        ("sentiment", "Ich bin nicht zufrieden", None),
+        ("sentiment", "Ich bin nicht zufrieden", "negative"),
         ("sentiment", "THIS IS A PROBLEM AND NOBODY HELPS", "angry"),
         ("sentiment", "Das ist eine Frechheit", "angry"),
         ("sentiment", "Me encanta, muchas gracias", "positive"),

@@ -45,7 +45,7 @@ def due(code: str, text: str, said_at: datetime = MONDAY) -> list[str]:
         ("de", "Montag Morgen um 8", "2026-11-30T08:00"),
         ("es", "¿El miércoles a las 17:00?", "2026-11-25T17:00"),
         ("es", "pasado mañana a las 4 de la tarde", "2026-11-25T16:00"),
-        ("es", "el 3 de diciembre a las once", "2026-12-03"),
+        ("es", "el 3 de diciembre a las once", "2026-12-03T11:00"),
         ("es", "el martes de la semana que viene", "2026-12-01"),
         ("es", "dentro de dos semanas", "2026-12-07"),
         ("es", "el próximo sábado", "2026-11-28"),

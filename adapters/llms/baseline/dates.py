@@ -16,9 +16,12 @@ from typing import Any
 MAX_CLOCK_GAP = 20
 LOOK_BACK_DAYS = 90
 _KINDS = (
-    "past", "day_month", "weekday_following", "weekday_next", "weekday_day", "overmorrow", "in_days", "in_weeks",
-    "today", "tomorrow", "weekday", "next_week_end", "week_end", "month_end",
+    "past", "day_month", "weekday_following", "weekday_week", "weekday_next", "weekday_day", "overmorrow", "in_days",
+    "in_weeks", "in_a_week", "today", "tomorrow", "weekday", "next_week_end", "week_end", "next_month_end", "month_end",
+    "year_end", "month_day",
 )  # fmt: skip
+_CLOCKS = {"time": 0, "half_to": -30, "half_past": 30, "quarter_past": 15, "quarter_to": -15, "noon": 0}
+"""The tables of times of day, and how many minutes each adds to the hour that it names."""
 _EXPLICIT = ("day_month", "numeric")
 _ISO = re.compile(r"(?<![\w-])(?P<year>20\d\d)-(?P<m>\d\d)-(?P<d>\d\d)(?:[t ](?P<h>\d\d):(?P<mi>\d\d))?(?![\w-])")
 _WITH_YEAR = re.compile(
@@ -57,17 +60,18 @@ class Moment:
 class Grammar:
     """The dates of one language, from the `dates` and `numbers` tables of its word file."""
 
-    def __init__(self, raw: Mapping[str, Any], numbers: Mapping[str, int]) -> None:
+    def __init__(self, raw: Mapping[str, Any], numbers: Mapping[str, int], ordinals: Mapping[str, int]) -> None:
         self._weekdays = [re.compile(name) for name in raw["weekdays"]]
         self._shorts = [re.compile(name) for name in raw["weekday_short"]]
         self._months = [re.compile(name) for name in raw["months"]]
         self._pm = re.compile("|".join(raw["pm"]))
-        self._numbers = numbers
+        self._early, self._late = (re.compile(rf"(?<!\w)(?:{'|'.join(raw[part])})(?!\w)") for part in ("early", "late"))
+        self._numbers = {**numbers, **ordinals}
         self._capitalised = frozenset(raw["capitalised"])
         self._day_first = raw["slash"] == "day_first"
-        parts = _parts(raw, numbers)
+        parts = _parts(raw, numbers, ordinals)
         self._days = [(kind, _compiled(t, parts)) for kind in _KINDS for t in raw[kind]]
-        self._clocks = [_compiled(t, parts) for t in (*raw["time"], *raw.get("half", ()), *raw["noon"])]
+        self._clocks = [(shift, _compiled(t, parts)) for name, shift in _CLOCKS.items() for t in raw[name]]
         before = "|".join((*raw["slash_before"], *raw["weekdays"], *raw["weekday_short"]))
         self._without_year = re.compile(_WITHOUT_YEAR.format(before=before))
 
@@ -132,7 +136,7 @@ class Grammar:
         groups = match.groupdict()
         monday = today - timedelta(days=today.weekday())
         if kind == "day_month":
-            month, number = self._index(self._months, groups["month"]) + 1, int(groups["d"])
+            month, number = self._index(self._months, groups["month"]) + 1, self._number(groups["d"])
             year = groups.get("year")
             day = _date(int(year), month, number) if year else _coming(month, number, today)
             return _moment(match, kind, day, today)
@@ -142,12 +146,16 @@ class Grammar:
             count = self._number(groups["n"]) * (7 if kind == "in_weeks" else 1)
             return _moment(match, kind, today + timedelta(days=count), today)
         spans = {
+            "in_a_week": today + timedelta(days=7),
+            "next_month_end": _month_end(_month_end(today) + timedelta(days=1)),
+            "year_end": today.replace(month=12, day=31),
+            "month_day": _coming_day(int(groups["d"]), today) if kind == "month_day" else None,
             "today": today,
             "tomorrow": today + timedelta(days=1),
             "overmorrow": today + timedelta(days=2),
             "week_end": monday + timedelta(days=4) if today.weekday() < 5 else None,
             "next_week_end": monday + timedelta(days=11),
-            "month_end": today.replace(day=monthrange(today.year, today.month)[1]),
+            "month_end": _month_end(today),
         }
         return _moment(match, kind, spans[kind], today)
 
@@ -156,9 +164,11 @@ class Grammar:
         wanted = self._index(self._shorts, short) if short else self._index(self._weekdays, groups["weekday"] or "")
         if kind == "weekday_following":
             return monday + timedelta(days=7 + wanted)
+        if kind == "weekday_week":
+            return today + timedelta(days=(wanted - today.weekday()) % 7 + 7)
         if kind == "weekday_day":
             days = (today + timedelta(days=n) for n in range(45))
-            return next((d for d in days if d.day == int(groups["d"] or 0) and d.weekday() == wanted), None)
+            return next((d for d in days if d.day == self._number(groups["d"] or "0") and d.weekday() == wanted), None)
         if kind == "weekday_next" and wanted > today.weekday():
             return None  # this week's or next week's: people mean either
         return today + timedelta(days=(wanted - today.weekday()) % 7 or 7)
@@ -172,51 +182,66 @@ class Grammar:
 
     def _all_clocks(self, folded: str) -> list[Moment]:
         found = []
-        for pattern in self._clocks:
+        early, late = self._early.search(folded), self._late.search(folded)
+        half = 0 if bool(early) == bool(late) else 1 if early else 2
+        for shift, pattern in self._clocks:
             for match in pattern.finditer(folded):
-                clock, is_time = self._clock(match)
+                clock, is_time = self._clock(match, shift, half)
                 if is_time:
                     found.append(Moment(match.start(), match.end(), "clock", clock=clock))
         return found
 
-    def _clock(self, match: re.Match[str]) -> tuple[time | None, bool]:
-        """Return the time, None when it is unclear, and whether the words can be a time at all."""
+    def _clock(self, match: re.Match[str], shift: int, half: int) -> tuple[time | None, bool]:
+        """Return the time, None when it is unclear, and whether the words can be a time at all.
+
+        `half` is the half of the day that the sentence speaks of, 0 where it says nothing or both.
+        """
         groups = match.groupdict()
-        if groups.get("hn"):
-            hour, minute, written = self._number(groups["hn"]) - 1, 30, ""
-        elif groups.get("h"):
-            written = groups["h"]
-            hour, minute = int(written), int(groups.get("mi") or groups.get("mi2") or 0)
-            minute = 30 if match[0].endswith(" y media") else minute
-        else:
+        written = groups.get("h") or groups.get("hn") or ""
+        if not written:
             return time(12), True
+        hour, minute = self._number(written), int(groups.get("mi") or groups.get("mi2") or 0)
         if hour > 23 or minute > 59:
             return None, False
-        half = groups.get("ap")
-        if half:
-            late = bool(self._pm.fullmatch(half))
-            return (time(hour % 12 + (12 if late else 0), minute), True) if hour <= 12 else (time(hour, minute), True)
-        if 1 <= hour <= 6 and not written.startswith("0"):
-            return time(hour + 12, minute), True
-        is_open = hour == 7 and not written.startswith("0") and not (groups.get("mi") or groups.get("mi2"))
-        return (None if is_open else time(hour, minute)), True
+        said = groups.get("ap")
+        half = (2 if self._pm.fullmatch(said) else 1) if said else half
+        minutes = (hour * 60 + minute + shift) % (24 * 60)
+        minutes += 12 * 60 if shift < 0 and minutes < 60 and hour <= 12 else 0
+        is_plain = 60 <= minutes < 12 * 60 and not written.startswith("0")
+        if half == 2 and is_plain:
+            minutes += 12 * 60
+        elif half == 1 and said and hour == 12:
+            minutes -= 12 * 60
+        elif not half and is_plain and minutes < 7 * 60:
+            minutes += 12 * 60
+        elif not half and is_plain and minutes < 8 * 60 and not (groups.get("mi") or groups.get("mi2")):
+            return None, True
+        return time(*divmod(minutes, 60)), True
 
 
-def _parts(raw: Mapping[str, Any], numbers: Mapping[str, int]) -> dict[str, str]:
+def _parts(raw: Mapping[str, Any], numbers: Mapping[str, int], ordinals: Mapping[str, int]) -> dict[str, str]:
     words = "|".join(re.escape(word) for word in numbers)
     return {
+        "weekdays": "|".join(raw["weekdays"]),
         "weekday": f"(?P<weekday>{'|'.join(raw['weekdays'])})",
         "short": f"(?P<short>{'|'.join(raw['weekday_short'])})",
         "month": f"(?P<month>{'|'.join(raw['months'])})",
         "year": r"(?P<year>20\d\d)",
-        "d": r"(?P<d>3[01]|[12]\d|0?[1-9])",
+        "d": rf"(?P<d>3[01]|[12]\d|0?[1-9]{_or(ordinals)})",
+        "dd": r"(?P<d>3[01]|[12]\d|0?[1-9])",
         "h": r"(?P<h>[01]?\d|2[0-3])",
         "mi": r"(?P<mi>[0-5]\d)",
         "mi2": r"(?P<mi2>[0-5]\d)",
         "ap": f"(?P<ap>{'|'.join((*raw['am'], *raw['pm']))})",
         "n": rf"(?P<n>\d{{1,2}}|{words})",
         "hn": rf"(?P<hn>\d{{1,2}}|{words})",
+        "hw": f"(?P<hn>{'|'.join(w for w, n in numbers.items() if 2 <= n <= 12)})",
+        "one": f"(?P<hn>{'|'.join(w for w, n in numbers.items() if n == 1)})",
     }
+
+
+def _or(words: Mapping[str, int]) -> str:
+    return "".join(f"|{word}" for word in words)
 
 
 def _compiled(template: str, parts: Mapping[str, str]) -> re.Pattern[str]:
@@ -242,6 +267,16 @@ def _coming(month: int, day: int, today: date) -> date | None:
     if found and found < today - timedelta(days=LOOK_BACK_DAYS):
         return _date(today.year + 1, month, day)
     return found
+
+
+def _coming_day(day: int, today: date) -> date | None:
+    """The next such day of a month, today's included."""
+    first = today.replace(day=1) if day >= today.day else _month_end(today) + timedelta(days=1)
+    return _date(first.year, first.month, day)
+
+
+def _month_end(day: date) -> date:
+    return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def _moment(match: re.Match[str], kind: str, day: date | None, today: date, clock: time | None = None) -> Moment:

@@ -14,6 +14,8 @@ from adapters.llms.baseline.reading import Reading
 from adapters.llms.baseline.text import Sentence
 from sidecar.model import Role
 
+SPANS = ("week_end", "next_week_end", "month_end", "next_month_end", "year_end")
+"""Moments by whose end something is due; nobody is expected at one."""
 REACH_TURNS = 4
 OFFER_REACH_TURNS = 2
 
@@ -43,6 +45,10 @@ def confirmed(reading: Reading, sentence: Sentence) -> tuple[Match[str], Slot | 
     explicit = words.asserted("signals.booking", sentence)
     if explicit:
         return explicit, slot(reading, sentence)
+    named = next((m for m in reading.dates(sentence) if m.due and m.clock), None)
+    plain = words.asserted("signals.fixed", sentence) if named else None
+    if plain and named and not words.patterns["signals.offer"].search(sentence.folded):
+        return plain, Slot(named, sentence.text[named.start : named.end], sentence)
     brief = words.asserted("signals.settled", sentence)
     found = slot(reading, sentence) if brief and _sought(reading, sentence) else None
     return (brief, found) if brief and found and found.is_whole else None
@@ -70,7 +76,7 @@ def slot(reading: Reading, sentence: Sentence) -> Slot | None:
     before = [s for s in reading.sentences if sentence.number - REACH_TURNS <= s.number <= sentence.number]
     before = [s for s in before if (s.number, s.start) <= (sentence.number, sentence.start)]
     named = [(m, s) for s in reversed(before) for m in reversed(reading.dates(s)) if not m.past]
-    days = [(m, s) for m, s in named if m.day]
+    days = [(m, s) for m, s in named if m.day and m.kind not in SPANS]
     if not days:
         return None
     moment, where = days[0]

@@ -61,7 +61,7 @@ class _Sign:
 def moves(reading: Reading) -> tuple[Move, ...]:
     """Return the moves that the new turns show, from the stage that stands."""
     standing = reading.question.standing.engagement
-    held = standing.fields.get("stage")
+    held = None if _is_opening(reading) else standing.fields.get("stage")
     names = _configured(reading)
     current = next((m for m, name in names.items() if name == standing.stage), "")
     suspects = {s.number for s in reading.orders}
@@ -81,6 +81,14 @@ def moves(reading: Reading) -> tuple[Move, ...]:
         found = [*found[:-1], move] if number == last_turn else [*found, move]
         current, last_turn = target, number
     return _without_standstill(found, standing.stage)
+
+
+def _is_opening(reading: Reading) -> bool:
+    """Whether the stage is the first one, given because a conversation began: words that come in late still count."""
+    held = reading.question.standing.engagement.fields.get("stage")
+    return bool(
+        held and not held.activities and held.engine == "baseline" and held.value == reading.question.stages[0].name
+    )
 
 
 def _configured(reading: Reading) -> dict[str, str]:
@@ -140,8 +148,8 @@ def _event(turn: Turn, sentence: Sentence) -> Iterator[_Sign]:
 def _by_customer(reading: Reading, sentence: Sentence) -> Iterator[_Sign]:
     words = reading.words(sentence)
     for name, meaning in (("lost", LOST), ("cancelled", "fell_through"), ("no_show", "fell_through")):
-        match = None if name == "lost" and sentence.is_question else words.hit(f"signals.{name}", sentence)
-        if match:
+        match = words.hit(f"signals.{name}", sentence)
+        if match and not _only_asks(sentence, match) and not (name == "lost" and words.hearsay.search(sentence.folded)):
             yield _Sign(meaning, STRONG, (Evidence(sentence, match.start()),))
     for name, meaning in (("won_claim", WON), ("attended_claim", ATTENDED), ("won", WON), ("attended", ATTENDED)):
         match = words.asserted(f"signals.{name}", sentence)
@@ -152,6 +160,11 @@ def _by_customer(reading: Reading, sentence: Sentence) -> Iterator[_Sign]:
     if taken:
         yield _Sign(BOOKED, STRONG, (Evidence(taken.where, taken.moment.start), Evidence(sentence)))
     yield from _interest(reading, sentence)
+
+
+def _only_asks(sentence: Sentence, match: re.Match[str]) -> bool:
+    """Whether a question asks for just what matched; "I can't come, is Friday free?" asks for something else."""
+    return sentence.is_question and not re.search(r"[,;:.!-]\s*\w", sentence.folded[match.end() :])
 
 
 def _interest(reading: Reading, sentence: Sentence) -> Iterator[_Sign]:

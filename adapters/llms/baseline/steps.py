@@ -151,8 +151,7 @@ def _spoken(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
     if _appointment(reading, sentence, drafts):
         return
     request = words.hit("steps.request", sentence, conditional=True)
-    is_invitation = ours == "us" and words.conditionals.search(sentence.folded)
-    if request and not is_invitation:
+    if request and not _is_open(reading, sentence, request):
         _owe(reading, sentence, drafts, theirs, request.start())
         return
     if sentence.is_question:
@@ -165,8 +164,18 @@ def _spoken(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
     commit = words.hit("steps.commit", sentence)
     if commit is None and ours == "us":
         commit = words.hit("steps.ours", sentence)
-    if commit and _looks_ahead(reading, sentence):
+    if commit and not words.hearsay.search(sentence.folded) and _looks_ahead(reading, sentence):
         _owe(reading, sentence, drafts, ours, commit.start())
+
+
+def _is_open(reading: Reading, sentence: Sentence, request: re.Match[str]) -> bool:
+    """Whether a request asks for nothing that is owed: our invitation ("if you like, ..."), a wish for a slot."""
+    words = reading.words(sentence)
+    if sentence.role is Role.AGENT:
+        before, after = sentence.folded[: request.start()], sentence.folded[request.end() :]
+        return bool(words.conditionals.search(before) or words.conditionals.search(after))
+    wants_slot = sentence.is_question and words.patterns["intent.book"].search(sentence.folded)
+    return bool(wants_slot) and words.action(request[0]) not in ("call", "reply")
 
 
 def _looks_ahead(reading: Reading, sentence: Sentence) -> bool:

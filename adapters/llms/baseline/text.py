@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from adapters.llms.baseline.language import best, own_or, scores
 from sidecar.model import Role, Turn
 
 MAX_CHARS = 24_000
@@ -88,33 +89,17 @@ def sentences(
     """Return what people said in these turns, in order; machine mail, deletions and status notices are left out."""
     turns = [(turn, False) for turn in earlier] + [(turn, True) for turn in new]
     spoken = [(n, turn, is_new) for n, (turn, is_new) in enumerate(turns) if _speaks(turn)]
-    counts = {n: _known_words(turn.text, stopwords) for n, turn, _ in spoken}
-    usual = _best({code: sum(c[code] for c in counts.values()) for code in stopwords}) or next(iter(stopwords))
+    counts = {n: scores(turn.text[:MAX_CHARS], fold(turn.text[:MAX_CHARS]), stopwords) for n, turn, _ in spoken}
+    usual = best({code: sum(c[code] for c in counts.values()) for code in stopwords}) or next(iter(stopwords))
     found = []
     for number, turn, is_new in spoken:
-        language = _clear_best(counts[number]) or usual
+        language = own_or(usual, counts[number], len(turn.text))
         found += _of_turn(turn, number, language, is_new)
     return tuple(found)
 
 
 def _speaks(turn: Turn) -> bool:
     return not turn.automated and turn.kind not in ("deletion", "status")
-
-
-def _known_words(text: str, stopwords: Mapping[str, frozenset[str]]) -> dict[str, int]:
-    words = re.findall(r"[^\W\d_]+", fold(text[:MAX_CHARS]))
-    return {code: sum(word in known for word in words) for code, known in stopwords.items()}
-
-
-def _best(counts: Mapping[str, int]) -> str | None:
-    code = max(counts, key=lambda c: counts[c])
-    return code if counts[code] else None
-
-
-def _clear_best(counts: Mapping[str, int]) -> str | None:
-    """The turn's own language, when its words leave no doubt; a short "ok, 10" takes the conversation's."""
-    first, second = sorted(counts.values(), reverse=True)[:2]
-    return _best(counts) if first >= 2 and first > second else None
 
 
 def _of_turn(turn: Turn, number: int, language: str, is_new: bool) -> list[Sentence]:

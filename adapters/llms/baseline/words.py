@@ -15,11 +15,11 @@ from typing import Any
 from adapters.llms.baseline.dates import Grammar
 from adapters.llms.baseline.text import Sentence, fold
 
-LANGUAGES = ("en", "de", "es", "fr")
+LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl")
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "signals": (
-        "enquiry", "need", "quantity", "timeframe", "budget", "decider", "booking", "settled", "offer", "accept",
-        "cancelled", "reschedule", "no_show", "attended", "attended_claim", "chosen", "won", "won_claim",
+        "enquiry", "need", "quantity", "timeframe", "budget", "decider", "booking", "settled", "fixed", "offer",
+        "accept", "cancelled", "reschedule", "no_show", "attended", "attended_claim", "chosen", "won", "won_claim",
         "lost",
     ),
     "intent": ("cancel", "complain", "support", "book", "buy", "inform"),
@@ -30,7 +30,11 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "actions": ("send", "call", "reply", "meet", "check", "sign", "pay"),
     "manipulation": ("patterns",),
 }  # fmt: skip
-_PLAIN = ("stopwords", "negators", "negates_after", "conditionals", "dates", "numbers")
+_PLAIN = (
+    "stopwords", "negators", "negates_after", "conditionals", "provisos", "hearsay", "dates", "numbers", "ordinals",
+)  # fmt: skip
+_NEGATIVE = ("signals.no_show", "signals.cancelled", "signals.lost")
+"""What is mostly said with a negation: "nobody came", "we're not going ahead"."""
 _REACH_WORDS = 4
 
 
@@ -43,6 +47,8 @@ class Words:
     patterns: Mapping[str, re.Pattern[str]]
     negators: re.Pattern[str]
     conditionals: re.Pattern[str]
+    provisos: re.Pattern[str]
+    hearsay: re.Pattern[str]
     negates_after: bool
     grammar: Grammar
 
@@ -51,23 +57,26 @@ class Words:
         return self.patterns[name].finditer(sentence.folded)
 
     def hit(self, name: str, sentence: Sentence, *, conditional: bool = False) -> re.Match[str] | None:
-        """Return the first match that is neither negated nor (unless `conditional` is fine) under a condition."""
+        """Return the first match that is not negated, quoted nor (unless `conditional` is fine) under a condition."""
         for match in self.matches(name, sentence):
-            if self._negated(sentence.folded, match):
+            if self._negated(sentence.folded, match) or _quoted(sentence.folded, match):
                 continue
             if conditional or not self.conditionals.search(sentence.folded, 0, match.start()):
                 return match
         return None
 
     def asserted(self, name: str, sentence: Sentence) -> re.Match[str] | None:
-        """Return the first match of something that is said to be so: no question, no negation in or around it."""
+        """Return the first match of something that the speaker says to be so, without question, negation, proviso."""
         match = None if sentence.is_question else self.hit(name, sentence)
-        if match is None or self.negators.search(match[0]):
+        if match is None or self.hearsay.search(sentence.folded, 0, match.end()):
             return None
-        after = re.split(r"[,;:.!?]", sentence.folded[match.end() :], maxsplit=1)[0]
+        if name not in _NEGATIVE and self.negators.search(match[0]):
+            return None
+        after, *later = re.split(r"[,;:.!?]", sentence.folded[match.end() :], maxsplit=2)
         if self.negates_after and self.negators.search(" ".join(after.split()[:_REACH_WORDS])):
             return None
-        return match
+        depends = self.conditionals.search(after) or self.provisos.search(after)
+        return None if depends or (later and self.provisos.match(later[0].lstrip())) else match
 
     def action(self, folded: str) -> str:
         """Return what kind of action a text speaks of, or an empty text."""
@@ -76,6 +85,11 @@ class Words:
     def _negated(self, folded: str, match: re.Match[str]) -> bool:
         clause = re.split(r"[,;:.!?]", folded[: match.start()])[-1]
         return bool(self.negators.search(" ".join(clause.split()[-_REACH_WORDS:])))
+
+
+def _quoted(folded: str, match: re.Match[str]) -> bool:
+    """Whether a match stands between quotation marks: words that the speaker only repeats."""
+    return folded.count('"', 0, match.start()) % 2 == 1 and '"' in folded[match.end() :]
 
 
 @cache
@@ -106,6 +120,8 @@ def parse(text: str, code: str) -> Words:
         patterns={f"{t}.{n}": _joined(raw[t][n], parts, f"{code}: {t}.{n}") for t, ns in _TABLES.items() for n in ns},
         negators=_joined(raw["negators"], parts, f"{code}: negators"),
         conditionals=_joined(raw["conditionals"], parts, f"{code}: conditionals"),
+        provisos=_joined(raw["provisos"], parts, f"{code}: provisos"),
+        hearsay=_joined(raw["hearsay"], parts, f"{code}: hearsay"),
         negates_after=bool(raw["negates_after"]),
         grammar=_grammar(raw, code),
     )
@@ -129,6 +145,6 @@ def _joined(patterns: list[str], parts: Mapping[str, str], where: str) -> re.Pat
 
 def _grammar(raw: Mapping[str, Any], code: str) -> Grammar:
     try:
-        return Grammar(raw["dates"], raw["numbers"])
+        return Grammar(raw["dates"], raw["numbers"], raw["ordinals"])
     except (KeyError, re.error) as error:
         raise ValueError(f"{code}: dates: {error}") from error
