@@ -1,6 +1,7 @@
 """Prompts: an edited file is only a candidate; here a person sees the difference, adopts it, and takes it back."""
 
 import difflib
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     family.command("adopt", epilog=example(f"sidecar prompts adopt relationship {reason}"))(_adopt)
     family.command("history", epilog=example("sidecar prompts history relationship"))(_history)
     family.command("rollback", epilog=example("sidecar prompts rollback relationship"))(_rollback)
+    family.command("packs", epilog=example("sidecar prompts packs", "sidecar prompts packs bant"))(_packs)
     app.add_typer(
         family, name="prompts", help="Compare edited prompts with those in force, adopt them, roll them back."
     )
@@ -149,6 +151,37 @@ def _rollback(
     show(f"{name} {prompt.sha256[:HASH_CHARS]} (version {prompt.version}) is in force again.")
     if is_other:
         show(f"The file {name}.md stays as it is, and is a candidate: sidecar prompts diff {name}")
+
+
+def _packs(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="One pack, with what counts for each of its fields.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the packs of fields that come along, and how to take one up."""
+    from sidecar.config.packs import packs
+
+    taken, known = session(ctx).settings().prompts.packs, packs()
+    if name and name not in known:
+        raise PermanentError(f"there is no pack {name!r}; known are {', '.join(known)}")
+    shown = [known[name]] if name else list(known.values())
+    if as_json:
+        emit({"packs": [{**asdict(pack), "taken_up": pack.name in taken} for pack in shown]})
+        return
+    made = table("pack", "is", "fields", "taken up")
+    for pack in shown:
+        add(made, pack.name, pack.about, ", ".join(pack.fields), "yes" if pack.name in taken else "no")
+    show(made)
+    if not name:
+        show("What counts for the fields of one: sidecar prompts packs NAME")
+        return
+    for field, given in known[name].fields.items():
+        show(Text(f"\n## field: {field}\n\n### Counts\n{given['criteria']}"))
+        show(Text(f"\n### Does not count\n{given['not_criteria']}"))
+    if name not in taken:
+        wanted = ", ".join(f'"{each}"' for each in (*taken, name))
+        show(Text(f"\nTo take it up, write under [prompts] in the config: packs = [{wanted}]"))
+        show("Then sidecar provision makes its properties; restart the servers.")
 
 
 def _told(prompt: "Prompt") -> dict[str, Any]:

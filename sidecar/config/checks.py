@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from sidecar.config.packs import packs
 from sidecar.config.problems import Problem, misspelt
 from sidecar.config.secret import read_secret
 from sidecar.config.sections import REFERENCE_LEDGER, FieldSection
@@ -149,6 +150,13 @@ def _values(name: str, field: FieldSection) -> Iterator[Problem]:
         yield Problem(f"fields.{name}.values", "list each value once")
 
 
+def _packs(given: Given) -> Iterator[Problem]:
+    known = list(packs())
+    for name in given.settings.prompts.packs:
+        if name not in known:
+            yield Problem("prompts.packs", misspelt(name, known, "pack"))
+
+
 def _score(given: Given) -> Iterator[Problem]:
     """Look at what was written: what the defaults weigh may have gone from the fields."""
     written, fields = given.file.get("score"), given.settings.fields
@@ -263,6 +271,7 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"stages"}), _stages),
     (frozenset({"fields"}), _fields),
     (frozenset({"fields", "score"}), _score),
+    (frozenset({"prompts"}), _packs),
     (frozenset({"fields", "inference"}), _key_fields),
     (frozenset({"crm", "stages"}), _create),
     (frozenset({"route", "channels"}), _routes),

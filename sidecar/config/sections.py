@@ -218,9 +218,10 @@ class LlmSection(AdapterSection):
 
 
 class PromptsSection(Section):
-    """Whether an edited prompt is in force at once, for playgrounds."""
+    """Whether an edited prompt is in force at once, for playgrounds, and which packs of fields are taken up."""
 
     auto_adopt: bool = False
+    packs: Words = ()
 
 
 class InferenceSection(Section):
@@ -273,6 +274,7 @@ class FieldSection(Section):
     type: Literal["text", "long_text", "enum", "enums", "number", "date", "datetime", "bool"] = "text"
     values: Words = ()
     criteria: str = Field(default="", max_length=4_000)
+    not_criteria: str = Field(default="", max_length=4_000)
     grounding: Literal["quoted", "computed"] = "quoted"
     asserted_by: Roles = tuple(Role)
     threshold: Share = 0.5

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sidecar.config.packs import packs
 from sidecar.config.secret import read_secret
 from sidecar.config.sections import (
     BrakesSection,
@@ -150,7 +151,7 @@ class Settings(BaseSettings):
 
     def policy(self) -> Policy:
         """Return everything that decides what may be written, with the hash that names this version of it."""
-        fields = {name: _field(name, f, self.stages.order) for name, f in self.fields.items() if f.enabled}
+        fields = {name: self._field(name, f) for name, f in self.fields.items() if f.enabled}
         policy = Policy(
             fields=fields,
             stages={name: _stage(name, self.stages.tables.get(name)) for name in self.stages.order},
@@ -170,6 +171,12 @@ class Settings(BaseSettings):
             cooling_days=self.watch.cooling_days,
         )
         return replace(policy, sha256=_digest(policy))
+
+    def _field(self, name: str, section: FieldSection) -> FieldPolicy:
+        """Return a field; criteria that stand as a pack gave them yield to a prompt's."""
+        given = [pack.fields[name] for pack in map(packs().get, self.prompts.packs) if pack and name in pack.fields]
+        is_packed = any(table["criteria"] == section.criteria for table in given)
+        return replace(_field(name, section, self.stages.order), criteria_yield=is_packed)
 
 
 def free_mail() -> frozenset[str]:
@@ -197,6 +204,7 @@ def _field(name: str, section: FieldSection, stages: tuple[str, ...]) -> FieldPo
         type=section.type,
         values=stages if name == "stage" else section.values,
         criteria=section.criteria.strip(),
+        not_criteria=section.not_criteria.strip(),
         grounding=section.grounding,
         asserted_by=frozenset(section.asserted_by),
         threshold=section.threshold,

@@ -1,4 +1,4 @@
-"""Where settings come from, first wins: the environment, the config file, the defaults of stages and fields.
+"""Where settings come from, first wins: the environment, the config file, packs, the defaults of stages and fields.
 
 They are pydantic-settings' own sources, narrowed: the environment is the one that `load` was given rather than the
 process's, and each source can leave out keys that were found wrong, so that one run finds what is wrong elsewhere too.
@@ -17,6 +17,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, TomlConfigSettingsSource
 
+from sidecar.config.packs import packs
 from sidecar.config.sections import AdapterSection, ChannelSection, CrmSection, LlmSection
 
 PREFIX = "SIDECAR_"
@@ -68,6 +69,7 @@ class Defaults(InitSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         data = deepcopy(super().__call__())
+        data["fields"] |= _packed(self.current_state.get("prompts"))
         stages = self.current_state.get("stages")
         order = stages.get("order") if isinstance(stages, dict) else None
         if isinstance(order, str):
@@ -75,6 +77,15 @@ class Defaults(InitSettingsSource):
         if isinstance(order, list | tuple):
             _keep_stages(data["stages"], [name for name in order if isinstance(name, str)])
         return data
+
+
+def _packed(prompts: Any) -> dict[str, Any]:
+    """Return the fields of the packs that the environment or the file takes up; `checks` names those that aren't."""
+    named = prompts.get("packs") if isinstance(prompts, dict) else None
+    named = [name.strip() for name in named.split(",")] if isinstance(named, str) else named
+    known = packs()
+    taken = [name for name in named if isinstance(name, str)] if isinstance(named, list | tuple) else []
+    return {key: deepcopy(dict(t)) for name in taken if name in known for key, t in known[name].fields.items()}
 
 
 def default_tables() -> dict[str, Any]:

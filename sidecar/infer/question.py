@@ -108,19 +108,20 @@ def system(
 
 
 def _criteria(field: FieldPolicy, told: PromptField | None) -> list[str]:
-    """One field's heading, values and criteria; what the config says of them wins over the prompt file."""
+    """One field's heading, values, criteria: the config's own win over the prompt file's, and these over a pack's."""
     lines = [f"## {field.name} ({field.type})", ""]
     if field.type == SEVERAL:
         lines.append(f"Several at once of: {'; '.join(field.values)}.")
         lines.append(_SEVERAL)
     elif field.values:
         lines.append(f"One of: {', '.join(field.values)}.")
-    counts = field.criteria or (told.criteria if told else "")
+    told = told if told and (not field.criteria or field.criteria_yield) else None
+    counts, counts_not = (told or field).criteria, (told or field).not_criteria
     if counts:
         lines += ["Counts:", counts]
-    if told and told.not_criteria and not field.criteria:
-        lines += ["Does not count:", told.not_criteria]
-    for example in told.examples if told and not field.criteria else ():
+    if counts_not:
+        lines += ["Does not count:", counts_not]
+    for example in told.examples if told else ():
         lines.append(f"Example: {_json({'text': example.text, 'quote': example.quote, 'value': example.value})}")
     return [*lines, ""]
 

@@ -101,7 +101,8 @@ class FieldPolicy:
     """One field: what it is, what it may hold, who may assert it, how sure it must be, where it goes.
 
     `native` marks a property that the CRM's people own (a name, the deal's stage); AI-owned properties are not native.
-    `grounding` is quoted (a verbatim span is needed) or computed (by code, from named facts).
+    `grounding` is quoted (a verbatim span is needed) or computed (by code, from named facts). `criteria` are the
+    config's, which win over a prompt's, or a pack's, which yield to them.
     """
 
     name: str
@@ -109,6 +110,8 @@ class FieldPolicy:
     type: str = "text"
     values: tuple[str, ...] = ()
     criteria: str = ""
+    not_criteria: str = ""
+    criteria_yield: bool = False
     grounding: str = "quoted"
     asserted_by: frozenset[Role] = frozenset({Role.CUSTOMER, Role.AGENT, Role.SYSTEM, Role.BOT})
     threshold: float = 0.5

@@ -362,6 +362,19 @@ def test_an_export_overwrites_nothing(settled: Office, tmp_path: Path) -> None:
     assert "can't be written" in settled.refused("export", "--out", str(tmp_path / "no" / "folder"))
 
 
+def test_packs_are_shown_with_what_counts_and_how_to_take_them_up(settled: Office) -> None:
+    """An admin reads what a pack would ask before it asks anybody, and the line that takes it up."""
+    listed = settled.data("prompts", "packs")["packs"]
+    assert {pack["name"] for pack in listed} == {"lead", "bant", "meddic", "appointment"}
+    assert not any(pack["taken_up"] for pack in listed)
+    assert "authority" in settled.told("prompts", "packs")
+    told = settled.told("prompts", "packs", "bant")
+    assert "## field: authority" in told
+    assert "### Does not count" in told
+    assert 'packs = ["bant"]' in told
+    assert "known are appointment, bant" in settled.refused("prompts", "packs", "bnat")
+
+
 def test_the_prompts_in_force_are_listed(settled: Office) -> None:
     """Each prompt shows its state and hash, and none differs from its file here."""
     (prompt,) = settled.data("prompts", "list")["prompts"]
