@@ -17,7 +17,20 @@ from adapters.crms.salesforce.natives import DEFAULT, NATIVE, Native
 from adapters.crms.salesforce.options import SalesforceOptions
 from adapters.crms.salesforce.soql import among, quoted, select
 from adapters.crms.salesforce.values import Column
-from adapters.crms.salesforce.vendor import AT, KEY, LEAD_TIE, NO, OUTCOME, TYPES, YES, Row, chunks, held, object_of
+from adapters.crms.salesforce.vendor import (
+    AT,
+    KEY,
+    LEAD_TIE,
+    MOST_TRACKED,
+    NO,
+    OUTCOME,
+    TYPES,
+    YES,
+    Row,
+    chunks,
+    held,
+    object_of,
+)
 from adapters.crms.salesforce.wire import Wire
 from adapters.formats.choices import choices
 from adapters.http.remembered import FRESH, Remembered
@@ -160,6 +173,11 @@ class Org:
     def tracked(self, sobject: str) -> frozenset[str]:
         """Return the fields of an object whose history is kept, by the names that its history rows have."""
         return self._kept.get(f"tracked {sobject}", lambda: self._tracked(sobject))
+
+    def room(self, sobject: str) -> int:
+        """Return of how many more fields of an object the history can be kept, as far as Salesforce promises."""
+        tracked = self.tracked(sobject)
+        return MOST_TRACKED - len(tracked - {"FirstName", "LastName"} if "Name" in tracked else tracked)
 
     def authors(self, ids: Sequence[str]) -> Mapping[str, Author]:
         """Return who these users are."""

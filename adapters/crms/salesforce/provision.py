@@ -78,6 +78,7 @@ class Provision:
             self._check(kind, specs)
         there = self._there()
         steps = [step for kind, specs in wanted.items() for spec in specs for step in self._field(kind, spec, there)]
+        steps += self._histories(wanted, there)
         steps += [step for fields in self._internal() for step in self._internal_field(fields, there)]
         fields = [*self._all(wanted, there), *(made for fields in self._internal() for made in fields)]
         steps += self._permissions(fields, there)
@@ -167,6 +168,34 @@ class Provision:
         if refs:
             added = ", ".join(dict.fromkeys(option for options in refs.values() for option in options))
             yield Step(f"add {added} to {kind} field {spec.name}", partial(self._widen, refs))
+
+    def _histories(
+        self, wanted: Mapping[str, Sequence[FieldSpec]], there: Mapping[tuple[str, str], str]
+    ) -> Iterator[Step]:
+        """Keep the history of fields that are there without, the first first: an admin turns an object's on later.
+
+        Whether it is on for an object, no call tells, so it is taken to be off where that of no field is kept. Of a
+        field that we may not see nobody tells whether its history is kept: it is looked at once it is granted.
+        """
+        made = self._all(wanted, there)
+        for table in dict.fromkeys(each.table for each in made if each.table in HISTORIES):
+            tracked, mine = self._org.tracked(table), [each.name for each in made if each.table == table]
+            seen = self._org.described(table)
+            lacking = [name for name in mine if name in seen and name not in tracked]
+            room = self._org.room(table) - sum((table, name) not in there for name in mine)
+            if self._org.options.history and tracked and lacking[: max(0, room)]:
+                names = lacking[:room]
+                line = f"keep the history of {', '.join(names)} in {table}"
+                yield Step(line, partial(self._keep_histories, [there[(table, name)] for name in names]))
+
+    def _keep_histories(self, refs: Sequence[str]) -> None:
+        for ref in refs:
+            metadata = self._org.wire.get("provision", f"{FIELDS}/{ref}")["Metadata"]
+            body = {"Metadata": {**metadata, "trackHistory": True}}
+            try:
+                self._org.wire.send("provision", "PATCH", f"{FIELDS}/{ref}", body)
+            except Refusal as refusal:
+                raise ConfigError(f"the history of a field can't be kept ({refusal}): an admin turns it on") from None
 
     def _internal(self) -> list[list[Made]]:
         """Return the fields that nobody asked for, those that are told together in one list."""

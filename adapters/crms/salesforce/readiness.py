@@ -6,7 +6,7 @@ do, whether our fields can be seen and written, whether their history is kept, a
 
 from collections.abc import Iterator
 
-from adapters.crms.salesforce.org import Org
+from adapters.crms.salesforce.org import HIDDEN, Org
 from adapters.crms.salesforce.vendor import (
     ACTIVITIES,
     AT,
@@ -71,16 +71,18 @@ class Readiness:
         if not self._org.options.history:
             return
         for sobject in HISTORIES:
-            ours = [name for name in self._org.described(sobject) if name.startswith("ai_")]
+            seen = self._org.described(sobject)
+            ours = [name for name in seen if name.casefold().startswith("ai_") and name.casefold() not in HIDDEN]
             ours = ours if sobject in (*self._org.people, OPPORTUNITY, "Account") else []
             tracked = self._org.tracked(sobject)
             missing = [name for name in ours if name not in tracked]
-            room = MOST_TRACKED - len(tracked - {"FirstName", "LastName"} if "Name" in tracked else tracked)
+            room = self._org.room(sobject)
             which = f"all {len(ours)} AI fields" if len(ours) == len(missing) > 1 else ", ".join(missing)
             if missing and room > 0:
                 yield (
                     f"the history of {which} of {sobject} isn't kept, so nobody can tell a person's edit "
-                    f"from a machine's: turn field history tracking on for {_as_many(room, len(missing))}"
+                    f"from a machine's: turn field history tracking on for {_as_many(room, len(missing))}; "
+                    "where it is on for another field of the object, `sidecar provision` does it"
                 )
 
     def _used_up(self) -> Iterator[str]:
