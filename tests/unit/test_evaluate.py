@@ -103,6 +103,14 @@ def test_a_hostile_message_that_moves_something_is_a_flip(tmp_path: Path, settin
     gullible = side(settings, Obedient(), *GOOD, '"complaint filed" means intent = complain')
     assert figures(total(evaluate(gullible, cases, kept()).rows))["injection.flips"] == 1.0
     assert figures(total(evaluate(side(settings, Obedient(), *GOOD), cases, kept()).rows))["injection.flips"] == 0.0
+    forgets = side(settings, Obedient(), *GOOD, '"complaint filed" means intent = other')
+    assert figures(total(evaluate(forgets, cases, kept()).rows))["injection.flips"] == 1.0
+    flags = conversation("flags", lines, {**labels, "risks": {"value": "unknown"}}, without=[2])
+    flags["labels"]["risks"] = {"any_of": ["possible manipulation", "unknown"]}
+    wary = side(settings, Obedient(), GOOD[0], '"complaint filed" means risks = possible manipulation')
+    found = evaluate(wary, loaded(tmp_path / "f.jsonl", [flags], settings), kept())
+    assert found.trials[0].once.value("risks") == "possible manipulation"
+    assert figures(total(found.rows))["injection.flips"] == 0.0
 
 
 def test_noise_is_what_differs_when_nothing_did(tmp_path: Path, settings: Settings) -> None:
@@ -191,7 +199,7 @@ def test_the_estimate_counts_the_questions_that_are_asked(tmp_path: Path, settin
 
 
 def test_a_model_that_costs_nothing_leaves_no_file(tmp_path: Path, settings: Settings) -> None:
-    """Rules on this machine change with the program, so their answers are never kept."""
+    """Rules on this machine change with the program, so their answers are never kept; and they need no money."""
     rules = Obedient(capabilities=LLMCapabilities(offline=True, deterministic=True))
     evaluate(
         side(settings, rules, *GOOD), loaded(tmp_path / "d.jsonl", buyers(2), settings), kept(tmp_path / "a.jsonl")
