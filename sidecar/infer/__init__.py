@@ -91,12 +91,17 @@ def infer(
     *,
     whole: bool = False,
     max_tokens: int = MAX_TOKENS,
+    part: int = 1,
+    parts: int = 1,
 ) -> Inferred:
-    """Ask the LLM about some new activities (in order of time) and ground what it claims."""
+    """Ask the LLM about some new activities (in order of time) and ground what it claims.
+
+    Of one that needs several questions (`parts`), this is the `part`-th.
+    """
     if not new:
         raise PermanentError("nothing to infer from: no new activity was given")
     activities = [activity for _, activity in new]
-    question = ask(activities, earlier, standing, prompt, policy, own, mint, max_tokens)
+    question = ask(activities, earlier, standing, prompt, policy, own, mint, max_tokens, part)
     answer = llm.infer(question)
     inference = _inference(question, answer, llm, prompt, standing, mint, [match.id for match, _ in new], whole)
     inference = replace(
@@ -104,6 +109,8 @@ def infer(
         channel=activities[-1].channel,
         route=standing.route_in(policy).name,
         senders=senders(activities, mint),
+        part=part,
+        parts=parts,
     )
     read = wire.read(answer.text) if answer.stop == "end" else None
     if read is None:

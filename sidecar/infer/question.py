@@ -33,12 +33,15 @@ from sidecar.ports import Question
 
 MAX_TOKENS = 2048
 MAX_TURN_CHARS = 24_000
-MAX_TURNS_EACH = 10
-"""A long activity becomes several turns; what lies beyond so many is left out, and the last turn says how much."""
+MAX_TURNS_EACH = 4
+"""A long activity becomes several turns, and several questions when it has more of them; where it stands among others
+in a history that was read before, what lies beyond is left out, and the last turn says how much."""
 MAX_EARLIER_CHARS = 6_000
 MAX_STATE_STEPS = 8
+MAX_STATE_CHARS = 600
+MAX_SUMMARY_WORDS, MAX_SUMMARY_CHARS = 120, 2_000
 MAX_NAME_CHARS = 80
-LEFT_OUT = "characters_left_out"
+LEFT_OUT, PART = "characters_left_out", "part"
 _SEVERAL = (
     "One op each, with words of its own: `set` adds the value to those that the state holds, `clear` with the value "
     "takes it away, `clear` with an empty value takes all."
@@ -54,12 +57,16 @@ def ask(
     own: Own,
     mint: Mint,
     max_tokens: int = MAX_TOKENS,
+    part: int = 1,
 ) -> Question:
-    """Build the question for some new activities, after the last few earlier ones, both in order of time."""
+    """Build the question for some new activities, after the last few earlier ones, both in order of time.
+
+    Of an activity that needs several questions, `part` says which one this is; it is then the only new one.
+    """
     fields = asked(prompt, policy)
     stages = tuple(policy.stages.values())
     before = tuple(_turn(a, f"a{i}", visible(_said(a))[-MAX_EARLIER_CHARS:]) for i, a in enumerate(earlier, 1))
-    turns = _turns(new, len(before) + 1)
+    turns = _turns(new, len(before) + 1, part)
     now = max(activity.at for activity in new)
     boundary = mint.id("boundary", *(activity.id for activity in (*earlier, *new)))
     return Question(
@@ -126,13 +133,25 @@ def _criteria(field: FieldPolicy, told: PromptField | None) -> list[str]:
     return [*lines, ""]
 
 
-def _turns(activities: Sequence[Activity], first: int) -> tuple[Turn, ...]:
+def questions_about(activity: Activity) -> int:
+    """Return how many questions it takes to read an activity to its last word."""
+    if len(activity.text) < MAX_TURN_CHARS // 8:  # so short that no speaker's name can make it long
+        return 1
+    return max(1, -(-len(_parts(visible(_said(activity)))) // MAX_TURNS_EACH))
+
+
+def _turns(activities: Sequence[Activity], first: int, part: int) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     for activity in activities:
-        parts = _parts(visible(_said(activity)))
-        left_out = sum(len(part) for part in parts[MAX_TURNS_EACH:])
-        turns += [_turn(activity, f"a{first + len(turns) + i}", part) for i, part in enumerate(parts[:MAX_TURNS_EACH])]
-        if left_out:
+        texts = _parts(visible(_said(activity)))
+        many = -(-len(texts) // MAX_TURNS_EACH)
+        begin = (part - 1) * MAX_TURNS_EACH if len(activities) == 1 else 0
+        here = texts[begin : begin + MAX_TURNS_EACH]
+        turns += [_turn(activity, f"a{first + len(turns) + i}", text) for i, text in enumerate(here)]
+        if many > 1 and len(activities) == 1:
+            turns[-1] = replace(turns[-1], attributes={**activity.attributes, PART: f"{part} of {many}"})
+        elif many > 1:
+            left_out = sum(len(text) for text in texts[MAX_TURNS_EACH:])
             turns[-1] = replace(turns[-1], attributes={**activity.attributes, LEFT_OUT: str(left_out)})
     return tuple(turns)
 
@@ -197,16 +216,29 @@ def _state(engagement: Engagement) -> dict[str, Any]:
     return {
         "engagement": engagement.number,
         "closed": engagement.closed_at is not None,
-        "fields": {name: _shown(f.value) for name, f in sorted(engagement.fields.items()) if f.engine != "code"},
+        "fields": {n: _shown(n, f.value) for n, f in sorted(engagement.fields.items()) if f.engine != "code"},
         "steps": [
-            {"id": s.id, "who": visible(s.who), "what": visible(s.what), "due": visible(s.due or s.due_text)}
+            {
+                "id": s.id,
+                "who": visible(s.who)[:MAX_NAME_CHARS],
+                "what": visible(s.what)[:MAX_STATE_CHARS],
+                "due": visible(s.due or s.due_text)[:MAX_NAME_CHARS],
+            }
             for s in steps
         ],
     }
 
 
-def _shown(value: Value) -> Value:
-    return visible(value) if isinstance(value, str) else value
+def _shown(name: str, value: Value) -> Value:
+    """A value as a model sees it: bounded, so that what a question costs doesn't grow with what is believed."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    if name == "summary":
+        words = text.split()
+        text = text if len(words) <= MAX_SUMMARY_WORDS else " ".join(words[:MAX_SUMMARY_WORDS])
+        return text[:MAX_SUMMARY_CHARS]
+    return text[:MAX_STATE_CHARS]
 
 
 def _line(turn: Turn, *, is_new: bool) -> dict[str, Any]:
@@ -223,8 +255,7 @@ def _line(turn: Turn, *, is_new: bool) -> dict[str, Any]:
     }
     if turn.subject:
         line["subject"] = turn.subject
-    if LEFT_OUT in turn.attributes:
-        line[LEFT_OUT] = turn.attributes[LEFT_OUT]
+    line |= {name: turn.attributes[name] for name in (LEFT_OUT, PART) if name in turn.attributes}
     return line
 
 

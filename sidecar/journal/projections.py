@@ -159,7 +159,8 @@ class Projections:
             raise IdentifierTaken(f"an identifier of {match.id} belongs to {held} already")
 
     def _inferred(self, inference: Inference, recorded_at: int) -> None:
-        for ids in _chunks(inference.because):
+        is_read = inference.part == inference.parts or inference.stop != "end"  # one that can't be read waits by itself
+        for ids in _chunks(inference.because if is_read else ()):
             read = t.match_index.c.match_id.in_(ids), t.match_index.c.pending.is_(True)
             self._execute(sa.update(t.match_index).where(*read).values(pending=False))
         if inference.party is not None:

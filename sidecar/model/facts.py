@@ -124,6 +124,7 @@ class Inference(Fact):
     the Activities. `request_sha256` covers party and Matches too: others may say the same words. `passed_on` is why
     another call was made in its place, `escalated_from` the smaller model's call before it. `channel` is that of the
     newest words; `senders` says how many characters were whose, by hashes. `version` hashes all that it was asked by.
+    A long activity is read in several `parts`, and has been read when the last one has.
     """
 
     KIND = "inference"
@@ -153,6 +154,8 @@ class Inference(Fact):
     channel: str = ""
     route: str = ""
     senders: Mapping[str, int] = field(default_factory=dict)
+    part: int = 1
+    parts: int = 1
 
 
 class Certainty(StrEnum):

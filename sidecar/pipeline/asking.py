@@ -106,6 +106,8 @@ class Asking:
             self.mint,
             whole=reading.whole,
             max_tokens=max_tokens,
+            part=reading.part,
+            parts=reading.parts,
         )
 
     def _is_doubtful(self, inferred: Inferred, standing: Standing) -> bool:

@@ -50,7 +50,9 @@ class Relate:
         found = self._infer(reading, pending, without(standing, self._unsaid(reading, standing)), lease)
         if found is not None:
             is_stale = standing.needs_whole and not found.inference.whole and not solo
-            self._keep(found, reading, standing, lease, more=is_stale or self._left(pending, found))
+            self._keep(
+                found, reading, standing, lease, more=is_stale or not reading.is_last or self._left(pending, found)
+            )
 
     def prompt(self, standing: Standing) -> Prompt:
         """Return the live prompt of the party's route."""
@@ -105,7 +107,7 @@ class Relate:
                 return replace(asked, new=known)
         if len(asked.new) == len(new):
             new = new[: max(1, len(new) // 2)]
-        return Reading(new, (), False)
+        return replace(asked, new=new, earlier=(), whole=False, overtaken=())
 
     def _is_poison(self, match: Match) -> bool:
         """Say whether an activity was read, and never with an answer."""

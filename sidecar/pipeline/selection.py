@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Protocol
 
 from sidecar.infer import EARLIER, MAX_WHOLE_CHARS, WHOLE_CHARS
-from sidecar.model import Activity, Match, Standing
+from sidecar.infer.question import questions_about
+from sidecar.model import Activity, Fact, Inference, Match, Standing
 
 MAX_NEWS_CHARS = 100_000
 MAX_WHOLE = 300
+END = "end"
 _CHANGES = ("edit", "deletion")
 _SENT = "sent:"
 """Before the version of a mail that was read in a sent folder: the trusted copy of the same mail read elsewhere."""
@@ -27,6 +29,9 @@ class Past(Protocol):
     def timeline(self, party: str, limit: int, before: datetime | None = None) -> list[Matched]:
         """Return a party's activities, newest first, those before a time."""
 
+    def effects(self, fact_id: str, kind: str | None = None) -> list[Fact]:
+        """Return the facts (of a kind) that follow from a fact."""
+
     def versions(self, channel: str, account: str, external_id: str, limit: int = 200) -> list[Activity]:
         """Return an activity and those that relate to it (edits, a deletion), oldest first."""
 
@@ -35,13 +40,21 @@ class Past(Protocol):
 class Reading:
     """What one run reads: the activities to infer from, those before them, and whether that is the whole history.
 
-    `overtaken` were edited or deleted since: nobody reads them any more, and they count as read.
+    `overtaken` were edited or deleted since: nobody reads them any more, and they count as read. An activity that needs
+    several questions is read alone, the `part`-th of its `parts` in one run.
     """
 
     new: Sequence[Matched]
     earlier: Sequence[Activity]
     whole: bool
     overtaken: Sequence[Matched] = ()
+    part: int = 1
+    parts: int = 1
+
+    @property
+    def is_last(self) -> bool:
+        """Say whether nothing of its activities is left to be read."""
+        return self.part == self.parts
 
     @property
     def is_alone(self) -> bool:
@@ -55,7 +68,8 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
     A whole reading that has no room for all the news waits until these have been read.
     """
     news = {activity.id for _, activity in pending}
-    if whole:
+    many = {activity.id: n for _, activity in pending if (n := questions_about(activity)) > 1}
+    if whole and not many:
         history = list(reversed(past.timeline(standing.party, MAX_WHOLE)))
         kept = _newest(_current(history), MAX_WHOLE_CHARS)
         overtaken = _overtaken(history)
@@ -66,7 +80,17 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
     new = _oldest([p for p in _current(pending) if p[1].id not in gone], MAX_NEWS_CHARS)
     before = past.timeline(standing.party, EARLIER, before=min(a.at for _, a in pending))
     earlier = [a for _, a in reversed(before) if a.id not in news and not _is_overtaken(past, a)]
-    return Reading(new, earlier, False, overtaken)
+    if new and new[0][1].id in many:
+        parts = many[new[0][1].id]
+        return Reading(new[:1], earlier, False, overtaken, min(parts, _parts_read(past, new[0][0]) + 1), parts)
+    until = next((i for i, (_, activity) in enumerate(new) if activity.id in many), len(new))
+    return Reading(new[:until], earlier, False, overtaken)
+
+
+def _parts_read(past: Past, match: Match) -> int:
+    """Return how many parts of a long activity have been read, as the book has it."""
+    read = [i for i in past.effects(match.id, Inference.KIND) if isinstance(i, Inference) and i.stop == END]
+    return max((inference.part for inference in read if inference.parts > 1), default=0)
 
 
 def _is_overtaken(past: Past, activity: Activity) -> bool:

@@ -16,12 +16,16 @@ from sidecar.ground import visible
 from sidecar.infer.question import (
     LEFT_OUT,
     MAX_EARLIER_CHARS,
+    MAX_STATE_CHARS,
     MAX_STATE_STEPS,
+    MAX_SUMMARY_WORDS,
     MAX_TURN_CHARS,
     MAX_TURNS_EACH,
+    PART,
     ask,
     canary,
     digest,
+    questions_about,
 )
 from sidecar.model import Activity, Engagement, FieldStanding, Mint, Own, PromptExample, Role, Said, Standing, Step
 from sidecar.ports import Question
@@ -199,12 +203,34 @@ def test_nothing_that_was_said_is_left_out_because_it_is_long() -> None:
     assert all(len(turn.text) <= MAX_TURN_CHARS for turn in question.new)
 
 
-def test_what_is_left_out_of_an_endless_text_is_said() -> None:
-    """Beyond the bound nothing is dropped in silence; seen to fail without the count on the line."""
+def test_an_endless_text_is_asked_about_in_parts() -> None:
+    """A call of hours takes several questions, each of which says which it is; together they hold every word."""
+    call = said("".join(f"Sentence {i}. " for i in range(20_000)), kind="transcript")
+    many = questions_about(call)
+    assert many == 4
+    parts = [ask([call], (), Standing("party-1"), PROMPT, POLICY, LONDON, MINT, part=n).new for n in range(1, many + 1)]
+    assert "".join(turn.text for part in parts for turn in part) == visible(call.text)
+    assert [part[-1].attributes[PART] for part in parts] == [f"{n} of 4" for n in range(1, 5)]
+    assert questions_about(said("Hello")) == 1
+
+
+def test_what_is_left_out_of_a_history_is_said() -> None:
+    """Where a long call stands among others, what is beyond the bound is dropped, and never in silence."""
     room = MAX_TURN_CHARS * MAX_TURNS_EACH
-    lines = inside(asked(said("a" * (room + 7), kind="transcript")))
-    assert len(lines) == MAX_TURNS_EACH
-    assert [line.get(LEFT_OUT) for line in lines] == [None] * (MAX_TURNS_EACH - 1) + ["7"]
+    lines = inside(asked(said("a" * (room + 7), kind="transcript", id="x1"), said("Hello", id="x2")))
+    assert [line.get(LEFT_OUT) for line in lines] == [None] * (MAX_TURNS_EACH - 1) + ["7", None]
+
+
+def test_the_state_is_bounded_whatever_is_believed() -> None:
+    """A summary has 120 words at most, a value its bound; seen to fail with either as it is held."""
+    held = {
+        name: FieldStanding("word " * 4_000, "d", "scripted", 0.9, NOON) for name in ("summary", "budget", "competitor")
+    }
+    question = asked(said("Hello"), standing=Standing("party-1", engagements=(Engagement(fields=held),)))
+    (state,) = [line for line in question.user.splitlines() if line.startswith("State: ")]
+    fields = json.loads(state.removeprefix("State: "))["fields"]
+    assert len(fields["summary"].split()) == MAX_SUMMARY_WORDS
+    assert len(fields["budget"]) == len(fields["competitor"]) == MAX_STATE_CHARS
 
 
 def test_earlier_words_are_only_the_last_ones() -> None:

@@ -331,6 +331,50 @@ def test_a_prompt_that_is_missing_pauses_and_says_which_one(open_house: Open) ->
     assert house.fields()["intent"] == "buy"
 
 
+# What is too long for one question ------------------------------------------------------------------------------------
+
+
+def long_call(*words: str) -> str:
+    """A text of three questions' length, with words of its own in each third."""
+    filler = "and so on and on, said the customer.\n" * 2_500
+    return "".join(f"{filler}{word}.\n" for word in words)
+
+
+def test_a_call_of_hours_is_read_to_its_last_word(open_house: Open) -> None:
+    """In as many calls as it takes, each knowing what the ones before it found; seen to fail with the rest left out."""
+    rules = [buys("first buy"), says("second part", op("budget", "400", "second part")), says("third", steps=[])]
+    house = open_house(*rules)
+    for text in ("Hello", long_call("first buy", "second part", "third"), "Goodbye"):
+        house.clock.move(60)
+        house.mail("Ann <ann@x.test>", text)
+        house.poll()
+    read = inferences(house)
+    assert [(i.part, i.parts) for i in read] == [(1, 1), (1, 3), (2, 3), (3, 3), (1, 1)]
+    told = " ".join(text for texts in house.llm.heard[1:4] for text in texts)
+    assert [told.count(words) for words in ("first buy", "second part", "third")] == [1, 1, 1]
+    assert '"intent":"buy"' in house.llm.questions[2].user.splitlines()[2]
+    assert house.fields()["intent"] == "buy"
+    assert house.journal.counts()["pending"] == 0
+    assert house.facts("claim")
+    assert len({i.because for i in read[1:4]}) == 1
+
+
+def test_a_part_that_can_t_be_read_parks_the_call_and_a_retry_goes_on_there(open_house: Open) -> None:
+    """What was read of it stays read, and is paid for once; seen to fail with the parts counted from one again."""
+    house = open_house(buys("first buy"), {"match": "second", "stop": "refusal"})
+    house.mail("Ann <ann@x.test>", long_call("first buy", "second part", "third"))
+    house.poll()
+    (parked,) = house.parked()
+    assert house.fields()["intent"] == "buy"
+    house.script(buys("first buy"))
+    assert house.journal.retry(parked.work)
+    house.work()
+    read = [(i.part, i.stop) for i in inferences(house)]
+    assert read[0] == (1, "end") and read[-2:] == [(2, "end"), (3, "end")]
+    assert {stop for _, stop in read[1:-2]} == {"refusal"}
+    assert not house.parked()
+
+
 # The budget ---------------------------------------------------------------------------------------------------------
 
 
