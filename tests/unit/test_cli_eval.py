@@ -1,6 +1,7 @@
 """The commands `eval` and `try`: as a newcomer runs them, as a build machine does, with a model that costs money."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,33 @@ def test_samples_are_judged_by_command_and_counted(office: Office) -> None:
     assert rows["stage"]["corrections"] == 0
     assert "refuted" in office.told("quality")
     assert "answered that already" in office.refused("label", "answer", waiting["intent"]["decision"], "refute")
+
+
+def test_the_page_on_measuring_is_true(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of docs/evaluation.md runs as it is written there; seen to fail with one option misspelt."""
+    monkeypatch.chdir(office.base)
+    models = 'path = "script.json"\nmodels = { claude-sonnet-5-5 = "script.json" }'
+    office.config.write_text(CONFIG.replace('path = "script.json"', models))
+    (office.base / "tests" / "gold").mkdir(parents=True)
+    written(office.base / "tests" / "gold" / "set.jsonl", buyers(10))
+    (office.base / "prompts").mkdir()
+    shipped = (folder(office.base.parent) / "relationship.md").read_text()
+    for name in ("prompts/relationship.md", "new.md"):
+        (office.base / name).write_text(shipped)
+    office.mail("Ann Lee <ann@x.test>", "I want to buy a bicycle.")
+    office.run()
+    office.told("party", "approve", "Ann Lee", "budget")
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    lines = [line for block in page.split("```")[1::2] for line in block.strip().splitlines()]
+    for line in lines:
+        command, _, file = line.partition(" > ")
+        words = shlex.split(command)
+        if "SAMPLE" in words:
+            field = "intent" if "confirm" in words else "stage"
+            samples = {one["field"]: one["decision"] for one in office.data("label", "sample")["samples"]}
+            words[words.index("SAMPLE")] = samples[field]
+        done = office.sidecar(*words[1:])
+        assert (words[0], done.exit_code) == ("sidecar", 0), f"{line}\n{done.output}"
+        if file:
+            (office.base / file).write_text(done.stdout)
+    assert len(lines) >= 14
