@@ -128,7 +128,7 @@ class _Eye:
         facts: list[Seen] = []
         wrote = {plan.wanted.key: {change.field for change in plan.changes} for plan, _ in written}
         for wanted, record in updated:
-            seen = self._judge(wanted, record, edits.get(record.ref, ()), "")
+            seen = self._judge(wanted, record, edits.get(record.ref, ()), "", is_moved=False)
             news = {*seen.reading.holds, *seen.reading.freed}
             # Beside our write counts as well: whoever asks the CRM what changed takes that version for our own.
             is_beside = bool(news) and news.isdisjoint(wrote[wanted.key])
@@ -233,7 +233,7 @@ class _Eye:
         self, record: DesiredRecord, at: Record | Gone, edits: Sequence[Edit], linked_by: str, moves: int = 0
     ) -> None:
         sight = self._sight
-        seen = self._judge(record, at, edits, linked_by)
+        seen = self._judge(record, at, edits, linked_by, is_moved=bool(moves))
         facts: list[Seen] = [*seen.postings, *([seen.reading] if seen.notable else []), *seen.corrections]
         for fact in facts:
             sight.standing = advance(sight.standing, fact)
@@ -262,10 +262,14 @@ class _Eye:
         values = at.fields if isinstance(at, Record) else {}
         return {n for n, held in fields.items() if any(same(values.get(n), value) for value in held.pending.values())}
 
-    def _judge(self, record: DesiredRecord, at: Record | Gone, edits: Sequence[Edit], linked_by: str) -> Observed:
+    def _judge(
+        self, record: DesiredRecord, at: Record | Gone, edits: Sequence[Edit], linked_by: str, *, is_moved: bool
+    ) -> Observed:
         sync = self._sight.standing.records.get(record.key) or RecordSync(record.kind, record.key)
         mint = self._parts.journal.mint
-        return observe(at, sync, record, edits, self._view, self._parts.policy, mint, linked_by=linked_by)
+        return observe(
+            at, sync, record, edits, self._view, self._parts.policy, mint, linked_by=linked_by, is_moved=is_moved
+        )
 
 
 def cause_of(standing: Standing) -> tuple[str, ...]:

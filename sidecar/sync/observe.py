@@ -63,11 +63,15 @@ def observe(
     mint: Mint,
     *,
     linked_by: str = "",
+    is_moved: bool = False,
 ) -> Observed:
-    """Return what a record's reading says about each property that we wrote or would like to write."""
+    """Return what a record's reading says about each property that we wrote or would like to write.
+
+    Of a record that `is_moved` the one that we wrote to has just become it.
+    """
     if isinstance(found, Gone):
         return _gone(found, sync, wanted, view, mint)
-    judged = whose(found, sync, wanted, edits, view.route, policy.stages, view.now)
+    judged = whose(found, sync, wanted, edits, view.route, policy.stages, view.now, is_moved=is_moved)
     reading = mint(_reading(found, sync, wanted, edits, judged, view, linked_by))
     postings = tuple(
         mint(_posting(reading, sync, name, change, value)) for name, (change, value) in judged.confirmed.items()

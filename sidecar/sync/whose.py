@@ -51,13 +51,23 @@ def whose(
     route: Route,
     stages: Mapping[str, StagePolicy],
     now: datetime,
+    *,
+    is_moved: bool = False,
 ) -> Whose:
-    """Judge each property that we wrote or would like to write; `stages` are the policy's."""
+    """Judge each property that we wrote or would like to write; `stages` are the policy's.
+
+    A record that `is_moved` is another one than we wrote to: ours was merged into it, or a lead became it. What it
+    doesn't hold was left behind on the way, and emptied by nobody.
+    """
     verdict = Whose()
     for name in properties(sync, wanted):
         held = sync.fields.get(name, FieldSync())
         own = [e for e in edits if e.field == name]
-        _Property(name, found, held, own, wanted, route, stages, now).judge(verdict)
+        judge = _Property(name, found, held, own, wanted, route, stages, now)
+        if is_moved and judge.is_left_behind():
+            verdict.holds[name] = judge.nobodys()
+        else:
+            judge.judge(verdict)
     return verdict
 
 
@@ -111,6 +121,16 @@ class _Property:
         # An edit may have come between the read and the look at the history: then the history says nothing of it.
         self._last = own[-1] if own and same(own[-1].value, self._current) else None
         self._known = _known_edits(own, held)
+
+    def is_left_behind(self) -> bool:
+        """Say whether a value of ours didn't come along to the record that ours became."""
+        held = self._held
+        is_ours = held.was_posted and not held.hold and not held.pending and not same(held.posted, None)
+        return is_ours and same(self._current, None) and not self._own
+
+    def nobodys(self) -> Hold:
+        """Return what is nobody's word: ours to write again, and no baseline of anything."""
+        return Hold(author=Author(AuthorKind.US), value=None, at=self._seen_at, unsettled=tuple(self._held.pending))
 
     def judge(self, verdict: Whose) -> None:
         name, before = self._name, self._held

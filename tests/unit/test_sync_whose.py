@@ -234,3 +234,26 @@ def test_a_history_that_lags_behind_decides_nothing() -> None:
     verdict = judged(POSTED, "inform", [edit("buy", 0, US)])
     assert verdict.holds["ai_intent"].author.kind is AuthorKind.UNKNOWN
     assert judged(POSTED, "buy", [edit("book", 1)]).holds == {}
+
+
+@pytest.mark.parametrize(
+    ("sync", "edits", "is_word"),
+    [
+        (POSTED, (), False),
+        (POSTED, (edit(None, 30),), True),
+        (FieldSync(posted="buy", was_posted=True, hold=held(None, 5)), (), False),
+        (PENDING, (), True),
+    ],
+    ids=["left behind", "emptied there", "a word of before", "a write of ours under way"],
+)
+def test_what_a_record_left_behind_on_its_way_is_nobodys_word(
+    sync: FieldSync, edits: Sequence[Edit], is_word: bool
+) -> None:
+    """A lead became a contact: what isn't there was emptied by nobody; seen to fail with all of it a person's."""
+    record = RecordSync("deal", "deal-1", "deal-9", fields={"ai_intent": sync})
+    found = Record("deal", "deal-9", {}, updated_at=at(59))
+    verdict = whose(found, record, WANTED, edits, Route(), POLICY.stages, at(60), is_moved=True)
+    hold = verdict.holds.get("ai_intent")
+    assert bool(hold and hold.author.kind is not AuthorKind.US) is is_word
+    if sync is POSTED and not edits:
+        assert hold and not hold.name and ours(FieldSync(posted="buy", was_posted=True, hold=hold), None)
