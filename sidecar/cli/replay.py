@@ -62,6 +62,9 @@ def _replay(
     noise: Annotated[
         int, typer.Option("--noise", min=0, help="Parties that are also read once more by what is in force.")
     ] = 20,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Hand questions in together: half the price with Anthropic, and hours.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", file_okay=False, help="The folder for reports and answers.")] = FOLDER,
     as_json: AsJson = False,
     yes: Yes = False,
@@ -73,6 +76,8 @@ def _replay(
         zone = ZoneInfo(app.settings.own_section.timezone)
         start = since.replace(tzinfo=zone).astimezone(UTC) if since else None
         wanted = _wanted(app, session(ctx), prompt, (model, effort), policy, start, parties or (), limit, noise, out)
+        if batch:
+            wanted = _patient(wanted)
         much = estimate(app.journal, wanted)
         _announce(much.parties, much.readings, much.usd, wanted)
         if much.usd:
@@ -114,6 +119,17 @@ def _wanted(
     folder = out / wanted.id
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return replace(wanted, folder=folder)
+
+
+def _patient(wanted: "Wanted") -> "Wanted":
+    """Return what is wanted by batches, for which one waits until they have ended or Ctrl-C."""
+    from dataclasses import replace
+    from threading import Event
+
+    from sidecar.ports import batches
+
+    batches(wanted.new.llm)  # where there are none, this says so
+    return replace(wanted, sleep=Event().wait)
 
 
 def _trial(app: "App", was: "Side", prompt: str | None, model: tuple[str | None, str], policy: Path | None) -> "Side":

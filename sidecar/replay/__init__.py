@@ -6,16 +6,16 @@ the very same question was answered in the book is not asked again. Whoever pays
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from sidecar.errors import ConfigError, PermanentError, SidecarError
+from sidecar.errors import ConfigError, PermanentError
 from sidecar.journal import Journal
 from sidecar.model import Own, Policy, Prompt, Standing
 from sidecar.model.means import Hard
-from sidecar.pipeline.answers import Answers, Book, Remembering, Spent
+from sidecar.pipeline.answers import Answers, Book, Known, Remembering, Spent, nothing
+from sidecar.pipeline.rounds import Rounds, in_turn
 from sidecar.pipeline.shadow import Reader
 from sidecar.ports import LLM
 from sidecar.replay.crm import in_crm
@@ -27,6 +27,8 @@ __all__ = ["Estimate", "Report", "Side", "Version", "Wanted", "as_data", "estima
 
 PAGE = 200
 MAX_THREADS = 8
+MAX_MEMBERS = 200
+"""Parties that are read at once where their questions are handed in together: a round is as large as that."""
 OUTPUT_CHARS = 1_500
 """About what an answer is long, for the estimate alone."""
 
@@ -59,6 +61,7 @@ class Wanted:
     """What is compared: what is in force with the trial, over which parties, from when on.
 
     `noise` is how many of the parties are read once more by what is in force, `folder` where paid answers are kept.
+    With `sleep`, questions are handed in together at a batch's price, and waited for by it.
     """
 
     was: Side
@@ -70,6 +73,7 @@ class Wanted:
     noise: int = 20
     folder: Path | None = None
     threads: int = 4
+    sleep: Callable[[float], object] | None = None
     told: Callable[[int, int], None] = field(default=lambda done, of: None)
 
     @property
@@ -127,44 +131,62 @@ def replay(book: Journal, wanted: Wanted, now: datetime) -> Report:
     answers, spent = Answers(wanted.folder / "answers.jsonl" if wanted.folder else None), Spent()
     standings = list(chosen(book, wanted))
 
+    threads, rounds = _readers(wanted, len(standings))
+
     def one(numbered: tuple[int, Standing]) -> Walk | str:
         number, standing = numbered
         try:
-            return _walk(book, wanted, standing, answers, spent, now, is_noise=number < _noise(wanted))
+            asked = Asked(answers, spent, rounds, is_noise=number < _noise(wanted))
+            return _walk(book, wanted, standing, asked, now)
         except PermanentError as error:
             return str(error)
 
     walks = []
-    threads = 1 if new.llm.capabilities.offline else max(1, min(wanted.threads, MAX_THREADS))
-    with ThreadPoolExecutor(threads, thread_name_prefix="replay") as pool:
-        running = pool.map(one, enumerate(standings))
-        try:
-            for done, (standing, made) in enumerate(zip(standings, running, strict=True), 1):
-                wanted.told(done, len(standings))
-                if isinstance(made, str):
-                    report.failed[standing.party] = made
-                    continue
-                walks.append((made, _differences(made, standing, wanted, book, now), _chance(made, was.policy)))
-                if ends(made):
-                    report.ended.append(standing.party)
-        except SidecarError:
-            pool.shutdown(cancel_futures=True)
-            raise
+    leave = rounds.leave if rounds else lambda: None
+    walked = in_turn(one, list(enumerate(standings)), threads, leave, lambda done: wanted.told(done, len(standings)))
+    for (_, standing), made in walked:
+        if isinstance(made, str):
+            report.failed[standing.party] = made
+            continue
+        walks.append((made, _differences(made, standing, wanted, book, now), _chance(made, was.policy)))
+        if ends(made):
+            report.ended.append(standing.party)
     tally(report, walks)
     report.asked, report.reused, report.tokens, report.usd = spent.asked, spent.reused, spent.tokens, spent.usd
     return report
 
 
-def _walk(
-    book: Journal, wanted: Wanted, standing: Standing, answers: Answers, spent: Spent, now: datetime, *, is_noise: bool
-) -> Walk:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one party's reading asks by: the answers that are known, what is spent, the rounds where there are some."""
+
+    answers: Answers
+    spent: Spent
+    rounds: Rounds | None
+    is_noise: bool
+
+    def model(self, llm: LLM, known: Known = nothing, *, anew: str = "") -> LLM:
+        """Return a model that is asked nothing twice."""
+        llm = self.rounds.over(llm, anew=anew) if self.rounds else llm
+        made = Remembering(llm, self.answers, known, anew=anew)
+        made.spent = self.spent
+        return made
+
+
+def _readers(wanted: Wanted, parties: int) -> tuple[int, Rounds | None]:
+    """Return how many read at once, and the rounds that they hand their questions in by."""
+    if wanted.sleep is not None:
+        members = max(1, min(parties, MAX_MEMBERS))
+        file = wanted.folder / "tickets.json" if wanted.folder else None
+        return members, Rounds(members, file, sleep=wanted.sleep)
+    return 1 if wanted.new.llm.capabilities.offline else max(1, min(wanted.threads, MAX_THREADS)), None
+
+
+def _walk(book: Journal, wanted: Wanted, standing: Standing, asked: Asked, now: datetime) -> Walk:
     known = Book(history(book, standing.party).inferences)
-    model = Remembering(wanted.new.llm, answers, known)
-    model.spent = spent
-    readers = {"new": _reader(wanted.new, model, standing, wanted, book)}
-    if is_noise:
-        again = Remembering(wanted.was.llm, answers, anew="again")
-        again.spent = spent
+    readers = {"new": _reader(wanted.new, asked.model(wanted.new.llm, known), standing, wanted, book)}
+    if asked.is_noise:
+        again = asked.model(wanted.was.llm, anew="again")
         readers["again"] = _reader(wanted.was, again, standing, wanted, book)
     return walk(book, standing, readers, wanted.since, now)
 
