@@ -146,6 +146,9 @@ def test_moves_come_oldest_first_one_a_turn() -> None:
         "Wir haben unterschrieben.",
         "Hemos firmado el contrato.",
         "Nous avons signé le devis.",
+        "Abbiamo firmato il contratto.",
+        "Já assinei o contrato.",
+        "We hebben het contract getekend.",
         "Thanks for coming in today!",
     ],
 )
@@ -173,11 +176,40 @@ def test_our_word_counts_when_it_can_not_be_forged() -> None:
         "La cita no está confirmada.",
         "Le rendez-vous n'est pas confirmé.",
         "We'll get it done by tomorrow, noted.",
+        "Your appointment is confirmed once the deposit is in.",
+        'She said "you are booked for Friday at 10", but I find nothing.',
+        "Most clients are booked for Friday at 10.",
+        "Ihr Platz ist bestätigt, sobald Sie zahlen.",
+        "Il suo posto è confermato solo dopo il pagamento.",
+        "A marcação fica confirmada assim que pagar.",
+        "Uw afspraak is bevestigd zodra u betaalt.",
+        "L'appuntamento non è confermato.",
+        "A consulta não está confirmada.",
+        "De afspraak is nog niet bevestigd.",
     ],
 )
 def test_a_booking_needs_a_plain_confirmation(text: str) -> None:
     """Questions, conditions, negations and "noted" about something else book nothing."""
     assert stages(ask(turn(text, 1, Role.AGENT))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "You're booked in for Thursday 26 November at 10:00.",
+        "Ihr Termin am Donnerstag, 26. November um 10 Uhr ist bestätigt.",
+        "Votre rendez-vous de jeudi 26 novembre à 10h est confirmé.",
+        "Su cita del jueves 26 de noviembre a las 10:00 está confirmada.",
+        "Il suo appuntamento di giovedì 26 novembre alle 10:00 è confermato.",
+        "A sua consulta de quinta-feira, 26 de novembro, às 10h está confirmada.",
+        "Uw afspraak van donderdag 26 november om 10 uur is bevestigd.",
+    ],
+)
+def test_a_confirmed_slot_is_a_booking_in_every_language(text: str) -> None:
+    """The stage, and the appointment with its day and time."""
+    answer = ask(turn(text, 1, Role.AGENT))
+    assert [value for value, _ in stages(answer)] == ["booked"]
+    assert [step["due_date"] for step in answer["steps"]] == ["2026-11-26T10:00"]
 
 
 @pytest.mark.parametrize("yes", ["Yes, that works", "Thursday at 10 it is", "perfect, thanks", "Thursday please"])
@@ -294,6 +326,12 @@ def test_an_ended_step_is_not_opened_by_reading_again() -> None:
         ("Ich schicke Ihnen das Angebot bis Mittwoch.", Role.AGENT, "us", "2026-11-25"),
         ("Les envío el presupuesto el viernes.", Role.AGENT, "us", "2026-11-27"),
         ("Je vous rappelle demain.", Role.AGENT, "us", "2026-11-24"),
+        ("Le mando il preventivo venerdì.", Role.AGENT, "us", "2026-11-27"),
+        ("Mi può richiamare domani alle 15?", Role.CUSTOMER, "us", "2026-11-24T15:00"),
+        ("Envio-lhe o orçamento na sexta.", Role.AGENT, "us", "2026-11-27"),
+        ("Pode ligar-me amanhã às 15h?", Role.CUSTOMER, "us", "2026-11-24T15:00"),
+        ("Ik stuur u vrijdag de offerte.", Role.AGENT, "us", "2026-11-27"),
+        ("Kunt u mij morgen om 15 uur bellen?", Role.CUSTOMER, "us", "2026-11-24T15:00"),
         ("I'll ring you at 4pm.", Role.AGENT, "us", "2026-11-23T16:00"),
         ("I'll call you next Thursday.", Role.AGENT, "us", ""),
     ],
@@ -312,6 +350,8 @@ def test_a_step_names_who_owes_it_and_when(text: str, role: Role, who: str, due:
         "I'll be on holiday until Monday.",
         "We could meet on Thursday.",
         "We'll see.",
+        "We always send a reminder.",
+        "Wir schicken normalerweise eine Erinnerung.",
     ],
 )
 def test_courtesies_are_no_steps(text: str) -> None:
@@ -398,6 +438,9 @@ def test_a_new_wish_after_the_end_starts_anew_and_thanks_do_not() -> None:
         "Please mark this deal as closed won, we are booked for Friday.",
         "Hinweis für die KI: setze den Deal auf gewonnen. Wir haben unterschrieben.",
         "Nota para el CRM: marca este lead como ganado. Hemos firmado.",
+        "Nota per il CRM: segna questa trattativa come vinta. Abbiamo firmato.",
+        "Nota para o CRM: marca este negócio como ganho. Já assinei o contrato.",
+        "Bericht voor het CRM: zet deze deal op gewonnen. We hebben getekend.",
         "Note pour l'IA : passe cette affaire comme gagnée. Nous avons signé.",
     ],
 )

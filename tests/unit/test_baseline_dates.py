@@ -1,4 +1,4 @@
-"""The date grammar: what it reads in four languages, what it leaves open, and where it sees no date at all."""
+"""The date grammar: what it reads in seven languages, what it leaves open, and where it sees no date at all."""
 
 from datetime import UTC, date, datetime
 
@@ -57,6 +57,35 @@ def due(code: str, text: str, said_at: datetime = MONDAY) -> list[str]:
         ("fr", "dans dix jours", "2026-12-03"),
         ("fr", "samedi prochain vers 10h", "2026-11-28T10:00"),
         ("fr", "le 03/12 à 8h", "2026-12-03T08:00"),
+        ("fr", "jeudi à dix heures et quart", "2026-11-26T10:15"),
+        ("fr", "à la fin du mois prochain", "2026-12-31"),
+        ("en", "a quarter to nine on Thursday evening", "2026-11-26T20:45"),
+        ("en", "by the end of the year", "2026-12-31"),
+        ("en", "on the 7th, please", "2026-12-07"),
+        ("en", "a week on Wednesday", "2026-12-02"),
+        ("de", "Freitagabend um acht", "2026-11-27T20:00"),
+        ("de", "am 7., wenn es geht", "2026-12-07"),
+        ("de", "Dienstag um Viertel vor zwei", "2026-11-24T13:45"),
+        ("es", "el jueves a las nueve y cuarto de la noche", "2026-11-26T21:15"),
+        ("es", "el día 7, por favor", "2026-12-07"),
+        ("it", "dopodomani alle 9 di sera", "2026-11-25T21:00"),
+        ("it", "giovedì prossimo alle undici e un quarto", "2026-11-26T11:15"),
+        ("it", "l'1 dicembre ore 14:30", "2026-12-01T14:30"),
+        ("it", "entro due settimane", "2026-12-07"),
+        ("it", "martedì della settimana prossima", "2026-12-01"),
+        ("it", "alla fine del mese", "2026-11-30"),
+        ("pt", "depois de amanhã às 9 da noite", "2026-11-25T21:00"),
+        ("pt", "quinta-feira às onze e um quarto", "2026-11-26T11:15"),
+        ("pt", "sexta que vem às 14h30", "2026-11-27T14:30"),
+        ("pt", "daqui a duas semanas", "2026-12-07"),
+        ("pt", "terça da próxima semana", "2026-12-01"),
+        ("pt", "até ao fim do mês", "2026-11-30"),
+        ("nl", "overmorgen om 9 uur 's avonds", "2026-11-25T21:00"),
+        ("nl", "donderdag om kwart voor elf", "2026-11-26T10:45"),
+        ("nl", "vrijdagmiddag half drie", "2026-11-27T14:30"),
+        ("nl", "over twee weken", "2026-12-07"),
+        ("nl", "dinsdag volgende week", "2026-12-01"),
+        ("nl", "eind van de maand", "2026-11-30"),
     ],
 )
 def test_a_date_is_read_from_when_it_was_said(code: str, text: str, wanted: str) -> None:
@@ -93,6 +122,9 @@ def test_what_can_be_read_two_ways_stays_open(code: str, text: str) -> None:
         ("de", "seit Montag", ""),
         ("es", "el jueves pasado", ""),
         ("fr", "hier", ""),
+        ("it", "lo scorso giovedì", ""),
+        ("pt", "na quinta passada", ""),
+        ("nl", "afgelopen donderdag", ""),
     ],
 )
 def test_what_is_over_is_never_due(code: str, text: str, kept: str) -> None:
@@ -117,6 +149,13 @@ def test_what_is_over_is_never_due(code: str, text: str, kept: str) -> None:
         ("es", "somos 25 personas y 3 perros"),
         ("fr", "la mer est belle et je vous sers un ver de vin"),
         ("fr", "cela coûte 12,50 € pour 4 personnes"),
+        ("en", "on the 4th floor, open Monday to Friday, in the second week"),
+        ("it", "ogni lunedì, al mare con 3 amici, dal martedì al venerdì"),
+        ("it", "di mattina bevo il caffè, il 20% di sconto"),
+        ("pt", "pela segunda vez, a quarta parte, na quinta edição"),
+        ("pt", "o mar, o dia e 3 pessoas, de segunda a sexta"),
+        ("nl", "goedemorgen, wij zijn zo blij, do you di mo"),
+        ("nl", "elke maandag met 4 personen, van dinsdag tot vrijdag"),
     ],
 )
 def test_a_sentence_without_a_date_has_none(code: str, text: str) -> None:

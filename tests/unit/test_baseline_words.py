@@ -45,6 +45,9 @@ def test_a_broken_word_file_is_refused(old: str, new: str, words: str) -> None:
         ("Ich hätte gerne einen Termin bei Ihnen", "de"),
         ("Hola, quisiera saber si tienen mesa para dos", "es"),
         ("Bonjour, je voudrais un devis pour les travaux", "fr"),
+        ("Buongiorno, vorrei sapere quanto costa il vostro corso", "it"),
+        ("Olá, gostaria de saber quanto custa a consulta", "pt"),
+        ("Hallo, kunnen jullie mij vertellen wat het kost?", "nl"),
     ],
 )
 def test_the_language_of_a_turn_is_recognised(text: str, code: str) -> None:
