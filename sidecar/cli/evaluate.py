@@ -260,7 +260,7 @@ def _show(found: "list[Report]", compared: "Comparison | None", title: str) -> N
     first = found[0]
     for one in found:
         who, spent = one.who, one.spent
-        words = (who.name, who.prompt, who.prompt_sha256[:12], who.llm, who.model, who.effort)
+        words = (who.name, who.prompt, who.version[:12], who.llm, who.model, who.effort)
         read = f"{many(one.n, 'conversation', 'conversations')} read by {' '.join(word for word in words if word)}"
         show(f"{title}: {read}, {spent.calls} calls, ${spent.usd:.4f}")
     if compared:

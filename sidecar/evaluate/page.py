@@ -82,10 +82,10 @@ def _section(heading: str, body: str) -> str:
 
 def _who(report: Report, other: Report | None) -> str:
     sides = [report, *([other] if other else [])]
-    head = ("", "prompt", "sha256", "read by", "conversations>", "calls>", "tokens>", "USD>", "p50 ms>", "p95 ms>")
+    head = ("", "prompt", "version", "read by", "conversations>", "calls>", "tokens>", "USD>", "p50 ms>", "p95 ms>")
     rows = (
         (
-            side.who.name, side.who.prompt, side.who.prompt_sha256[:12], _model(side), side.n, side.spent.calls,
+            side.who.name, side.who.prompt, side.who.version[:12], _model(side), side.n, side.spent.calls,
             f"{side.spent.tokens:,}", f"{side.spent.usd:.4f}", _ms(side.spent.p50_ms), _ms(side.spent.p95_ms),
         )
         for side in sides

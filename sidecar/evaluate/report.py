@@ -24,7 +24,7 @@ MAX_MISTAKES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """What was measured: the prompt and the model that was asked."""
+    """What was measured: the prompt, the model that was asked, and the version of all that can change its answers."""
 
     name: str
     prompt: str
@@ -33,6 +33,7 @@ class Who:
     llm: str
     model: str
     effort: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ def compare(first: Measured, second: Measured) -> Comparison:
 def _who(measured: Measured) -> Who:
     side = measured.side
     prompt, llm = side.prompt, side.llm
-    return Who(side.name, prompt.name, prompt.sha256, prompt.version, llm.name, llm.model, llm.effort)
+    version = next((trial.once.version for trial in measured.trials if trial.once.version), "")
+    return Who(side.name, prompt.name, prompt.sha256, prompt.version, llm.name, llm.model, llm.effort, version)
 
 
 def _headline(found: Figures) -> Figures:

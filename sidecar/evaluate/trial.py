@@ -139,6 +139,7 @@ def _outcome(
         quotes=len(quoted),
         verified=sum(claim.verified for claim in quoted),
         calls=llm.calls,
+        version=done[0].inference.version if done else "",
     )
 
 
