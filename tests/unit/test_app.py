@@ -150,6 +150,16 @@ def test_nobody_starts_by_a_prompt_that_never_loaded(open_house: Open) -> None:
         house.start()
 
 
+def test_a_route_s_new_prompt_that_does_not_load_is_named_by_its_line(open_house: Open) -> None:
+    """The reason is the file's fault and not that there is no such prompt; seen to fail without the look."""
+    mapped = "stages = { " + ", ".join(f'{s} = "{s}"' for s in STAGES) + " }"
+    house = open_house(buys(), after=f'[[route]]\nname = "default"\nprompt = "other"\n{mapped}\n')
+    edited(house, PROMPT)
+    (house.folder / "prompts" / "other.md").write_text("no front matter")
+    with pytest.raises(ConfigError, match=r"other\.md:1: a prompt begins with front matter"):
+        house.start()
+
+
 def test_a_former_prompt_is_put_in_force_again_in_every_process(open_house: Open) -> None:
     """Who took up a bad prompt is back in one step, beside a running server."""
     house = open_house(buys())
@@ -172,7 +182,7 @@ def test_a_former_prompt_is_put_in_force_again_in_every_process(open_house: Open
 
 
 def test_one_goes_back_step_by_step_and_no_further_than_the_first(open_house: Open) -> None:
-    """The last but one after the last, not the two in turn; and any former one by its hash."""
+    """Not the last two in turn, and any former one by its hash; seen to fail with each rollback taken for a step on."""
     house = open_house(buys())
     edited(house, PROMPT)
     shelf, shas = house.app.shelf, [house.app.prompts["relationship"].sha256]
@@ -190,7 +200,8 @@ def test_one_goes_back_step_by_step_and_no_further_than_the_first(open_house: Op
 
 
 def test_a_playground_takes_up_an_edit_by_itself(open_house: Open) -> None:
-    """With prompts.auto_adopt the next conversation is read by the edited file; a broken one changes nothing."""
+    """The next conversation is read by the edited file, a broken one changes nothing, and what somebody went back from
+    is not taken up again; seen to fail without the look at the last step."""
     house = open_house(buys(), after="[prompts]\nauto_adopt = true\n")
     edited(house, PROMPT)
     house.hear("buy")

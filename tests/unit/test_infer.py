@@ -323,8 +323,16 @@ def test_a_claims_time_is_its_newest_evidences() -> None:
     assert isinstance(run(Says(wire()), HELLO).inference, Inference)
 
 
+def test_of_several_values_the_named_one_is_cleared() -> None:
+    """A `clear` of a list keeps what it clears, of any other field it has no value; seen to fail with none kept."""
+    cleared = {"op": "clear"}
+    assert claim(HELLO, op("price above budget", "price is a problem", **cleared)).value == "price above budget"
+    assert claim(HELLO, op("", "price is a problem", **cleared)).value is None
+    assert claim(HELLO, op("4000", "price is a problem", field="budget", **cleared)).value is None
+
+
 def test_what_a_prompt_doesn_t_ask_for_is_believed_of_no_answer() -> None:
-    """A model that answers more than it was asked had no criteria for it."""
+    """A model that answers more than it was asked had no criteria for it; seen to fail with the claim left as it is."""
     prompt = replace(PROMPT, serves=("stage",))
     said = Says(wire(op("price", "price is a problem")))
     (found,) = infer([matched(HELLO)], (), Standing("party-1"), prompt, POLICY, Own(), said, MINT).claims

@@ -127,7 +127,7 @@ def test_the_config_wins_over_a_pack_key_by_key(tmp_path: Path) -> None:
 
 
 def test_what_counts_is_the_config_s_then_the_prompt_s_then_the_pack_s(tmp_path: Path) -> None:
-    """A section in the prompt file tunes a pack's field, and criteria in the config beat both."""
+    """A section in the prompt file tunes a pack's field, criteria in the config beat both; seen to fail either way."""
     own = parse(PROMPT.source + "\n## field: need\n\n- Only what burns.\n", "prompts/relationship.md")
     file = tmp_path / "config.toml"
 

@@ -276,13 +276,13 @@ def test_what_a_prompt_can_t_serve_is_named_with_its_line(line: str, said: str) 
 
 
 def test_criteria_of_a_field_that_is_not_served_are_refused() -> None:
-    """Words that reach no model would be tuned in vain."""
+    """Words that reach no model would be tuned in vain; seen to fail without the comparison."""
     text = _front('fields = ["intent"]') + "\n## field: intent\n\n- buy.\n"
     assert _fault(text).startswith(f"prompts/small.md:{_line(text, '## field: stage')}: stage is none of the fields")
 
 
 def test_a_field_that_is_asked_for_needs_criteria() -> None:
-    """No model is left to guess what counts."""
+    """No model is left to guess what counts; seen to fail with the stage alone looked for."""
     needed = {"stage", "budget"}
     with pytest.raises(ConfigError, match="the criteria of budget are missing"):
         parse(SMALL, "small.md", needed, needed)
@@ -323,7 +323,7 @@ def test_an_example_is_read_whole() -> None:
     ],
 )
 def test_an_example_that_is_not_true_refuses_to_load(old: str, new: str, at: str, said: str) -> None:
-    """An example with a quote that nobody wrote teaches a model to make quotes up."""
+    """An example with a quote that nobody wrote teaches a model to make quotes up; seen to fail without the search."""
     text = SMALL + EXAMPLE.replace(old, new, 1)
     fault = _fault(text)
     assert said in fault

@@ -53,7 +53,7 @@ def test_a_list_has_one_form(said: Value, kept: Value) -> None:
 
 
 def test_each_value_is_added_by_words_of_its_own() -> None:
-    """The second risk doesn't wipe the first out, and rests on its own words beside the first's."""
+    """The second risk doesn't wipe the first out; seen to fail with the former decision left out of the causes."""
     first = decided(standing(), claim("risks", RIVAL, 1))
     second = decided(first.standing, claim("risks", PRICE, 2))
     assert risks(second) == f"{PRICE}; {RIVAL}"
@@ -127,7 +127,7 @@ def test_the_score_is_the_sum_that_it_says() -> None:
 
 
 def test_another_sum_of_the_same_size_is_told_anew() -> None:
-    """A score that stays 50 while its parts change names the parts of now."""
+    """A score of 50 whose parts change names the parts of now; seen to fail with the value compared alone."""
     before = standing(stage=held("qualified"), intent=held("buy"), score=held(50.0, engine="code"))
     changed = decided(before, claim("intent", "book", 1))
     assert formula(changed) == "70 x 2/4 stage qualified + 15 intent book = 50"
