@@ -31,7 +31,7 @@ class Drawn(str):
 
 def grid(rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]], label: str) -> str:
     """Draw counts as a grid whose cells are the darker the more of their row they hold; the diagonal is framed."""
-    width, height = _NAME + _CELL * len(columns) + 8, _HEAD + 32 * len(rows) + 8
+    width, height = _NAME + _CELL * len(columns) + _HEAD // 2, _HEAD + 32 * len(rows) + 8
     parts = [
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"><title>{text(label)}</title>'
     ]
