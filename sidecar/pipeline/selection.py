@@ -15,6 +15,8 @@ from sidecar.model import Activity, Fact, Inference, Match, Standing
 
 MAX_NEWS_CHARS = 100_000
 MAX_WHOLE = 300
+MIN_REPEATED_CHARS = 200
+"""A short word may mean something else when it comes again ("yes"); so many characters don't."""
 END = "end"
 _CHANGES = ("edit", "deletion")
 _SENT = "sent:"
@@ -40,8 +42,8 @@ class Past(Protocol):
 class Reading:
     """What one run reads: the activities to infer from, those before them, and whether that is the whole history.
 
-    `overtaken` were edited or deleted since: nobody reads them any more, and they count as read. An activity that needs
-    several questions is read alone, the `part`-th of its `parts` in one run.
+    `overtaken` were edited, deleted or said again since: nobody reads them any more; they count as read. An activity
+    that needs several questions is read alone, the `part`-th of its `parts` in one run.
     """
 
     new: Sequence[Matched]
@@ -126,7 +128,21 @@ def _current(history: Sequence[Matched]) -> list[Matched]:
         if activity.kind == "edit" and edits[root][1] != activity:
             continue
         kept.append(edits.get(root, (match, activity)) if activity.kind not in _CHANGES else (match, activity))
-    return kept or [pair for pair in history if pair[1].kind == "deletion"][-1:]
+    return _without_repeats(kept) or [pair for pair in history if pair[1].kind == "deletion"][-1:]
+
+
+def _without_repeats(kept: Sequence[Matched]) -> list[Matched]:
+    """Drop what the same sender says again in the same many words within a day: the last time it was said stands."""
+    last = {_wording(activity): activity.id for _, activity in kept}
+    return [(m, a) for m, a in kept if len(a.text) < MIN_REPEATED_CHARS or last[_wording(a)] == a.id]
+
+
+def _wording(activity: Activity) -> tuple[object, ...]:
+    """Who said what on which day; our own side repeats itself for a reason."""
+    if activity.actor.authenticated:
+        return (activity.id,)
+    who = activity.channel, activity.account, activity.actor.identifiers, activity.actor.name
+    return (*who, activity.at.date(), activity.kind, activity.subject, activity.text)
 
 
 def _overtaken(history: Sequence[Matched]) -> list[Matched]:
