@@ -9,10 +9,11 @@ not the cents.
 
 `cold` pays for the system text each time, `warm` reads it from the vendor's cache. `second_half` is the mean of the
 messages of a thread's second half, the re-reading of a doubled history included: that is what must not grow.
+`tail` is the mean of its last tenth, in which a doubled history may or may not fall.
 Conversations: `chat` (short messages), `mail` (long ones), and `unruly`, a chat in which one message in ten arrives
 late, one in twenty is edited afterwards, and a person edits the CRM after one in twenty.
 
-Usage: python -m bench.inference_cost [--messages 200]
+Usage: python -m bench.inference_cost [--messages 1000]
 """
 
 import argparse
@@ -32,7 +33,7 @@ from sidecar.model import Activity
 from sidecar.ports import LLM, Answer, Question
 
 MODEL = str(AnthropicOptions.model_fields["model"].default)
-THREADS = (5, 20, 50, 200)
+THREADS = (5, 10, 20, 50, 100, 1_000)
 SENTENCES = (
     "Do you have a room for six people on Thursday afternoon?",
     "We are quite flexible, as long as there is daylight and somewhere to get lunch.",
@@ -201,6 +202,7 @@ def shown(spent: Sequence[Spent]) -> dict[str, Any]:
         "output_tokens": round(mean(s.output_tokens for s in spent)),
         "cold_usd_per_1000": round(mean(s.cold_usd for s in spent) * 1_000, 3),
         "warm_usd_per_1000": round(mean(s.warm_usd for s in spent) * 1_000, 3),
+        "tail_input_tokens": round(mean(s.tokens for s in spent[-max(1, len(spent) // 10) :])),
         "second_half_input_tokens": round(mean(s.tokens for s in late)),
         "second_half_cold_usd_per_1000": round(mean(s.cold_usd for s in late) * 1_000, 3),
         "second_half_warm_usd_per_1000": round(mean(s.warm_usd for s in late) * 1_000, 3),
