@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sidecar.evaluate.cases import LIST_SEPARATOR, UNKNOWN, Case, Label, Quoted, StepLabel
 from sidecar.evaluate.figures import BINS, Counts, Key
 from sidecar.evaluate.outcome import Believed, Outcome, Owed, Place, Trial
-from sidecar.infer.ground import fold
+from sidecar.ground import fold
 from sidecar.model import Policy, Value
 
 STAGE = "stage"
