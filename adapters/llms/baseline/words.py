@@ -33,6 +33,7 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
 _PLAIN = (
     "stopwords", "negators", "negates_after", "conditionals", "provisos", "hearsay", "dates", "numbers", "ordinals",
 )  # fmt: skip
+_GUARDS = ("negators", "conditionals", "provisos", "hearsay")
 _NEGATIVE = ("signals.no_show", "signals.cancelled", "signals.lost")
 """What is mostly said with a negation: "nobody came", "we're not going ahead"."""
 _REACH_WORDS = 4
@@ -96,11 +97,37 @@ def _quoted(folded: str, match: re.Match[str]) -> bool:
 def languages() -> Mapping[str, Words]:
     """Return every language by its code."""
     folder = files("adapters.llms.baseline") / "words"
-    return {code: parse((folder / f"{code}.toml").read_text(encoding="utf-8"), code) for code in LANGUAGES}
+    return {code: _read((folder / f"{code}.toml").read_text(encoding="utf-8"), code) for code in LANGUAGES}
 
 
 def parse(text: str, code: str) -> Words:
-    """Read a word file; `ValueError` names what is wrong with it."""
+    """Read a word file and all of its patterns; `ValueError` names what is wrong with it."""
+    words = _read(text, code)
+    for name in words.patterns:
+        words.patterns[name]
+    return words
+
+
+class _Patterns(Mapping[str, re.Pattern[str]]):
+    """Patterns by name, compiled when first asked for: nobody waits at start for six languages that nobody speaks."""
+
+    def __init__(self, texts: Mapping[str, str], code: str) -> None:
+        self._texts, self._code = texts, code
+        self._made: dict[str, re.Pattern[str]] = {}
+
+    def __getitem__(self, name: str) -> re.Pattern[str]:
+        if name not in self._made:
+            self._made[name] = _compiled(self._texts[name], f"{self._code}: {name}")
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+def _read(text: str, code: str) -> Words:
     raw = tomllib.loads(text)
     for table, names in {**_TABLES, **dict.fromkeys(_PLAIN, ())}.items():
         if table not in raw:
@@ -114,20 +141,19 @@ def parse(text: str, code: str) -> Words:
         "action": f"(?:{'|'.join(p for name in _TABLES['actions'] for p in raw['actions'][name])})",
         "weekday": f"(?:{'|'.join(raw['dates']['weekdays'])})",
     }
+    texts = {f"{t}.{n}": _joined(raw[t][n], parts, f"{code}: {t}.{n}") for t, ns in _TABLES.items() for n in ns}
+    guards = {n: _compiled(_joined(raw[n], parts, f"{code}: {n}"), f"{code}: {n}") for n in _GUARDS}
     return Words(
         code=code,
         stopwords=frozenset(raw["stopwords"]),
-        patterns={f"{t}.{n}": _joined(raw[t][n], parts, f"{code}: {t}.{n}") for t, ns in _TABLES.items() for n in ns},
-        negators=_joined(raw["negators"], parts, f"{code}: negators"),
-        conditionals=_joined(raw["conditionals"], parts, f"{code}: conditionals"),
-        provisos=_joined(raw["provisos"], parts, f"{code}: provisos"),
-        hearsay=_joined(raw["hearsay"], parts, f"{code}: hearsay"),
+        patterns=_Patterns(texts, code),
+        **guards,
         negates_after=bool(raw["negates_after"]),
         grammar=_grammar(raw, code),
     )
 
 
-def _joined(patterns: list[str], parts: Mapping[str, str], where: str) -> re.Pattern[str]:
+def _joined(patterns: list[str], parts: Mapping[str, str], where: str) -> str:
     filled = []
     for pattern in patterns:
         plain = re.sub(r"\\.", "", pattern)
@@ -137,8 +163,12 @@ def _joined(patterns: list[str], parts: Mapping[str, str], where: str) -> re.Pat
             pattern = pattern.replace("{" + name + "}", part)
         # A pictogram needs no word boundary: people glue it to the word before.
         filled.append(pattern if ord(pattern[0]) > 0x2000 else rf"(?<!\w)(?:{pattern})(?!\w)")
+    return "|".join(filled)
+
+
+def _compiled(pattern: str, where: str) -> re.Pattern[str]:
     try:
-        return re.compile("|".join(filled))
+        return re.compile(pattern)
     except re.error as error:
         raise ValueError(f"{where}: {error}") from error
 
