@@ -475,6 +475,18 @@ def test_check_is_silent_when_all_is_well(tmp_path: Path) -> None:
         assert len(twin.endpoint.asked) == 1
 
 
+def test_check_tells_of_prices_that_nobody_looked_at(tmp_path: Path) -> None:
+    """A list that is a year old is told for each model, and a model that is free has none to look up."""
+    with Completions(key=KEY, models=("small", "large"), window=40_000, too_long="halve") as twin:
+        made = openai(tmp_path, twin.base_url)
+        (tmp_path / "old.toml").write_text((tmp_path / "prices.toml").read_text().replace("2026-11-23", "2025-11-23"))
+        lines = openai(tmp_path, twin.base_url, prices="old.toml").check()
+        assert made.check() == ()
+    assert [line.split(" (")[0] for line in lines] == [
+        f"llm.prices: the price of {name} is 365 days old" for name in ("small", "large")
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "words"),
     [

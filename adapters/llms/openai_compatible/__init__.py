@@ -100,6 +100,7 @@ class OpenAICompatibleLLM:
         self.model = options.model
         self.effort: str = options.effort
         self._options = options
+        self._clock = context.clock
         self._prices: Prices | None = None
         if options.prices:
             listed = context.base / Path(options.prices)
@@ -161,14 +162,18 @@ class OpenAICompatibleLLM:
             for setting, model in named.items()
             if model and self._prices and not self._prices.knows(model)
         ]
+        aged = [line for model in named.values() if model for line in self._aged(model)]
         try:
             listed = set(self._caller.models())
         except (ConfigError, PermanentError, TemporaryError) as error:
-            return (*lines, f"llm.base_url: its models can't be listed: {error}")
+            return (*aged, *lines, f"llm.base_url: its models can't be listed: {error}")
         for setting, model in named.items():
             if model and not {model, f"{model}:latest"} & listed:
                 lines.append(f"llm.{setting}: {model} is not among the {len(listed)} models of the endpoint")
-        return lines if lines else self._uncut()
+        return (*aged, *(lines or self._uncut()))
+
+    def _aged(self, model: str) -> Sequence[str]:
+        return self._prices.aged(model, self._clock().date()) if self._prices else ()
 
     def _uncut(self) -> Sequence[str]:
         declared = self._options.context_tokens
