@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.model import Inference
-from tests.support.houses import House
+from sidecar.journal import Entry, Touch
+from sidecar.model import Inference, WorkKey, WorkKind
+from tests.support.houses import House, buys
 
 LONG = "I would like to tell you all about our last visit to the blue room. " * 60
 """A long mail of about 4,000 characters: three of them are no short history any more."""
+
+SAME = LONG.strip()
 
 
 @pytest.fixture
@@ -37,3 +40,46 @@ def test_a_history_that_begins_with_a_long_call_is_read_again_when_it_has_double
     for number in range(3):
         house.hear(f"Hello again ({number})")
     assert whole(house) == [True, True, False, True]
+
+
+def test_after_a_correction_the_history_is_read_again_with_the_next_news(tmp_path: Path) -> None:
+    """What a person put right may not be all that was wrong; seen to fail with the news alone, as without an edit."""
+    with House(tmp_path, "sqlite:///j.db", buys()).start() as house:
+        for number in range(18):
+            house.hear(f"buy {number}")
+        house.clock.move(60)
+        (contact,) = house.records("contact")
+        house.app.ledger.edit("contact", contact.ref, {"ai_intent": "inform"})  # type: ignore[attr-defined]
+        house.clock.move(60)
+        house.journal.commit(Entry(touches=(Touch(WorkKey(WorkKind.SYNC, house.standing().party)),)))
+        house.work()
+        assert house.fields()["intent"] == "inform"
+        before = len(whole(house))
+        for word in ("Hello", "Hello again"):
+            house.hear(word)
+        assert whole(house)[before:] == [True, False]
+        assert len(house.llm.heard[before]) == 19
+
+
+def test_the_same_words_of_one_sender_are_read_once(house: House) -> None:
+    """A form that is sent twenty times costs one reading, and all of it counts as read; seen to fail with each read."""
+    house.hear("Hello")
+    house.hear("Hello", "bob")
+    for _ in range(20):
+        house.clock.move(1)
+        house.say(SAME)
+        house.say("yes")
+    house.say(SAME, "bob")
+    house.work()
+    ann, bob = sorted(house.llm.heard[2:], key=len, reverse=True)
+    assert [len(texts) for texts in (ann, bob)] == [1 + 1 + 20, 2]
+    assert ann.count(SAME) == bob.count(SAME) == 1
+    assert house.journal.counts()["pending"] == 0
+
+
+def test_the_same_words_on_another_day_are_news(house: House) -> None:
+    """Whoever asks again tomorrow asks again."""
+    house.hear(SAME)
+    house.clock.move(86_400)
+    house.hear(SAME)
+    assert house.llm.heard[-1].count(SAME) == 2

@@ -55,7 +55,15 @@ def _baseline(standing: Standing, reading: Reading, hold: Hold) -> Standing:
     read_again = is_old_news or (hold.name == "stage" and waiting is not None and waiting.at > hold.at)
     taken = _taken_over(engagement, hold, reading.id)
     engagements = tuple(taken if e.number == number else e for e in standing.engagements)
-    return replace(standing, engagements=engagements, needs_whole=standing.needs_whole or read_again)
+    # What a person put right may not be all that was wrong: the next news is read with the whole history.
+    is_corrected = held is not None and held.engine not in OTHERS and held.value != hold.means
+    at_whole = min(standing.activities_at_whole, 1) if is_corrected else standing.activities_at_whole
+    return replace(
+        standing,
+        engagements=engagements,
+        needs_whole=standing.needs_whole or read_again,
+        activities_at_whole=at_whole,
+    )
 
 
 def _is_newer(held: FieldStanding, hold: Hold) -> bool:
