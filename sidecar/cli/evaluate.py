@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sidecar.evaluate.gate import Fall
     from sidecar.evaluate.report import Comparison, Report
 
-ANSWERS = "eval/answers.jsonl"
+ANSWERS = "data/eval-answers.jsonl"
 ALL = "all"
 SPLITS = ("dev", "test", ALL)
 FIRST, SECOND = "first", "second"

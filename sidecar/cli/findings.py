@@ -124,7 +124,7 @@ def _journal(app: "App") -> Look:
 def _ops(app: "App") -> Look:
     """What is wrong as operators are told of it, and whether they would be."""
     for condition in app.conditions.now():
-        if condition.rule == "budget":
+        if condition.rule in ("budget", "samples"):
             yield "", condition.line
         elif condition.rule in _WRONG:
             yield condition.line, ""
@@ -155,7 +155,10 @@ def _llm(app: "App") -> Look:
     for line in app.llm.check():
         yield line, ""
     baseline = "; rules, not a model" if app.llm.capabilities.is_baseline else ""
-    yield "", f"{app.llm.model}, at most ${app.settings.llm.daily_usd:g} a day{baseline}"
+    usd = app.settings.llm.daily_usd
+    bound = f"at most ${usd:g} a day" if usd else "without a bound in money"
+    strong = f", {app.llm.stronger.model} for hard cases" if app.llm.stronger else ""
+    yield "", f"{app.llm.model}{strong}, {bound}{baseline}"
 
 
 def _prompts(app: "App") -> Look:

@@ -136,7 +136,7 @@ def test_a_model_that_is_paid_for_is_asked_after_a_yes(tmp_path: Path) -> None:
         broke = office.sidecar("eval", path(office), "--yes", "--max-usd", "0", "--repeat", "2", env=KEY)
         assert broke.exit_code == 1
         assert "what was answered is kept" in broke.stderr
-        assert (tmp_path / "eval" / "answers.jsonl").stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / "data" / "eval-answers.jsonl").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_prompt_is_tried_on_a_stored_party(office: Office) -> None:
@@ -198,6 +198,9 @@ def test_samples_are_judged_by_command_and_counted(office: Office) -> None:
     shown = office.sidecar("label", "sample")
     assert "No sample waits." in shown.stdout
     assert "sample_per_field is 0" in shown.stderr
+    weekly = {"SIDECAR_QUALITY__SAMPLE_PER_FIELD": "1"}
+    assert "2 values wait for a person" in office.sidecar("check", env=weekly).stdout
+    assert "values wait" not in office.sidecar("check").stdout
     waiting = {one["field"]: one for one in office.data("label", "sample", "--n", "1")["samples"]}
     assert set(waiting) == {"intent", "stage"}
     assert "“want to buy”" in office.sidecar("label", "sample").stdout
