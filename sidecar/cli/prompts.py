@@ -23,6 +23,9 @@ _KEYS = ("name", "version", "language", "model", "effort", "sha256")
 Name = Annotated[str, typer.Argument(help="The prompt's name: its file's, without .md.")]
 Because = Annotated[str, typer.Option("--because", help="Why, for the history.")]
 Report = Annotated[str, typer.Option("--report", help="The id of the report that shows what it changes.")]
+Gate = Annotated[
+    bool, typer.Option("--gate", help="Only if a replay of this very text is no worse by more than prompts.max_drop.")
+]
 To = Annotated[
     str, typer.Option("--to", help="The version, by the beginning of its hash. Default: the last one before.")
 ]
@@ -37,7 +40,8 @@ def register(app: typer.Typer) -> None:
     family.command("show", epilog=example("sidecar prompts show relationship"))(_show)
     family.command("diff", epilog=example("sidecar prompts diff relationship"))(_diff)
     reason = '--because "budget was read out of our own quotes"'
-    family.command("adopt", epilog=example(f"sidecar prompts adopt relationship {reason}"))(_adopt)
+    epilog = example(f"sidecar prompts adopt relationship {reason}", "sidecar prompts adopt relationship --gate")
+    family.command("adopt", epilog=epilog)(_adopt)
     family.command("history", epilog=example("sidecar prompts history relationship"))(_history)
     family.command("rollback", epilog=example("sidecar prompts rollback relationship"))(_rollback)
     family.command("packs", epilog=example("sidecar prompts packs", "sidecar prompts packs bant"))(_packs)
@@ -97,13 +101,20 @@ def _diff(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
 
 
 def _adopt(
-    ctx: typer.Context, name: Name, because: Because = "", report: Report = "", by: By = "", as_json: AsJson = False
+    ctx: typer.Context,
+    name: Name,
+    because: Because = "",
+    report: Report = "",
+    gate: Gate = False,
+    by: By = "",
+    as_json: AsJson = False,
 ) -> None:
     """Put an edited prompt in force from now on."""
     with session(ctx, writes=True).open() as app:
         states = app.shelf.states()
         in_force, candidate = _known(states, name), _candidate(states, name)
         if candidate is not None:
+            report = _reported(app, candidate, report, is_gated=gate or app.settings.prompts.gate)
             app.shelf.adopt(candidate, by=by or whoami(), report=report, reason=because)
     now = candidate or in_force
     if as_json:
@@ -115,6 +126,25 @@ def _adopt(
             f"{name} {now.sha256[:HASH_CHARS]} is in force; running servers read by it from their next conversation on."
         )
         show(f"To take it back: sidecar prompts rollback {name}")
+
+
+def _reported(app: "App", candidate: "Prompt", report_id: str, *, is_gated: bool) -> str:
+    """Return the id of the report that this adoption rests on; a gate wants one, and one that says nothing is worse."""
+    from sidecar.replay.kept import FOLDER, kept, latest, tried
+    from sidecar.replay.report import faults
+
+    folder, name, sha = app.settings.base / FOLDER, candidate.name, candidate.sha256
+    found = kept(folder, report_id) if report_id else latest(folder, name, sha)
+    if report_id and found is not None and not tried(found, name, sha):
+        raise PermanentError(f"report {report_id} tried another text of {name}: sidecar replay --prompt {name}")
+    if is_gated:
+        if found is None:
+            raise PermanentError(f"no report shows what this {name} changes: sidecar replay --prompt {name}")
+        worse = faults(found, app.settings.prompts.max_drop)
+        if worse:
+            told = "; ".join(worse)
+            raise PermanentError(f"not adopted, because report {found.id} says that it is worse: {told}")
+    return found.id if found else ""
 
 
 def _history(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:

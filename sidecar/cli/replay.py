@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from sidecar.model import Prompt
     from sidecar.replay import Report, Side, Wanted
 
-FOLDER = Path("replays")
-REPORT, PAGE = "report.json", "report.html"
 SHOWN = 40
+MIN_USD = 0.01
 
 PromptName = Annotated[
     str | None, typer.Option("--prompt", help="A prompt whose edited file is tried, or a file that stands in for one.")
@@ -65,14 +64,19 @@ def _replay(
     batch: Annotated[
         bool, typer.Option("--batch", help="Hand questions in together: half the price with Anthropic, and hours.")
     ] = False,
-    out: Annotated[Path, typer.Option("--out", file_okay=False, help="The folder for reports and answers.")] = FOLDER,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", file_okay=False, help="The folder of reports. Default: replays, by the config."),
+    ] = None,
     as_json: AsJson = False,
     yes: Yes = False,
 ) -> None:
     """Read stored conversations again by another prompt, model or policy, and show what would differ."""
     from sidecar.replay import estimate
+    from sidecar.replay.kept import FOLDER
 
     with session(ctx).open() as app:
+        out = out or app.settings.base / FOLDER
         zone = ZoneInfo(app.settings.own_section.timezone)
         start = since.replace(tzinfo=zone).astimezone(UTC) if since else None
         wanted = _wanted(app, session(ctx), prompt, (model, effort), policy, start, parties or (), limit, noise, out)
@@ -176,7 +180,7 @@ def _candidate(app: "App", told: str) -> "Prompt":
 
 
 def _announce(parties: int, readings: int, usd: float, wanted: "Wanted") -> None:
-    cost = f"about ${usd:.2f} at most" if usd else "nothing"
+    cost = f"about ${usd:.2f} at most" if usd >= MIN_USD else "less than a cent" if usd else "nothing"
     what = f"{many(readings, 'reading', 'readings')} of {many(parties, 'party', 'parties')}"
     tell(f"Replay {wanted.id}: {what} with {wanted.new.llm.model}, which costs {cost}.")
 
@@ -202,6 +206,7 @@ def _write(report: "Report", folder: Path) -> None:
     from sidecar.cli.render import as_text
     from sidecar.files import write
     from sidecar.replay import as_data
+    from sidecar.replay.kept import PAGE, REPORT
     from sidecar.replay.page import html
 
     write(folder / REPORT, as_text(as_data(report)) + "\n")
@@ -209,6 +214,7 @@ def _write(report: "Report", folder: Path) -> None:
 
 
 def _show(report: "Report", folder: Path) -> None:
+    from sidecar.replay.kept import PAGE, REPORT
     from sidecar.replay.page import summary
 
     rows = table("field", "said>", "differ>", "by chance>", "wording>", "in the CRM>", "people agree")

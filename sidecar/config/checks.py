@@ -150,7 +150,11 @@ def _values(name: str, field: FieldSection) -> Iterator[Problem]:
         yield Problem(f"fields.{name}.values", "list each value once")
 
 
-def _packs(given: Given) -> Iterator[Problem]:
+def _prompts(given: Given) -> Iterator[Problem]:
+    if given.settings.prompts.gate and given.settings.prompts.auto_adopt:
+        yield Problem(
+            "prompts.auto_adopt", "is at odds with prompts.gate, which lets nothing in force without a report"
+        )
     known = list(packs())
     for name in given.settings.prompts.packs:
         if name not in known:
@@ -271,7 +275,7 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"stages"}), _stages),
     (frozenset({"fields"}), _fields),
     (frozenset({"fields", "score"}), _score),
-    (frozenset({"prompts"}), _packs),
+    (frozenset({"prompts"}), _prompts),
     (frozenset({"fields", "inference"}), _key_fields),
     (frozenset({"crm", "stages"}), _create),
     (frozenset({"route", "channels"}), _routes),

@@ -218,10 +218,12 @@ class LlmSection(AdapterSection):
 
 
 class PromptsSection(Section):
-    """Whether an edited prompt is in force at once, for playgrounds, and which packs of fields are taken up."""
+    """Which packs of fields are taken up, and what stands before an edited prompt: nothing, a person, or a report."""
 
     auto_adopt: bool = False
     packs: Words = ()
+    gate: bool = False
+    max_drop: Share = 0.02
 
 
 class InferenceSection(Section):
