@@ -86,10 +86,8 @@ def _tell(result: dict[str, Any], zone: ZoneInfo) -> None:
     oldest = f", the oldest of {result['oldest'].astimezone(zone):%Y-%m-%d}" if result["oldest"] else ""
     size_mb = result["size_bytes"] / 1_000_000
     tell(f"{plain(result['channel'])}: {result['items']} items, {size_mb:.1f} MB{oldest}.")
-    tell(
-        f"To read them costs about ${result['estimated_usd']:.2f} with {plain(result['model'])}; "
-        f"no more than ${result['daily_usd']:g} a day is spent."
-    )
+    bound = f"no more than ${result['daily_usd']:g} a day is spent" if result["daily_usd"] else "nothing bounds a day"
+    tell(f"To read them costs about ${result['estimated_usd']:.2f} with {plain(result['model'])}; {bound}.")
 
 
 def _read(app: "App", channel: str, since: datetime, items: int) -> int:
