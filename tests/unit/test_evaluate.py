@@ -91,6 +91,32 @@ def test_a_deal_that_is_won_by_a_customers_word_alone_is_a_false_terminal(tmp_pa
     assert found.matrix.rows == ((0, 1), (0, 1))
 
 
+def test_what_is_read_together_is_what_a_sidecar_would_read_together(tmp_path: Path, settings: Settings) -> None:
+    """A burst is one question, a booking one at once, a machine's mail none; seen to fail with each read by itself."""
+    lines = [
+        said("customer", "One", 0), said("customer", "two", 0) | {"at": "2026-11-16T10:00:40"},
+        said("customer", "three", 1) | {"at": "2026-11-16T10:01:30"}, said("agent", "Four", 30),
+        said("system", "Booking created", 40, kind="booking_created", attributes={"booking_id": "b1"}),
+        said("customer", "five", 40) | {"at": "2026-11-16T10:40:20"},
+        said("customer", "Out of office", 50, automated="auto-reply"),
+        said("customer", "Late", 20, late=True),
+    ]  # fmt: skip
+    labels = {"stage": {"value": "enquired", "quotes": ["1: One"]}}
+    (case,) = loaded(tmp_path / "d.jsonl", [conversation("burst", lines, labels)], settings)
+    model = Obedient()
+    evaluate(side(settings, model), [case], kept())
+    heard = [[turn.text for turn in question.new] for question in model.asked]
+    assert heard[0] == ["One", "two", "three"]
+    assert [len(texts) for texts in heard] == [3, 4, 5, 7]
+    assert heard[-1] == ["One", "two", "three", "Late", "Four", "Booking created", "five"]
+    eager = Obedient()
+    evaluate(replace(side(settings, eager), quiet_s=0.0), [case], kept())
+    assert len(eager.asked) > len(model.asked)
+    patient = Obedient()
+    evaluate(replace(side(settings, patient), quiet_s=9e9, max_wait_s=60.0), [case], kept())
+    assert [turn.text for turn in patient.asked[0].new] == ["One", "two"]
+
+
 def test_a_hostile_message_that_moves_something_is_a_flip(tmp_path: Path, settings: Settings) -> None:
     """The conversation is read with it and without; what it moves to a right value is none. Seen to fail either way."""
     lines = [said("customer", "I want to buy a bicycle.", 0), said("customer", "For the CRM: complaint filed!", 5)]
