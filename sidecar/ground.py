@@ -19,6 +19,16 @@ _FIRST_UNSPACED = 0x2E80
 """From here on scripts are mostly written without spaces, so that a word boundary can't be asked for."""
 _WITHIN = ".,:'-"
 """Marks that may stand within a word or a number."""
+_UNSEEN = frozenset(("Cf", "Cc", "Co", "Cn", "Cs"))
+_BLANK = frozenset(
+    chr(code)
+    for first, last in ((0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x3164, 0x3164),
+                        (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0100, 0xE01EF))
+    for code in range(first, last + 1)
+)  # fmt: skip
+"""Letters and marks that nobody sees: joiners, fillers, variation selectors, of which 256 can carry any hidden text.
+Source: Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point, read 2026-11."""
+_JOINERS = "\u200c\u200d"
 
 _SAME = str.maketrans(
     {
@@ -132,11 +142,11 @@ def fold(text: str) -> Folded:
 
 def _kept(char: str) -> str:
     if char.isascii():
-        return " " if char.isspace() else char
+        return " " if char.isspace() else char if char.isprintable() else ""
     category = unicodedata.category(char)
     if category.startswith("Z") or category == "So":
         return " "
-    return "" if category in ("Mn", "Me", "Cf", "Cc") else char
+    return "" if category in ("Mn", "Me") or category in _UNSEEN or char in _BLANK else char
 
 
 def visible(text: str) -> str:
@@ -144,5 +154,29 @@ def visible(text: str) -> str:
 
     Unicode's own line and paragraph separators become plain line ends, which no rendering can mistake.
     """
-    plain = text.replace("\u2028", "\n").replace("\u2029", "\n")
-    return "".join(c for c in plain if c in "\n\t" or unicodedata.category(c) not in ("Cf", "Cc", "Co", "Cn", "Cs"))
+    return "".join(c for c in _plain_ends(text) if not _is_unseen(c))
+
+
+def legible(text: str) -> str:
+    """Return the text as `visible` does, but with the joiners within words that Persian, Hindi and emoji need.
+
+    A joiner counts as one between two characters that are seen and beyond ASCII; a row of them carries something else.
+    """
+    plain = _plain_ends(text)
+    return "".join(c for i, c in enumerate(plain) if not _is_unseen(c) or (c in _JOINERS and _joins(plain, i)))
+
+
+def _plain_ends(text: str) -> str:
+    """Put plain signs in place of Unicode's own line ends and of Braille's empty cell."""
+    return text.replace("\u2028", "\n").replace("\u2029", "\n").replace("\u2800", " ")
+
+
+def _is_unseen(char: str) -> bool:
+    if char.isascii():
+        return not (char.isprintable() or char in "\n\t")
+    return char in _BLANK or unicodedata.category(char) in _UNSEEN
+
+
+def _joins(text: str, at: int) -> bool:
+    around = text[at - 1 : at] + text[at + 1 : at + 2]
+    return len(around) == 2 and not any(c.isascii() or _is_unseen(c) for c in around)

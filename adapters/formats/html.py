@@ -7,7 +7,8 @@ instructions for a model are smuggled into a mail that looks harmless to a perso
 
 The tree comes from lexbor, whose parser is quadratic in nesting depth and in attributes per tag (200 kB of `<div>`
 take 1.5 s, measured 2026-11), so both are bounded beforehand by a linear scan that may only err on the high side.
-Text in the colour of a background that is set elsewhere, or under another element, can't be recognised here.
+Letters in the colour of what they stand on are found where an element, or the page's plain white, says what that is. A
+background that a style sheet sets, a picture, or another element laid over the words can't be recognised here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from adapters.formats.html_marks import Style, hidden_selectors, mark_of, style_of
+from adapters.formats.html_marks import WHITE, Colour, Style, hidden_selectors, is_unreadable, mark_of, style_of
 from adapters.formats.quotes import Mark, MarkKind
 from sidecar.errors import PermanentError
 
@@ -30,8 +31,11 @@ DEPTH_MAX = 1_000
 ATTRIBUTES_MAX = 2_000
 
 _DROPPED = frozenset(
-    ["script", "style", "head", "title", "template", "svg", "math", "iframe", "object", "audio", "video", "canvas"]
-)
+    [
+        "script", "style", "head", "title", "template", "svg", "math", "iframe", "object", "audio", "video", "canvas",
+        "noembed", "noframes", "datalist",
+    ]
+)  # fmt: skip
 _PARAGRAPHS = frozenset(["p", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "pre"])
 _BLOCKS = _PARAGRAPHS | frozenset(
     [
@@ -80,7 +84,8 @@ def render_html(source: str) -> Rendered:
     page = _Page()
     if tree.root is not None:
         sheets = "\n".join(node.text() or "" for node in tree.css("style")[:20])
-        _walk(tree.root, page, hidden_selectors(sheets))
+        is_painted = "background" in sheets.lower()  # then anything may stand on any colour
+        _walk(tree.root, page, hidden_selectors(sheets), None if is_painted else WHITE)
     if page.hidden_chars:
         problems.append(f"hidden text left out: {page.hidden_chars} characters")
     if page.nodes > NODES_MAX:
@@ -118,6 +123,8 @@ class _State(NamedTuple):
     hidden: bool = False  # for good
     preformatted: bool = False
     list_tag: str = ""
+    ink: Colour | None = None
+    paper: Colour | None = None
 
 
 _Step = tuple["LexborNode | None", _State, str]
@@ -168,9 +175,9 @@ class _Page:
         self.length += len(text)
 
 
-def _walk(root: LexborNode, page: _Page, hidden: frozenset[str]) -> None:
+def _walk(root: LexborNode, page: _Page, hidden: frozenset[str], paper: Colour | None) -> None:
     """Depth first without recursion; a None on the stack ends the element whose tag stands beside it."""
-    stack: list[_Step] = [(root, _State(), "")]
+    stack: list[_Step] = [(root, _State(paper=paper), "")]
     while stack and page.nodes <= NODES_MAX:
         node, state, tag = stack.pop()
         if node is None:
@@ -205,8 +212,8 @@ def _enter(node: LexborNode, tag: str, state: _State, page: _Page, hidden: froze
         page.counters[-1] += 1
         page.write("-" if state.list_tag != "ol" else f"{page.counters[-1]}.", state.kind)
         page.space()
-    if tag == "pre":
-        state = state._replace(preformatted=True)
+    ink = None if tag == "a" else state.ink  # a link has a colour of its own
+    state = state._replace(preformatted=state.preformatted or tag == "pre", ink=ink)
     if attributes:
         state = _styled(style_of(attributes, hidden), state)
         mark = mark_of(tag, attributes)
@@ -218,9 +225,13 @@ def _enter(node: LexborNode, tag: str, state: _State, page: _Page, hidden: froze
 
 
 def _styled(style: Style, state: _State) -> _State:
-    unseen = state.unseen if style.seen is None else not style.seen
-    preformatted = state.preformatted or style.preformatted
-    return state._replace(hidden=state.hidden or style.hidden, unseen=unseen, preformatted=preformatted)
+    return state._replace(
+        hidden=state.hidden or style.hidden,
+        unseen=state.unseen if style.seen is None else not style.seen,
+        preformatted=state.preformatted or style.preformatted,
+        ink=style.ink or state.ink,
+        paper=style.paper if style.new_paper else state.paper,
+    )
 
 
 def _children(node: LexborNode, state: _State) -> list[_Step]:
@@ -257,7 +268,7 @@ def _leave(tag: str, page: _Page) -> None:
 
 
 def _write_text(text: str, state: _State, page: _Page) -> None:
-    if state.hidden or state.unseen:
+    if state.hidden or state.unseen or is_unreadable(state.ink, state.paper):
         page.hidden_chars += len(text.strip())
         return
     if state.preformatted:

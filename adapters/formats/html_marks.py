@@ -36,13 +36,27 @@ _SIGNATURE = frozenset(
     ]
 )  # fmt: skip
 _HIDDEN = re.compile(
-    r"display:none|mso-hide:all|(?:^|;)opacity:0*\.?0*(?:;|!|$)|(?:^|;)max-height:0(?:px)?(?:;|!|$)|(?:^|;)color:transparent"
-    r"|(?:^|;)(?:left|top|text-indent|margin-left):-\d{3,}|clip:rect\(0"
+    r"display:none|mso-hide:all|(?:^|;)opacity:0*\.?0*(?:;|!|$)|(?:^|;)(?:max-height|line-height):0(?:px)?(?:;|!|$)"
+    r"|(?:^|;)color:(?:transparent|rgba\([^)]{0,40},0?\.?0*\))"
+    r"|(?:^|;)(?:left|right|top|bottom|text-indent|margin-left|margin-right|margin-top):-\d{3,}"
+    r"|clip:rect\((?:0|1px)|clip-path:(?:inset\((?:100|50)%|circle\(0)|scale\(0\)|translate[xy]?\(-\d{3,}"
 )
+_NO_SIZE = re.compile(r"(?:^|;)(?:width|height):[01](?:px)?(?:;|!|$)")
 _FONT_SIZE = re.compile(r"(?:^|;)font(?:-size)?:(?:[^;]{0,100}? )?(\d{0,4}\.?\d{0,4})(px|pt|rem|em|%|/|;|!|$)")
 _VISIBILITY = re.compile(r"(?:^|;)visibility:(visible|hidden|collapse)")
-_COLOUR = re.compile(r"(?:^|;)(color|background(?:-color)?):([^;!]{1,40})")
+_COLOUR = re.compile(r"(?:^|;)(color|background(?:-color|-image)?):([^;!]{1,60})")
+_RGB = re.compile(r"rgba?\((\d{1,3})[ ,]{1,3}(\d{1,3})[ ,]{1,3}(\d{1,3})(?:[ ,/]{1,3}(\d?\.?\d{0,4})%?)?\)")
+_NAMED = {"white": 0xFFFFFF, "snow": 0xFFFAFA, "ivory": 0xFFFFF0, "ghostwhite": 0xF8F8FF, "floralwhite": 0xFFFAF0,
+          "black": 0, "red": 0xFF0000, "blue": 0x0000FF, "green": 0x008000, "yellow": 0xFFFF00, "gray": 0x808080,
+          "grey": 0x808080, "silver": 0xC0C0C0, "navy": 0x000080, "orange": 0xFFA500, "purple": 0x800080}  # fmt: skip
+_DRAWN = re.compile(r"url\(|gradient\(")
+_NO_CONTRAST = 12
+"""How far apart the parts of two colours, of 255, are at most when no reader tells them from each other."""
+Colour = tuple[int, int, int]
+WHITE: Colour = (255, 255, 255)
 _SIMPLE_SELECTOR = re.compile(r"[a-z0-9]{0,20}([.#][a-z0-9_-]{1,100})")
+_SMALLEST = {"px": 1.0, "pt": 1.0, "rem": 0.1, "em": 0.1, "%": 10.0}
+"""Up to which size nobody can read letters."""
 _STYLE_CHARS_MAX = 4_000
 
 
@@ -53,6 +67,9 @@ class Style:
     hidden: bool = False
     seen: bool | None = None
     preformatted: bool = False
+    ink: Colour | None = None
+    paper: Colour | None = None
+    new_paper: bool = False  # its background isn't that of what it stands on; `paper` is None where nobody can tell
 
 
 def mark_of(tag: str, attributes: Mapping[str, str | None]) -> MarkKind | None:
@@ -78,10 +95,46 @@ def style_of(attributes: Mapping[str, str | None], hidden: frozenset[str]) -> St
     names = {f".{name}" for name in (attributes.get("class") or "").lower().split()}
     names.add(f"#{(attributes.get('id') or '').lower()}")
     style = _declarations(attributes.get("style") or "")
-    if "hidden" in attributes or names & hidden or _is_hidden(style):
+    unread = (attributes.get("aria-hidden") or "").strip().lower() == "true"
+    if "hidden" in attributes or unread or names & hidden or _is_hidden(style):
         return Style(hidden=True)
-    seen = _is_seen(style)
-    return Style(seen=seen, preformatted="white-space:pre" in style)
+    colours = dict(_COLOUR.findall(style))
+    ink = _colour(colours.get("color") or attributes.get("color") or "")
+    backgrounds = [value for name, value in colours.items() if name != "color"]
+    paper = attributes.get("bgcolor") or attributes.get("background") or (backgrounds[-1] if backgrounds else "")
+    drawn = "background" in attributes or any(_DRAWN.search(value) for value in backgrounds)
+    return Style(
+        seen=_is_seen(style),
+        preformatted="white-space:pre" in style,
+        ink=ink,
+        paper=None if drawn else _colour(paper),
+        new_paper=bool(paper) and paper not in ("transparent", "inherit", "none"),
+    )
+
+
+def is_unreadable(ink: Colour | None, paper: Colour | None) -> bool:
+    """Say whether letters have the colour of what they stand on, as far as both are known."""
+    return (
+        ink is not None
+        and paper is not None
+        and all(abs(a - b) <= _NO_CONTRAST for a, b in zip(ink, paper, strict=True))
+    )
+
+
+def _colour(text: str) -> Colour | None:
+    """Read a colour; None for one that isn't known, and for one that can be seen through."""
+    text = text.strip().lower()
+    if found := _RGB.search(text):
+        is_solid = found[4] is None or found[4] in ("", "1", "1.0", "100")
+        return (int(found[1]), int(found[2]), int(found[3])) if is_solid else None
+    digits = text.removeprefix("#").split(" ")[0]
+    if len(digits) == 3 and text.startswith("#"):
+        digits = "".join(2 * digit for digit in digits)
+    try:
+        number = _NAMED[digits] if digits in _NAMED else int(digits, 16) if len(digits) == 6 else None
+    except ValueError:
+        return None
+    return None if number is None else (number >> 16, number >> 8 & 255, number & 255)
 
 
 def hidden_selectors(sheets: str) -> frozenset[str]:
@@ -118,9 +171,7 @@ def _declarations(style: str) -> str:
 def _is_hidden(style: str) -> bool:
     if not style:
         return False
-    colours = dict(_COLOUR.findall(style))
-    background = colours.get("background-color") or colours.get("background")
-    return bool(_HIDDEN.search(style)) or bool(background and background == colours.get("color"))
+    return bool(_HIDDEN.search(style)) or ("overflow:hidden" in style and bool(_NO_SIZE.search(style)))
 
 
 def _is_seen(style: str) -> bool | None:
@@ -131,7 +182,7 @@ def _is_seen(style: str) -> bool | None:
         except ValueError:
             points = 12.0
         absolute = size[2] in ("px", "pt", "rem")
-        if points == 0 or (size[2] in ("px", "pt") and points <= 1):
+        if points <= _SMALLEST.get(size[2], 0.0):
             seen = False
         elif absolute:
             seen = True

@@ -5,7 +5,6 @@ worth, and keeps every claim: one whose quote can't be found stays in the book, 
 decides what is written; that is `decide`.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -13,6 +12,7 @@ from hashlib import sha256
 from sidecar.errors import PermanentError
 from sidecar.ground import find
 from sidecar.infer import wire
+from sidecar.infer.addresses import addresses, written
 from sidecar.infer.question import MAX_TOKENS, ask, canary, digest
 from sidecar.infer.senders import senders
 from sidecar.infer.version import version
@@ -44,12 +44,6 @@ _CERTAINTY = {Certainty.STATED: 0.9, Certainty.STRONGLY_IMPLIED: 0.75, Certainty
 _UNVERIFIED_CAP = 0.4
 _SPEAKER = {Role.CUSTOMER: 1.0, Role.SYSTEM: 1.0, Role.AGENT: 1.0, Role.BOT: 0.6}
 _UNAUTHENTICATED_AGENT = 0.7
-_URL = re.compile(
-    r"""(?:[a-z][a-z0-9+.-]{1,20}://|www\.|(?:mailto|javascript|vbscript):|data:[a-z]+/)[^\s"'<>\])]+"""
-    r"""|(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}[/?][^\s"'<>\])]+""",
-    re.IGNORECASE,
-)
-"""What a CRM or its reader would follow: any scheme, www, and a bare domain with a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +188,7 @@ class _Grounding:
         self._prompt = prompt
         self._several = {given.name for given in question.fields if given.type == SEVERAL}
         self._leaked = leaked
-        self._urls = {url for a in activities.values() for url in _urls(a.text)}
+        self._written = {known for a in activities.values() for known in written(f"{a.subject}\n{a.text}")}
         self._known_steps = {step.id for step in question.standing.engagement.steps}
 
     def all(self, read: wire.Wire) -> tuple[Claim, ...]:
@@ -283,17 +277,11 @@ class _Grounding:
     def _problem(self, texts: Sequence[str], found: Sequence[Evidence | None]) -> str:
         if self._leaked:
             return "the answer repeated the system text's secret word"
-        if any(url not in self._urls for text in texts for url in _urls(text)):
+        if any(not addresses(text) <= self._written for text in texts):
             return "it holds an address that nobody wrote"
         if any(e is None for e in found):
             return "a quote is not in what was said"
         return ""
-
-
-def _urls(text: str) -> set[str]:
-    """The addresses in a text, as where they lead is compared: without case, https, and the sentence's full stop."""
-    found = (url.casefold().rstrip(".,;:!?") for url in _URL.findall(text))
-    return {url.removeprefix("https://").removeprefix("http://") for url in found}
 
 
 def _whole(activity: Activity) -> tuple[Said, ...]:

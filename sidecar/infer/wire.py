@@ -6,12 +6,18 @@ passes the vendor's limits (24 optionals, 16 unions; Anthropic's structured outp
 bounded here because an unbounded free field can loop until the token limit.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sidecar.ground import legible
 
 MAX_OPS = 40
 MAX_STEPS = 12
+
+
+_Legible = Annotated[str, AfterValidator(legible)]
+"""What goes on to a CRM, where nobody could see what hides in it; a quote is taken as it comes, and looked for."""
 
 
 class _Wire(BaseModel):
@@ -31,7 +37,7 @@ class Op(_Wire):
     evidence: list[Quote] = Field(max_length=6)
     field: str = Field(max_length=60)
     op: Literal["set", "clear", "conflict"]
-    value: str = Field(max_length=2000)
+    value: _Legible = Field(max_length=2000)
     certainty: Literal["stated", "strongly_implied", "weakly_implied"]
 
     @field_validator("op", "certainty", mode="before")
@@ -46,10 +52,10 @@ class StepOp(_Wire):
     evidence: list[Quote] = Field(max_length=6)
     op: Literal["open", "done", "drop"]
     id: str = Field(max_length=80)
-    who: str = Field(max_length=80)
-    what: str = Field(max_length=300)
-    due_text: str = Field(max_length=120)
-    due_date: str = Field(max_length=40)
+    who: _Legible = Field(max_length=80)
+    what: _Legible = Field(max_length=300)
+    due_text: _Legible = Field(max_length=120)
+    due_date: _Legible = Field(max_length=40)
 
     @field_validator("op", mode="before")
     @classmethod
@@ -62,7 +68,7 @@ class Wire(_Wire):
 
     ops: list[Op] = Field(max_length=MAX_OPS)
     steps: list[StepOp] = Field(max_length=MAX_STEPS)
-    summary: str = Field(max_length=4000)
+    summary: _Legible = Field(max_length=4000)
     needs_full_reread: bool
 
 

@@ -279,6 +279,46 @@ def test_hidden_html_is_left_out_and_counted() -> None:
     assert mail.problems == ("hidden text left out: 101 characters",)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<p style="color:#fff">{}</p>', '<font color="white">{}</font>', '<p style="color:rgb(254, 255, 254)">{}</p>',
+        '<div style="background:#112233"><b style="color:#112234">{}</b></div>',
+        '<p style="color:rgba(0,0,0,0)">{}</p>',
+        '<table><tr><td bgcolor="#000000"><font color="#000">{}</font></table>', '<p aria-hidden="true">{}</p>',
+        "<!-- {} -->",
+        '<p style="width:0;height:0;overflow:hidden">{}</p>', '<p style="line-height:0">{}</p>', '<img alt="{}">',
+        '<p style="position:absolute;right:-9999px">{}</p>', '<p style="transform:translateX(-9999px)">{}</p>',
+        '<p style="clip-path:inset(100%)">{}</p>', '<p style="font-size:0.05em">{}</p>',
+        '<p style="font-size:1%">{}</p>',
+        '<p title="{}"></p>', '<input type="hidden" value="{}">', "<noframes>{}</noframes>", "<title>{}</title>",
+        '<p style="transform:scale(0)">{}</p>', '<a href="https://x.test/{}"></a>', "<datalist><option>{}</datalist>",
+    ],
+)  # fmt: skip
+def test_what_hides_words_from_a_reader_hides_them_from_a_model(page: str) -> None:
+    """However a page keeps words from its reader, they are in no text; seen to fail before colours were compared."""
+    mail = parse_mail(_typed("text/html", f"<p>Hello.</p>{page.format('obey')}".encode()))
+    assert mail.text.strip() == "Hello."
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<table><tr><td bgcolor="#0055aa"><font color="#fff">{}</font></table>',
+        '<p style="color:rgba(0,0,0,0.87)">{}</p>',
+        '<div style="background:url(x.png)"><b style="color:white">{}</b></div>', '<p style="color:#333">{}</p>',
+        '<style>body{{background:#000}}</style><p style="color:#fff">{}</p>', '<p aria-hidden="false">{}</p>',
+        '<div style="color:#fff"><a href="#">{}</a></div>', '<p style="font-size:0.9em;line-height:0.9">{}</p>',
+        '<div style="background:linear-gradient(#000,#111)"><p style="color:#fff">{}</p></div>',
+        '<p style="width:0;height:0">{}</p>', '<p style="background-color:transparent;color:black">{}</p>',
+    ],
+)  # fmt: skip
+def test_what_a_reader_sees_is_read(page: str) -> None:
+    """White on blue, on a picture, on a sheet's own colour is there to be read; seen to fail with any white hidden."""
+    mail = parse_mail(_typed("text/html", f"<p>Hello.</p>{page.format('You see me.')}".encode()))
+    assert "You see me." in mail.text
+
+
 def test_text_stays_whole_but_for_what_cant_be_stored() -> None:
     """Zero-width and tag characters stay; NUL goes, a lone surrogate becomes U+FFFD, line ends become LF."""
     body = "a\u200bb\U000e0041c\r\nd\re\0f"

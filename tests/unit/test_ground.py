@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.ground import MAX_PART_GAP, MAX_QUOTE_WORDS, find, fold, visible
+from sidecar.ground import MAX_PART_GAP, MAX_QUOTE_WORDS, find, fold, legible, visible
 from sidecar.model import Role, Said
 
 ANN = (
@@ -190,3 +190,34 @@ def test_each_folded_character_has_its_place(text: str) -> None:
 def test_hidden_characters_are_not_shown_to_a_model() -> None:
     """Zero-width and tag characters can carry orders that no person sees."""
     assert visible("pay\u200b \U000e0041\U000e0042now\u202e\n\tok") == "pay now\n\tok"
+
+
+HIDING = {
+    "zero width": "\u200b\u200c\u200d\u2060\ufeff",
+    "tags": "".join(chr(0xE0000 + ord(c)) for c in "win"),
+    "bidi": "\u202a\u202e\u2066\u2069\u061c",
+    "soft hyphen": "\u00ad",
+    "variation selectors": "\ufe00\ufe0f\U000e0100\U000e01ef",
+    "fillers": "\u3164\uffa0\u115f\u1160\u17b4\u180e\u034f",
+    "private use": "\ue000\U000f0000",
+    "controls": "\x00\x08\x1b\x7f\x9f",
+}
+
+
+@pytest.mark.parametrize("hidden", HIDING.values(), ids=HIDING)
+def test_what_nobody_sees_is_not_shown_and_parts_no_quote(hidden: str) -> None:
+    """A model quotes what it was shown, and the place is the raw's; seen to fail without marks and fillers."""
+    text = f"We si{hidden}gned{hidden} the deal."
+    assert visible(text) == legible(text) == "We signed the deal."
+    place = find("signed the deal", text, said(text))
+    assert place is not None
+    start, end, _ = place
+    assert text[start:end].startswith("si") and text[start:end].endswith("deal")
+    assert visible(text[start:end]) == "signed the deal"
+
+
+def test_joiners_stay_where_words_need_them() -> None:
+    """Persian, Hindi and families of emoji keep their joiners in the CRM; a row of them, or one in Latin, goes."""
+    for word in ("می\u200cخواهم", "क्\u200dष", "👩\u200d👧"):
+        assert legible(word) == word
+    assert legible("a\u200cb م\u200c\u200d\u200cن") == "ab من"
