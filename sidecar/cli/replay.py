@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sidecar.cli.render import add, console, emit, many, plain, show, table, tell
-from sidecar.cli.session import AsJson, Session, Yes, ask, environment, example, find_party, session
+from sidecar.cli.session import AsJson, Yes, ask, environment, example, find_party, session
 from sidecar.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -35,6 +35,16 @@ Policy = Annotated[
 Since = Annotated[
     datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="Only what was said from that day on.")
 ]
+Effort = Annotated[str, typer.Option("--effort", help="How much that model thinks.")]
+Parties = Annotated[list[str] | None, typer.Option("--party", help="A party by id, name or address; may be repeated.")]
+AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most so many parties.")]
+Noise = Annotated[int, typer.Option("--noise", min=0, help="Parties that are also read once more by what is in force.")]
+Batch = Annotated[
+    bool, typer.Option("--batch", help="Hand questions in together: half the price with Anthropic, and hours.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", file_okay=False, help="The folder of reports. Default: replays, by the config.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,23 +61,14 @@ def _replay(
     ctx: typer.Context,
     prompt: PromptName = None,
     model: Model = None,
-    effort: Annotated[str, typer.Option("--effort", help="How much that model thinks.")] = "",
+    effort: Effort = "",
     policy: Policy = None,
     since: Since = None,
-    parties: Annotated[
-        list[str] | None, typer.Option("--party", help="A party by id, name or address; may be repeated.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most so many parties.")] = None,
-    noise: Annotated[
-        int, typer.Option("--noise", min=0, help="Parties that are also read once more by what is in force.")
-    ] = 20,
-    batch: Annotated[
-        bool, typer.Option("--batch", help="Hand questions in together: half the price with Anthropic, and hours.")
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", file_okay=False, help="The folder of reports. Default: replays, by the config."),
-    ] = None,
+    parties: Parties = None,
+    limit: AtMost = None,
+    noise: Noise = 20,
+    batch: Batch = False,
+    out: Out = None,
     as_json: AsJson = False,
     yes: Yes = False,
 ) -> None:
@@ -79,7 +80,7 @@ def _replay(
         out = out or app.settings.base / FOLDER
         zone = ZoneInfo(app.settings.own_section.timezone)
         start = since.replace(tzinfo=zone).astimezone(UTC) if since else None
-        wanted = _wanted(app, session(ctx), prompt, (model, effort), policy, start, parties or (), limit, noise, out)
+        wanted = _wanted(app, prompt, (model, effort), policy, start, parties or (), limit, noise, out)
         if batch:
             wanted = _patient(wanted)
         much = estimate(app.journal, wanted)
@@ -100,7 +101,6 @@ def _replay(
 
 def _wanted(
     app: "App",
-    found: Session,
     prompt: str | None,
     model: tuple[str | None, str],
     policy: Path | None,
