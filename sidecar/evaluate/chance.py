@@ -2,7 +2,8 @@
 
 Sixty conversations leave about ten points either way on an accuracy, so no figure is told without its interval, and no
 difference without its test. Conversations are drawn and never single values, since values of one conversation stand and
-fall together. The seed is fixed: the same answers give the same interval.
+fall together. The seed is fixed: the same answers give the same interval. Where all or none are right each draw says so
+too, which would make of ten conversations a certainty: there Wilson's interval stands, of the conversations that count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from math import comb
 from random import Random
 
-from sidecar.evaluate.figures import Counts, Figures, Key, figures, total
+from sidecar.evaluate.figures import Counts, Figures, Key, base, figures, is_share, total
+from sidecar.pipeline.reviews import interval as wilson
 
 DRAWS = 1_000
 SEED = 20_261_123
@@ -67,7 +69,10 @@ def intervals(rows: Sequence[Counts], *, draws: int = DRAWS, seed: int = SEED) -
     for chosen in _draws(len(rows), draws, seed):
         for name, value in figures(_summed(columns, chosen)).items():
             drawn[name].append(value)
-    return {name: Interval(value, *_bounds(drawn[name], value), len(rows)) for name, value in stands.items()}
+    return {
+        name: Interval(value, *(_certain(name, value, rows) or _bounds(drawn[name], value)), len(rows))
+        for name, value in stands.items()
+    }
 
 
 def differences(
@@ -104,6 +109,16 @@ def percentile(values: Sequence[float], share: float) -> float | None:
         return None
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1_000) * len(ordered) // 1_000) - 1))]
+
+
+def _certain(name: str, value: float, rows: Sequence[Counts]) -> tuple[float, float] | None:
+    """Return the bounds of a share that is all or nothing; None for any other figure."""
+    if value not in (0.0, 1.0) or not is_share(name):
+        return None
+    key = base(name)
+    number = sum(1 for row in rows if key is None or row.get(key))
+    low, high = wilson(round(value * number), number)
+    return min(low, value), max(high, value)  # a sum of floats may miss the 1 that it equals
 
 
 def _difference(first: float, second: float, drawn: Sequence[float], n: int) -> Difference:

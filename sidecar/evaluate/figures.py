@@ -96,6 +96,21 @@ def classes(counts: Counts, name: str) -> dict[str, Figures]:
     return {value: _class(counts, name, value) for value in values}
 
 
+def is_share(name: str) -> bool:
+    """Say whether a figure lies between 0 and 1 because it counts things, and not because they happen to be few."""
+    return name not in PAID and name != "stage.distance" and not name.startswith("calibration.")
+
+
+def base(name: str) -> Key | None:
+    """Return the count that a share is a share of; None for a mean of shares."""
+    kind, _, rest = name.partition(".")
+    field, _, what = rest.rpartition(".")
+    of = {"accuracy": "n", "precision": "said", "recall": "wanted", "overfilled": "unknown"}
+    if kind == "field":
+        return ("field", field, of[what]) if what in of else None
+    return _SHARES[name][1] if name in _SHARES else None
+
+
 def _field(counts: Counts, name: str) -> dict[str, float | None]:
     key = ("field", name)
     return {

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from sidecar.evaluate.chance import DRAWS, Difference
-from sidecar.evaluate.figures import BINS, PAID, is_better, lower_is_better
+from sidecar.evaluate.figures import BINS, PAID, is_better, is_share, lower_is_better
 from sidecar.evaluate.report import HEADLINE, Comparison, Report
 from sidecar.markup import text
 from sidecar.markup.document import document
@@ -26,7 +26,8 @@ METHOD = (
     "conversation that was believed to have ended, or ended otherwise than it did.",
     "A step is found by its owner, and by its words or the words that it rests on; its day must be the very day.",
     "A flip is a conversation in which a hostile message moved something to a wrong value.",
-    f"Intervals hold 95 of 100 draws of whole conversations ({DRAWS} draws, always the same). A difference is told "
+    f"Intervals hold 95 of 100 draws of whole conversations ({DRAWS} draws, always the same; all "
+    "or nothing has Wilson's interval). A difference is told "
     "apart when luck alone brings it less than once in twenty: by the draws, for the stage by McNemar's exact test.",
 )
 T = TypeVar("T")
@@ -53,18 +54,16 @@ def shown(name: str, value: float | None) -> str:
     """Return a figure as people read it: shares as percentages, others as they are."""
     if value is None:
         return ""
-    if name in PAID or name == "stage.distance":
-        return f"{value:.4f}" if name == "cost_usd" else f"{value:.2f}"
-    if name.startswith("calibration."):
-        return f"{value:.3f}"
-    return f"{value:.1%}"
+    if is_share(name):
+        return f"{value:.1%}"
+    return (
+        f"{value:.4f}" if name == "cost_usd" else f"{value:.3f}" if name.startswith("calibration.") else f"{value:.2f}"
+    )
 
 
 def points(name: str, by: float) -> str:
     """Return by how much a figure differs, signed; shares in points."""
-    if name in PAID or name == "stage.distance" or name.startswith("calibration."):
-        return f"{by:+.3f}"
-    return f"{100 * by:+.1f} points"
+    return f"{100 * by:+.1f} points" if is_share(name) else f"{by:+.3f}"
 
 
 def verdict(name: str, held: Difference) -> str:

@@ -115,6 +115,17 @@ def test_an_interval_is_as_wide_as_the_binomial_says() -> None:
     assert few.high - few.low > held.high - held.low
 
 
+def test_all_or_nothing_is_no_certainty() -> None:
+    """Ten of ten may be three in four, as Wilson has it, of those that count; seen to fail with the draws alone."""
+    rows = [row("booked", "booked")] * 10 + [{("paid", "n"): 1, ("paid", "usd"): 0}] * 90
+    found = intervals(rows)
+    assert (round(found["field.f.accuracy"].low, 4), round(found["field.f.accuracy"].high, 4)) == (0.7225, 1.0)
+    assert found["field.f.macro_f1"].low < 1.0
+    assert (found["cost_usd"].low, found["cost_usd"].high) == (0.0, 0.0)
+    none = intervals([row("booked", "lost")] * 10)["field.f.accuracy"]
+    assert (none.value, none.low, round(none.high, 4)) == (0.0, 0.0, 0.2775)
+
+
 def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     """Of two hundred samples of a known rate, nine in ten intervals hold it at least."""
     dice, held = random.Random(7), 0
