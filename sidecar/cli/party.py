@@ -28,6 +28,8 @@ Party = Annotated[str, typer.Argument(help="The party: its id or the beginning o
 Field = Annotated[str, typer.Argument(help="The field of the suggestion, a step (step:ID), or contact or deal.")]
 Property = Annotated[str, typer.Argument(help="The CRM's property, such as contact.phone.")]
 
+SHOWN_CHARS = 80
+
 
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
@@ -296,7 +298,8 @@ def _in_crm(standing: "Standing") -> Any:
             author = field.hold.author if field.hold else None
             theirs = field.hold.value if field.hold else ""
             whose = "pinned" if field.pinned else (author.name or author.kind.value) if author else "ours"
-            add(made, f"{record.kind}:{record.ref or 'not made'}", name, field.posted, theirs, whose)
+            shown = (plain(value, SHOWN_CHARS) for value in (field.posted, theirs))  # a note's text would fill a page
+            add(made, f"{record.kind}:{record.ref or 'not made'}", name, *shown, whose)
     return made
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sidecar.cli.render import add, console, emit, many, plain, show, table
-from sidecar.cli.session import AsJson, By, Yes, ask, example, find_party, session, whoami
+from sidecar.cli.session import AsJson, By, Yes, ask, example, find_id, find_party, session, whoami
 from sidecar.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ def _batch(app: "App", since: datetime | None, last: int | None, party: str, bes
     zone = ZoneInfo(app.settings.own_section.timezone)
     start = (since if since.tzinfo else since.replace(tzinfo=zone)).astimezone(UTC) if since else None
     of = find_party(app.journal, party).party if party else None
+    one = find_id(app.journal, beside, "change") if beside else None
     with console(sys.stderr).status("Reading what was written"):
-        return batch(app.journal, since=start, last=last, party=of, beside=beside or None)
+        return batch(app.journal, since=start, last=last, party=of, beside=one)
 
 
 def _run(app: "App", changes: "Batch", by: str, *, dry_run: bool) -> "list[Restored]":
@@ -114,16 +115,20 @@ def show_rows(rows: "list[Restored]", *, is_dry: bool) -> None:
     back, left = [r for r in rows if not r.left], [r for r in rows if r.left]
     made = table("party", "record", "field", "now" if is_dry else "it was", "back to")
     for row in back:
-        add(made, row.name, f"{row.record}:{row.ref}", row.field, _short(row.now), _short(row.before))
+        add(made, row.name, _place(row), row.field, _short(row.now), _short(row.before))
     stays = table("party", "record", "field", "value", "left, because")
     for row in left:
-        add(stays, row.name, f"{row.record}:{row.ref}", row.field, _short(row.now), row.left)
+        add(stays, row.name, _place(row), row.field, _short(row.now), row.left)
     if back:
         show(made)
     if left:
         show(stays)
     values = many(len(back), "value", "values")
     show(f"{values} would be put back, {len(left)} left." if is_dry else f"{values} put back, {len(left)} left.")
+
+
+def _place(row: "Restored") -> str:
+    return f"{row.record}:{row.ref}" if row.ref else row.record
 
 
 def _short(value: "Value") -> str:

@@ -136,6 +136,9 @@ def find_party(journal: "Journal", text: str) -> "Standing":
     raise PermanentError(f"{text!r} may be several parties: {named}; name one by its id")
 
 
+_NAMED_BY = {"change": "`sidecar explain` shows their ids"}
+
+
 def find_id(journal: "Journal", text: str, kind: str) -> str:
     """Return the whole id of a fact of a kind, given it or its beginning."""
     found = [i for i in journal.ids(text, CANDIDATES) if i.startswith(f"{kind}-")]
@@ -144,5 +147,5 @@ def find_id(journal: "Journal", text: str, kind: str) -> str:
     if text in found:
         return text
     if not found:
-        raise PermanentError(f"there is no {kind} {text!r}; `sidecar activities` names them")
+        raise PermanentError(f"there is no {kind} {text!r}; {_NAMED_BY.get(kind, '`sidecar activities` names them')}")
     raise PermanentError(f"{text!r} begins several ids of the kind {kind}; give more of it")

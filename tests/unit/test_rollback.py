@@ -1,5 +1,6 @@
 """What we wrote is put back where nobody has edited it since, once, and stays back until newer evidence."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -214,6 +215,12 @@ def test_the_command_shows_asks_and_puts_back(tmp_path: Path) -> None:
         assert office.data("rollback", "--since", time, "--dry-run")["left"], "a time as the sidecar prints it is taken"
     assert not office.data("rollback", "--since", "2099-01-01T00:00Z", "--dry-run")["left"]
     assert "2026-11-20T14:00Z" in office.sidecar("rollback", "--since", "yesterday").output
+    (contact,) = office.data("ledger", "show", "contact")["records"]
+    said = office.told("explain", f"contact:{contact['ref']}", "ai_summary")
+    change = re.search(r"change-[0-9a-f]+", said)
+    assert change and len(change[0]) < 30
+    assert office.data("rollback", "--batch", change[0], "--dry-run")["left"], "an id as `explain` prints it is taken"
+    assert "no change 'change-none'; `sidecar explain` shows" in office.refused("rollback", "--batch", "change-none")
 
 
 def test_a_long_text_hides_no_other_row(capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,6 +228,7 @@ def test_a_long_text_hides_no_other_row(capsys: pytest.CaptureFixture[str]) -> N
     told("\n".join(["line of a note"] * 100))
     said = capsys.readouterr().out
     assert said.count("line of a note") <= 8 and "ai_intent" in said
+    assert "None" not in said, "a record that was never made has no name"
 
 
 def told(body: str) -> None:
@@ -229,6 +237,7 @@ def told(body: str) -> None:
         Restored("party-1", "Ann", "note", "n1", "body", body, None),
         Restored("party-1", "Ann", "note", "n2", "body", body, None, left="we made this record"),
         Restored("party-1", "Ann", "contact", "c1", "ai_intent", "buy", "cancel"),
+        Restored("party-1", "Ann", "deal", None, "", None, None, left="it never was in the CRM"),
     ]
     show_rows(rows, is_dry=False)
 
