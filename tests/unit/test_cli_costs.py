@@ -82,7 +82,7 @@ def test_no_address_is_printed(office: Office) -> None:
 def test_a_journal_on_a_server_moves_on_when_somebody_says_that_there_is_a_backup(
     tmp_path: Path, postgres_url: str
 ) -> None:
-    """An upgrade names the command, and the command does it; seen to fail when only a program could say so."""
+    """An upgrade names the command, and the command does it."""
     Journal.open(postgres_url).close()
     for statement in BACK:
         run_sql(postgres_url, statement)

@@ -149,7 +149,7 @@ def test_thinking_before_the_text_is_skipped(peer: Peer) -> None:
 
 
 def test_a_question_is_one_request(peer: Peer) -> None:
-    """Nobody else is asked behind the core's back, which books and budgets each call; seen to fail with a fallback."""
+    """Nobody else is asked behind the core's back, which books and budgets each call."""
     for stop, told in (("refusal", "refusal"), ("max_tokens", "truncated"), ("end_turn", "end")):
         peer.says(200, message(TEXT, stop))
         assert model(peer.url).infer(question()).stop == told
