@@ -86,7 +86,7 @@ def test_nothing_is_ended_or_booked_by_mistake(whole: bool) -> None:
 
 
 def test_rules_say_what_the_phrases_say_that_they_were_written_for() -> None:
-    """In no language is a date, a move or a promise made up, and few are missed; seen to fail without the provisos."""
+    """In no language is a date, a move or a promise made up, and few are missed."""
     told: list[str] = []
     figures = measure_phrases(Asker(LLM, BENCH_FIELDS, BENCH_STAGES), "dev", told)
     assert sorted(figures) == ["all", "de", "en", "es", "fr", "it", "nl", "pt"]
@@ -203,7 +203,7 @@ def test_our_word_counts_when_it_can_not_be_forged() -> None:
     ],
 )
 def test_a_booking_needs_a_plain_confirmation(text: str) -> None:
-    """Questions, conditions, negations and "noted" about something else book nothing."""
+    """Questions, conditions, negations, hearsay and "noted" about something else book nothing; it failed without provisos."""
     assert stages(ask(turn(text, 1, Role.AGENT))) == []
 
 
