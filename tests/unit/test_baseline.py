@@ -203,7 +203,7 @@ def test_our_word_counts_when_it_can_not_be_forged() -> None:
     ],
 )
 def test_a_booking_needs_a_plain_confirmation(text: str) -> None:
-    """Questions, conditions, negations, hearsay and "noted" about something else book nothing; it failed without provisos."""
+    """Questions, conditions, negations, hearsay book nothing; seen to fail without the provisos."""
     assert stages(ask(turn(text, 1, Role.AGENT))) == []
 
 
