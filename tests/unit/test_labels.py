@@ -26,6 +26,7 @@ RULES = [
     says("want to buy", op("intent", "buy", "want to buy"), op("sentiment", "positive", "want to buy")),
     says("perhaps 900", op("budget", "900", "perhaps 900", certainty="weakly_implied")),
     says("so angry", op("sentiment", "angry", "so angry")),
+    says("need it", op("stage", "qualified", "need it")),
 ]
 WEEK_S = 7 * 86_400
 
@@ -67,6 +68,20 @@ def test_what_people_said_becomes_labels(house: House, tmp_path: Path) -> None:
     assert case["tags"] == ["corrected"]
     assert case["split"] == split_of(house.standing("ann").party)
     assert (tmp_path / "d.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_stage_that_was_put_right_and_a_value_that_was_cleared_are_labels(house: House, tmp_path: Path) -> None:
+    """The CRM's own stage comes back in our words, and an emptied field says that nothing was to be said."""
+    house.hear("I want to buy, we need it.", "ann")
+    crm: Any = house.app.ledger
+    (deal,) = house.records("deal")
+    crm.edit("deal", deal.ref, {"stage": "booked"}, author=RITA)
+    edit(house, "ann", ai_sentiment=None)
+    (case,) = collected(house, tmp_path / "d.jsonl")
+    assert {name: label["value"] for name, label in case["labels"].items()} == {
+        "stage": "booked",
+        "sentiment": "unknown",
+    }
 
 
 def test_answers_to_suggestions_and_samples_become_labels(house: House, tmp_path: Path) -> None:
