@@ -173,12 +173,13 @@ def _measured(
     sides = [side(settings, one, utc_now, name) for one, name in zip(wanted, names, strict=True)]
     paid = [one for one in sides if not one.llm.capabilities.offline]
     held = Answers()
+    max_usd = settings.llm.daily_usd if told.max_usd is None else told.max_usd
     if paid:
-        _agreed(paid, cases, told.repeat, yes=yes, as_json=as_json)
+        _agreed(paid, cases, told, max_usd, yes=yes, as_json=as_json)
         file = told.answers or settings.base / ANSWERS
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = Answers(file)
-    purse = Purse(settings.llm.daily_usd if told.max_usd is None else told.max_usd)
+    purse = Purse(max_usd)
     found = [_run(one, cases, Kept(purse, held), told) for one in sides]
     if paid:
         asked = many(purse.asked, "question", "questions")
@@ -186,18 +187,21 @@ def _measured(
     return found
 
 
-def _agreed(paid: "list[Side]", cases: "tuple[Case, ...]", repeat: int, *, yes: bool, as_json: bool) -> None:
-    """Say what it would cost, and ask."""
+def _agreed(
+    paid: "list[Side]", cases: "tuple[Case, ...]", told: _Told, max_usd: float, *, yes: bool, as_json: bool
+) -> None:
+    """Say what it would cost and where it ends, and ask."""
     from sidecar.evaluate import estimate
 
     usd = 0.0
     for one in paid:
-        much = estimate(one, cases, repeat=repeat)
+        much = estimate(one, cases, repeat=told.repeat)
         usd += much.usd
-        tell(f"{one.llm.model}: {len(cases)} conversations, about {much.calls} questions and ${much.usd:.4f} at most")
-    tell("Answers that were kept cost nothing again.")
+        hard = f"; {one.llm.stronger.model} reads the hard cases again, for more" if one.llm.stronger else ""
+        tell(f"{one.llm.model}: {len(cases)} conversations, about {much.calls} questions and ${much.usd:.4f}{hard}")
+    tell(f"Answers that were kept cost nothing again. It ends at ${max_usd:g} (--max-usd).")
     if usd:
-        ask(f"Spend up to about ${usd:.2f}?", yes=yes, as_json=as_json)
+        ask(f"Spend about ${usd:.2f}?", yes=yes, as_json=as_json)
 
 
 def _run(one: "Side", cases: "tuple[Case, ...]", kept: Any, told: _Told) -> "Measured":

@@ -45,7 +45,7 @@ def evaluate(
     """Read and mark conversations; `told` hears how many are done.
 
     `repeat` readings of each show how much of a difference is noise. `TemporaryError` when the model's limits are used
-    up for longer, `BudgetSpent` when the purse is empty: what was answered is kept, and a second run goes on.
+    up for longer, `ConfigError` when the purse is empty: what was answered is kept, and a second run goes on.
     """
     trials = tuple(_trials(side, cases, kept, repeat, min(concurrency, MAX_CONCURRENCY), told))
     rows = tuple(marks(case, trial, side.policy) for case, trial in zip(cases, trials, strict=True))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from sidecar.errors import BudgetSpent, TemporaryError
+from sidecar.errors import ConfigError, TemporaryError
 from sidecar.evaluate.outcome import Call
 from sidecar.infer import wire
 from sidecar.infer.question import digest
@@ -34,10 +34,10 @@ class Purse:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self) -> None:
-        """Raise `BudgetSpent` when no more may be spent."""
+        """Raise `ConfigError` when no more may be spent: it is the operator's to allow more, and no time mends it."""
         with self._lock:
             if self.spent_usd >= self.max_usd:
-                raise BudgetSpent(f"{self.max_usd:g} USD are spent; what was answered is kept: run it again with more")
+                raise ConfigError(f"${self.max_usd:g} are spent; what was answered is kept: run it again with more")
 
     def pay(self, usd: float) -> None:
         """Count a question that was asked."""

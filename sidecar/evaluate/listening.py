@@ -1,7 +1,8 @@
 """What an evaluation would ask, heard beforehand by a model that answers nothing: how many questions, how long.
 
 So the estimate counts the very questions, prompt and all, and not a guess about conversations. A real model's answers
-make the state of later questions a little longer, and may have a conversation read again; that much it is an estimate.
+make the state of later questions a little longer, and a hard case is read again by a stronger model, at its own price;
+that much it is an estimate.
 """
 
 from collections.abc import Sequence

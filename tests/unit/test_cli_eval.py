@@ -126,7 +126,9 @@ def test_a_model_that_is_paid_for_is_asked_after_a_yes(tmp_path: Path) -> None:
         assert parrot.bodies == []
         first = office.sidecar("eval", path(office), "--yes", "--json", env=KEY)
         assert first.exit_code == 0, first.output
-        assert "about 8 questions" in first.stderr
+        assert "claude-haiku-5-5: 4 conversations, about 8 questions and $0.0" in first.stderr
+        assert "claude-sonnet-5-5 reads the hard cases again" in first.stderr
+        assert "It ends at $5" in first.stderr
         assert len(parrot.bodies) == 8
         second = office.sidecar("eval", path(office), "--yes", "--json", env=KEY)
         assert "0 questions asked for $0.0000, 8 answered before" in second.stderr
@@ -135,8 +137,8 @@ def test_a_model_that_is_paid_for_is_asked_after_a_yes(tmp_path: Path) -> None:
         assert figures[0] == figures[1]
         assert figures[0]["spent"]["usd"] > 0
         broke = office.sidecar("eval", path(office), "--yes", "--max-usd", "0", "--repeat", "2", env=KEY)
-        assert broke.exit_code == 1
-        assert "what was answered is kept" in broke.stderr
+        assert broke.exit_code == 2
+        assert "$0 are spent; what was answered is kept: run it again with more\n" in broke.stderr
         assert (tmp_path / "data" / "eval-answers.jsonl").stat().st_mode & 0o777 == 0o600
 
 

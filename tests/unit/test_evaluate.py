@@ -11,7 +11,7 @@ from justhtml import JustHTML
 from selectolax.lexbor import LexborHTMLParser
 
 from sidecar.config import Settings
-from sidecar.errors import BudgetSpent, ConfigError, PermanentError, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.evaluate import Kept, Purse, estimate, evaluate
 from sidecar.evaluate.figures import figures, total
 from sidecar.evaluate.gate import floors, held_against, held_to
@@ -163,7 +163,7 @@ def test_what_was_answered_is_not_paid_for_again(tmp_path: Path, settings: Setti
     cases, file = loaded(tmp_path / "d.jsonl", buyers(5), settings), tmp_path / "answers.jsonl"
     broken = Obedient(fails=[])
     first = kept(file, usd=0.005)
-    with pytest.raises(BudgetSpent, match="kept"):
+    with pytest.raises(ConfigError, match="is kept"):
         evaluate(side(settings, broken, *GOOD), cases, first)
     assert first.purse.asked == 5
     second, model = kept(file), Obedient()
