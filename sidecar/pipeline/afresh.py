@@ -9,7 +9,7 @@ from sidecar.decide import Decided, refresh
 from sidecar.journal import Journal
 from sidecar.model import Inference, Policy, Standing
 
-_FIRST = 10_000
+ANEW = 10_000
 """Positions from here on are claims that were computed anew."""
 
 
@@ -21,8 +21,8 @@ def afresh(journal: Journal, policy: Policy, standing: Standing, now: datetime |
     inference = journal.get(standing.last_inference) if standing.last_inference else None
     if not isinstance(inference, Inference):
         return Decided((), (), standing)
-    made = refresh(inference, standing, policy, journal.mint, first=_FIRST, now=now)
+    made = refresh(inference, standing, policy, journal.mint, first=ANEW, now=now)
     if not made.decisions:
         return made
-    first = _FIRST + len(journal.effects(inference.id, "claim"))
+    first = ANEW + len(journal.effects(inference.id, "claim"))
     return refresh(inference, standing, policy, journal.mint, first=first, now=now)

@@ -5,7 +5,7 @@ tried out on stored words reads them as a running sidecar would.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -74,19 +74,33 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
     if whole and not many:
         history = list(reversed(past.timeline(standing.party, MAX_WHOLE)))
         kept = _newest(_current(history), MAX_WHOLE_CHARS)
-        overtaken = _overtaken(history)
-        if _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *overtaken)}:
-            return Reading(kept, (), True, overtaken)
-    overtaken = [p for p in pending if _is_overtaken(past, p[1])] if standing.needs_whole else _overtaken(pending)
-    gone = {activity.id for _, activity in overtaken}
+        late = overtaken(history)
+        if _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *late)}:
+            return Reading(kept, (), True, late)
+    late = [p for p in pending if _is_overtaken(past, p[1])] if standing.needs_whole else overtaken(pending)
+    gone = {activity.id for _, activity in late}
     new = _oldest([p for p in _current(pending) if p[1].id not in gone], MAX_NEWS_CHARS)
     before = past.timeline(standing.party, EARLIER, before=min(a.at for _, a in pending))
     earlier = [a for _, a in reversed(before) if a.id not in news and not _is_overtaken(past, a)]
     if new and new[0][1].id in many:
         parts = many[new[0][1].id]
-        return Reading(new[:1], earlier, False, overtaken, min(parts, _parts_read(past, new[0][0]) + 1), parts)
+        return Reading(new[:1], earlier, False, late, min(parts, _parts_read(past, new[0][0]) + 1), parts)
     until = next((i for i, (_, activity) in enumerate(new) if activity.id in many), len(new))
-    return Reading(new[:until], earlier, False, overtaken)
+    return Reading(new[:until], earlier, False, late)
+
+
+def whole_instead(past: Past, standing: Standing, pending: Sequence[Matched]) -> Reading | None:
+    """Return the whole history for a model that doubts the state; None when it was read just now, or can't be."""
+    if standing.activities - standing.activities_at_whole <= EARLIER:
+        return None
+    whole = select(past, replace(standing, needs_whole=True), pending, whole=True)
+    return whole if whole.whole else None
+
+
+def overtaken(history: Sequence[Matched]) -> list[Matched]:
+    """Return what was edited, deleted or said again later, of some activities in order of time."""
+    kept = {activity.id for _, activity in _current(history)}
+    return [(match, activity) for match, activity in history if activity.id not in kept]
 
 
 def _parts_read(past: Past, match: Match) -> int:
@@ -143,11 +157,6 @@ def _wording(activity: Activity) -> tuple[object, ...]:
         return (activity.id,)
     who = activity.channel, activity.account, activity.actor.identifiers, activity.actor.name
     return (*who, activity.at.date(), activity.kind, activity.subject, activity.text)
-
-
-def _overtaken(history: Sequence[Matched]) -> list[Matched]:
-    kept = {activity.id for _, activity in _current(history)}
-    return [(match, activity) for match, activity in history if activity.id not in kept]
 
 
 def _root(activity: Activity) -> tuple[str, str, str]:

@@ -5,8 +5,8 @@ everything in memory: there is no journal that it could write, and no ledger tha
 is when people would have edited the CRM; `take` lets a caller who does know say so.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -30,7 +30,7 @@ from sidecar.model import (
 )
 from sidecar.model.means import Hard
 from sidecar.pipeline.asking import Asking
-from sidecar.pipeline.selection import Matched, Reading, select
+from sidecar.pipeline.selection import Matched, Reading, select, whole_instead
 from sidecar.pipeline.unsaid import Unsaid, unsaid, withdrawals, without
 from sidecar.ports import LLM
 
@@ -77,6 +77,7 @@ class Shadow:
     _heard: list[Matched] = field(default_factory=list)
     _read: set[str] = field(default_factory=set)
     _made: dict[str, Fact] = field(default_factory=dict)
+    _anew: int = 0
 
     def hear(self, match: Match, activity: Activity) -> None:
         """Take in that an activity is this party's; `read` or `reread` will read it."""
@@ -104,12 +105,15 @@ class Shadow:
             self._note(reading)
         return done
 
-    def reread(self, reading: Reading) -> Reread:
-        """Read exactly this; who doubts the state is given the whole history, and a hard case the stronger model."""
+    def reread(self, reading: Reading, *, is_rest: bool = False) -> Reread:
+        """Read exactly this; who doubts the state is given the whole history, and a hard case the stronger model.
+
+        Of the rest of a question that had no answer the whole history is part, so it isn't given for that.
+        """
         before, lost = self.standing, self._unsaid(reading)
         reader = self.reader
         asking = Asking(reader.llm, reader.policy, reader.own, reader.mint, reader.hard)
-        whole = partial(self._whole, reading)
+        whole = (lambda: None) if is_rest else partial(self._whole, reading)
         asked, inferred = asking.ask(reading, without(before, lost), reader.prompt, self._passed, whole)
         if asked is not reading:
             reading, lost = asked, self._unsaid(asked)
@@ -124,8 +128,9 @@ class Shadow:
             self._read |= {match.id for match, _ in (*reading.new, *reading.overtaken)}
 
     def _whole(self, reading: Reading) -> Reading | None:
-        whole = select(self, replace(self.standing, needs_whole=True), reading.new, whole=True)
-        return whole if whole.whole else None
+        new = {match.id for match, _ in reading.new}
+        pending = [(m, a) for m, a in self._in_time() if m.id not in self._read or m.id in new]
+        return whole_instead(self, self.standing, pending)
 
     def _passed(self, inferred: Inferred) -> Inference:
         """Keep in mind a call that nothing is believed from."""
@@ -134,13 +139,21 @@ class Shadow:
 
     def settle(self, now: datetime) -> None:
         """Drop suggestions that nobody answered in time, and compute anew what follows from what is believed."""
+        self.expire(now)
         policy, mint = self.reader.policy, self.reader.mint
-        for dropped in expired(self.standing, policy, now, mint, self._claim):
-            self.take(dropped)
         last = self.get_many([self.standing.last_inference]).get(self.standing.last_inference)
         if isinstance(last, Inference):
-            for fact in refresh(last, self.standing, policy, mint, first=COMPUTED_ANEW, now=now).decisions:
+            made = refresh(last, self.standing, policy, mint, first=COMPUTED_ANEW + self._anew, now=now)
+            self._anew += len(made.claims)
+            for fact in (*made.claims, *made.decisions):
                 self.take(fact)
+
+    def expire(self, now: datetime, spare: Collection[str] = ()) -> None:
+        """Drop suggestions that nobody answered in time, but for those whose decisions are to be spared."""
+        policy, mint = self.reader.policy, self.reader.mint
+        for dropped in expired(self.standing, policy, now, mint, self._claim):
+            if dropped.after not in spare:
+                self.take(dropped)
 
     def _claim(self, waiting: Suggestion) -> Claim | None:
         decision = self.get_many([waiting.decision]).get(waiting.decision)

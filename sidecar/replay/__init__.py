@@ -21,7 +21,7 @@ from sidecar.ports import LLM
 from sidecar.replay.crm import in_crm
 from sidecar.replay.report import Report, Version, as_data, faults, from_data, tally, version_id
 from sidecar.replay.sides import Difference, compare
-from sidecar.replay.walk import Walk, ends, history, walk
+from sidecar.replay.walk import Walk, ends, history, rejoined, walk
 
 __all__ = ["Estimate", "Report", "Side", "Version", "Wanted", "as_data", "estimate", "faults", "from_data", "replay"]
 
@@ -96,13 +96,15 @@ class Estimate:
 def estimate(book: Journal, wanted: Wanted) -> Estimate:
     """Say what a replay would read, from the requests that the book holds."""
     parties = readings = chars = noise_readings = noise_chars = 0
+    torn = rejoined(book)
     for number, standing in enumerate(chosen(book, wanted)):
         known = history(book, standing.party)
-        due = [i for i in known.readings if wanted.since is None or i.newest_at >= wanted.since]
+        is_torn = standing.party in torn
+        due = [i for i in known.readings if is_torn or wanted.since is None or i.newest_at >= wanted.since]
         size = sum(len(i.request.get("user", "")) + OUTPUT_CHARS for i in due)
         size += len(wanted.new.prompt(standing).source) * len(due)
         parties, readings, chars = parties + 1, readings + len(due), chars + size
-        if number < _noise(wanted):
+        if is_torn or number < _noise(wanted):
             noise_readings, noise_chars = noise_readings + len(due), noise_chars + size
     usd = wanted.new.llm.estimate_usd(chars, readings)
     usd += wanted.was.llm.estimate_usd(noise_chars, noise_readings) if noise_readings else 0.0
@@ -129,14 +131,15 @@ def replay(book: Journal, wanted: Wanted, now: datetime) -> Report:
     report = Report(wanted.id, now, wanted.since, was.version, new.version)
     report.is_deterministic = was.llm.capabilities.deterministic
     answers, spent = Answers(wanted.folder / "answers.jsonl" if wanted.folder else None), Spent()
-    standings = list(chosen(book, wanted))
+    standings, torn = list(chosen(book, wanted)), rejoined(book)
 
     threads, rounds = _readers(wanted, len(standings))
 
     def one(numbered: tuple[int, Standing]) -> Walk | str:
         number, standing = numbered
         try:
-            asked = Asked(answers, spent, rounds, is_noise=number < _noise(wanted))
+            is_torn = standing.party in torn
+            asked = Asked(answers, spent, rounds, not is_torn and number < _noise(wanted), is_torn)
             return _walk(book, wanted, standing, asked, now)
         except PermanentError as error:
             return str(error)
@@ -164,6 +167,7 @@ class Asked:
     spent: Spent
     rounds: Rounds | None
     is_noise: bool
+    is_rejoined: bool
 
     def model(self, llm: LLM, known: Known = nothing, *, anew: str = "") -> LLM:
         """Return a model that is asked nothing twice."""
@@ -184,11 +188,12 @@ def _readers(wanted: Wanted, parties: int) -> tuple[int, Rounds | None]:
 
 def _walk(book: Journal, wanted: Wanted, standing: Standing, asked: Asked, now: datetime) -> Walk:
     known = Book(history(book, standing.party).inferences)
+    was = _reader(wanted.was, asked.model(wanted.was.llm, known), standing, wanted, book)
     readers = {"new": _reader(wanted.new, asked.model(wanted.new.llm, known), standing, wanted, book)}
     if asked.is_noise:
         again = asked.model(wanted.was.llm, anew="again")
         readers["again"] = _reader(wanted.was, again, standing, wanted, book)
-    return walk(book, standing, readers, wanted.since, now)
+    return walk(book, standing, was, readers, wanted.since, now, is_rejoined=asked.is_rejoined)
 
 
 def _reader(side: Side, llm: LLM, standing: Standing, wanted: Wanted, book: Journal) -> Reader:

@@ -30,7 +30,7 @@ def in_crm(made: Walk, old_policy: Policy, policy: Policy, mint: Mint, now: date
             if (a.value if a else None) == (b.value if b else None) or (a or b).name in _NEVER_SHOWN:  # type: ignore[union-attr]  # one of them is there
                 continue
             cells = _cells(a, made.known["was"]), _cells(b, made.known["new"])
-            yield _difference(was, f"{kind}.{name}", b or a, cells, _kept(was, (old or wanted), name), now)
+            yield _difference(was, f"{kind}.{name}", b or a, cells, _kept(made.book, (old or wanted), name), now)
 
 
 def _wanted(standing: Standing, policy: Policy, mint: Mint, now: datetime) -> dict[str, DesiredRecord]:

@@ -3,13 +3,14 @@
 Recorded readings say what was read when, so the trial reads those very pieces. What people did meanwhile (approvals,
 pins, edits in the CRM) is taken in where it happened, for they would have done it anyway; what our own side believed,
 the trial says for itself. Where two parties were merged or one was split, no single history was ever read: there the
-words are read in the order of time, as if it had always been so, and the report counts such parties.
+words are read in the order of time by both sides, as if it had always been so, and the report counts such parties.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sidecar.errors import PermanentError
 from sidecar.journal import Journal
 from sidecar.model import (
     EXPIRED,
@@ -27,7 +28,8 @@ from sidecar.model import (
     Value,
     advance,
 )
-from sidecar.pipeline.selection import Matched
+from sidecar.pipeline.afresh import ANEW
+from sidecar.pipeline.selection import END, MAX_WHOLE, Matched, overtaken
 from sidecar.pipeline.selection import Reading as Pieces
 from sidecar.pipeline.shadow import Reader, Reread, Shadow
 from sidecar.replay.sides import Said, said
@@ -66,9 +68,11 @@ class Judged:
 
 @dataclass(slots=True)
 class Walk:
-    """A party's history gone through; `ends` are the standings, of `was` the book's own, `known` finds their facts."""
+    """A party's history gone through, beside where it stands in the `book`; `ends` are the standings that each side
+    came to by now, of `was` what is in force, and `known` finds their facts."""
 
     party: str
+    book: Standing
     trials: list[Trial] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     ends: dict[str, Standing] = field(default_factory=dict)
@@ -82,12 +86,8 @@ class History:
 
     party: str
     facts: Sequence[Fact]
+    times: Sequence[datetime]
     pairs: Mapping[str, Matched]
-
-    @property
-    def rejoined(self) -> bool:
-        """Say whether words came from, or went to, another party."""
-        return any(isinstance(f, Release) and f.action in _REJOINED for f in self.facts)
 
     @property
     def inferences(self) -> list[Inference]:
@@ -97,7 +97,7 @@ class History:
     @property
     def readings(self) -> list[Inference]:
         """The inferences that brought something, in the order of the book."""
-        return [f for f in self.facts if isinstance(f, Inference) and f.stop == "end" and self._read(f)]
+        return [f for f in self.facts if isinstance(f, Inference) and f.stop == END and self._read(f)]
 
     def _read(self, inference: Inference) -> bool:
         return any(cause in self.pairs for cause in inference.because)
@@ -105,21 +105,45 @@ class History:
 
 def history(journal: Journal, party: str) -> History:
     """Return a party's facts in the order of the book, with its activities beside their matches."""
-    facts = list(journal.facts(party=party, limit=MAX_FACTS))
+    written = list(journal.written(party=party, limit=MAX_FACTS))
+    if len(written) == MAX_FACTS:
+        raise PermanentError(f"its history has {MAX_FACTS} facts and more, which is too long to be gone through")
+    facts = [w.fact for w in written]
     matches = [f for f in facts if isinstance(f, Match) and f.outcome is Outcome.PARTY]
     activities = journal.get_many(match.activity for match in matches)
     pairs = {m.id: (m, a) for m in matches if isinstance(a := activities.get(m.activity), Activity)}
-    return History(party, facts, pairs)
+    return History(party, facts, [w.recorded_at for w in written], pairs)
 
 
-def walk(book: Journal, party: Standing, readers: Mapping[str, Reader], since: datetime | None, now: datetime) -> Walk:
-    """Go through a party's history with some readers, anew from readings whose newest words are `since` a time."""
-    known = history(book, party.party)
-    made = Walk(party.party, ends={"was": party}, known={"was": book.get_many}, rejoined=known.rejoined)
-    if known.rejoined:
-        shadows = {name: _as_if_one(book, party, reader) for name, reader in readers.items()}
+def rejoined(book: Journal) -> frozenset[str]:
+    """Return the parties whose words came from, or went to, another party."""
+    releases = (f for f in book.facts((Release.KIND,)) if isinstance(f, Release) and f.action in _REJOINED)
+    return frozenset(party for release in releases for party in (release.party, release.other) if party)
+
+
+def walk(
+    book: Journal,
+    party: Standing,
+    was: Reader,
+    readers: Mapping[str, Reader],
+    since: datetime | None,
+    now: datetime,
+    *,
+    is_rejoined: bool = False,
+) -> Walk:
+    """Go through a party's history with some readers, anew from readings whose newest words are `since` a time.
+
+    What the book believes is brought to `now` by `was` as the others are. Of a rejoined party it has no history of one
+    piece, so there `was` reads the words, too.
+    """
+    made = Walk(party.party, book=party, rejoined=is_rejoined)
+    if is_rejoined:
+        shadows = {name: _as_if_one(book, party, reader) for name, reader in {**readers, "was": was}.items()}
     else:
-        shadows = _as_read(book, known, since, readers, made)
+        shadows = {
+            **_as_read(book, history(book, party.party), since, readers, made),
+            "was": Shadow(was, party, book.get_many),
+        }
     for name, shadow in shadows.items():
         shadow.settle(now)
         made.ends[name], made.known[name] = shadow.standing, shadow.get_many
@@ -137,18 +161,24 @@ def _as_read(
 ) -> dict[str, Shadow]:
     standing, heard = Standing(known.party), list[Matched]()
     shadows: dict[str, Shadow] = {}
+    anew, was_anew = _anew(known.facts), False
     due = {i.id for i in known.readings if since is None or i.newest_at >= since}
     claims, decisions = _by_inference(known.facts)
-    for fact in known.facts:
+    unanswered: set[str] = set()
+    for recorded_at, fact in zip(known.times, known.facts, strict=True):
         pair = known.pairs.get(fact.id)
+        if isinstance(fact, Inference) and fact.stop != END and not fact.passed_on:
+            unanswered.update(fact.request.get("aliases", {}).values())
         if isinstance(fact, Inference) and fact.id in due:
             if not shadows:
                 shadows = {name: Shadow(reader, standing, book.get_many) for name, reader in readers.items()}
                 for shadow in shadows.values():
                     shadow.recall(heard)
+            waiting = {held.decision for held in standing.engagement.suggestions.values()}
             for shadow in shadows.values():
-                shadow.settle(fact.newest_at)
-            rereads = {name: shadow.reread(_pieces(fact, known)) for name, shadow in shadows.items()}
+                shadow.expire(fact.newest_at, spare=waiting)  # what still waits in the book waits here
+            pieces, is_rest = _pieces(fact, known, heard), bool(unanswered & {a.id for a in _new(fact, known)})
+            rereads = {name: shadow.reread(pieces, is_rest=is_rest) for name, shadow in shadows.items()}
             recorded = said(claims.get(fact.id, ()), decisions.get(fact.id, ()))
             made.trials.append(_trial(fact, recorded, claims.get(fact.id, ()), rereads, readers))
         standing = advance(standing, fact, pair[1] if pair else None)
@@ -157,7 +187,17 @@ def _as_read(
         made.judged += _judged(fact, shadows, book) if shadows else ()
         for shadow in shadows.values():
             _follow(shadow, fact, pair)
+            if fact.id in anew and not was_anew:
+                shadow.settle(recorded_at)
+        was_anew = fact.id in anew
     return shadows
+
+
+def _anew(facts: Iterable[Fact]) -> set[str]:
+    """Return the decisions that no words brought about: a party was looked at, by the clock or for a person."""
+    claims = {fact.id for fact in facts if isinstance(fact, Claim) and fact.formula and fact.position >= ANEW}
+    looked = (fact for fact in facts if isinstance(fact, Decision) and fact.by == "policy")
+    return {fact.id for fact in looked if fact.claim in claims or fact.rule == EXPIRED}
 
 
 def _as_if_one(book: Journal, party: Standing, reader: Reader) -> Shadow:
@@ -180,15 +220,22 @@ def _follow(shadow: Shadow, fact: Fact, pair: Matched | None) -> None:
         shadow.take(fact)
 
 
-def _pieces(inference: Inference, known: History) -> Pieces:
-    """Return what a recorded inference read, as its request names it."""
+def _pieces(inference: Inference, known: History, heard: Sequence[Matched]) -> Pieces:
+    """Return what a recorded inference read, as its request names it, and what nobody read any more by then."""
     by_activity = {activity.id: (match, activity) for match, activity in known.pairs.values()}
     shown = list(dict.fromkeys(inference.request.get("aliases", {}).values()))
-    read = {known.pairs[cause][1].id for cause in inference.because if cause in known.pairs}
+    read = {activity.id for activity in _new(inference, known)}
     new = [by_activity[a] for a in shown if a in read and a in by_activity]
     earlier = [by_activity[a][1] for a in shown if a not in read and a in by_activity]
-    overtaken = [by_activity[a] for a in read if a not in shown]
-    return Pieces(new, earlier, inference.whole, overtaken)
+    in_time = sorted(heard, key=lambda pair: (pair[1].at, pair[1].id))[-MAX_WHOLE:]
+    gone = {activity.id for _, activity in (overtaken(in_time) if inference.whole else ())}
+    left_out = [by_activity[a] for a in dict.fromkeys((*gone, *read)) if a not in shown]
+    return Pieces(new, earlier, inference.whole, left_out, inference.part, inference.parts)
+
+
+def _new(inference: Inference, known: History) -> list[Activity]:
+    """Return the activities that an inference was about."""
+    return [known.pairs[cause][1] for cause in inference.because if cause in known.pairs]
 
 
 def _trial(
