@@ -62,11 +62,9 @@ class Sides:
 def intervals(rows: Sequence[Counts], *, draws: int = DRAWS, seed: int = SEED) -> dict[str, Interval]:
     """Return each figure of some conversations with its interval (percentile bootstrap)."""
     stands = figures(total(rows))
-    if len(rows) < MIN_CASES:
-        return {name: Interval(value, value, value, len(rows)) for name, value in stands.items()}
     drawn: dict[str, list[float]] = {name: [] for name in stands}
     columns = _columns(rows)
-    for chosen in _draws(len(rows), draws, seed):
+    for chosen in _draws(len(rows), draws if len(rows) >= MIN_CASES else 0, seed):
         for name, value in figures(_summed(columns, chosen)).items():
             drawn[name].append(value)
     return {

@@ -122,6 +122,8 @@ def test_all_or_nothing_is_no_certainty() -> None:
     assert (round(found["field.f.accuracy"].low, 4), round(found["field.f.accuracy"].high, 4)) == (0.7225, 1.0)
     assert found["field.f.macro_f1"].low < 1.0
     assert (found["cost_usd"].low, found["cost_usd"].high) == (0.0, 0.0)
+    one = intervals([row("booked", "booked")])["field.f.accuracy"]
+    assert (round(one.low, 3), one.n) == (0.207, 1)
     none = intervals([row("booked", "lost")] * 10)["field.f.accuracy"]
     assert (none.value, none.low, round(none.high, 4)) == (0.0, 0.0, 0.2775)
 
