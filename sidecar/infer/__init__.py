@@ -13,7 +13,7 @@ from sidecar.errors import PermanentError
 from sidecar.ground import find
 from sidecar.infer import wire
 from sidecar.infer.addresses import addresses, written
-from sidecar.infer.question import MAX_TOKENS, ask, canary, digest
+from sidecar.infer.question import MAX_TOKENS, again, ask, canary, digest
 from sidecar.infer.senders import senders
 from sidecar.infer.version import version
 from sidecar.model import (
@@ -99,7 +99,7 @@ def infer(
     answer = llm.infer(question)
     inference = _inference(question, answer, llm, prompt, standing, mint, [match.id for match, _ in new], whole)
     inference = replace(
-        inference,
+        _again(inference, standing, mint) if whole and standing.needs_whole else inference,
         channel=activities[-1].channel,
         route=standing.route_in(policy).name,
         senders=senders(activities, mint),
@@ -155,6 +155,15 @@ def _inference(
             duration_ms=answer.duration_ms,
         )
     )
+
+
+def _again(inference: Inference, standing: Standing, mint: Mint) -> Inference:
+    """Tell a reading that had to be made again from the one before, though the same words may be all that is left.
+
+    As the same fact it would count for nothing, and the history would be due for reading for ever.
+    """
+    request = {**inference.request, "again": standing.last_inference}
+    return mint(replace(inference, request=request, request_sha256=again(inference.request_sha256, request["again"])))
 
 
 def _unusable(inference: Inference, answer: Answer, activities: Sequence[Activity], mint: Mint) -> Inference:

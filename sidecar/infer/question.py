@@ -263,6 +263,11 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
 
 
+def again(request_sha256: str, inference: str) -> str:
+    """Return the hash of a request that is made again after an inference."""
+    return sha256(f"{request_sha256}\x00again\x00{inference}".encode()).hexdigest()
+
+
 def digest(question: Question, adapter: str, model: str, matches: Sequence[str] = ()) -> str:
     """Return the hash that names this very request: the same question to the same model is the same Inference.
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
-from sidecar.infer.question import digest
+from sidecar.infer.question import again, digest
 from sidecar.model import Inference
 from sidecar.ports import LLM, Answer, Question
 
@@ -40,7 +40,8 @@ class Book:
         """Return the recorded answer to this very question by this very model."""
         asked = len({turn.activity for turn in question.new})
         for held in self._held.get((sha256(question.system.encode()).hexdigest(), question.user), ()):
-            is_it = held.request_sha256 == _asked(question, llm, held.because[:asked])
+            asks = _asked(question, llm, held.because[:asked])
+            is_it = held.request_sha256 in (asks, again(asks, held.request.get("again", "")))
             if held.passed_on:  # booked under a name of its run: model and room stand for the rest of the question
                 room = held.request.get("max_tokens")
                 is_it = (held.engine, held.model, room) == (llm.name, llm.model, question.max_tokens)
