@@ -484,7 +484,7 @@ def test_a_loud_sender_s_wait_is_nobody_else_s(open_house: Open) -> None:
 
 
 def test_a_budget_that_was_raised_holds_from_the_next_start(open_house: Open) -> None:
-    """Who is told to raise a budget and to restart finds that it helps; seen to fail with work put off until tomorrow."""
+    """Who is told to raise a budget and restart finds that it helps; seen to fail with work put off until tomorrow."""
     house = open_house(buys(), env={"SIDECAR_LLM__DAILY_USD": "0.4"})
     house.llm.capabilities = PAID
     house.llm.reworded = lambda answer: replace(answer, cost_usd=0.5)
@@ -564,8 +564,10 @@ def test_facts_and_the_work_that_follows_are_one_commit(open_house: Open) -> Non
 
 
 def test_a_history_that_must_be_read_again_is_though_its_question_is_an_old_one(open_house: Open) -> None:
-    """Only the first words are left, and nothing was believed: the question is the first one, letter for letter, and the
-    reading counts nevertheless. Seen to fail, and a sync beside it to go round for ever, with the same fact for both."""
+    """Only the first words are left, and nothing was believed, so the question is the first one, letter for letter.
+
+    Seen to fail, and a sync beside it to go round for ever, with the same fact for both readings.
+    """
     house = open_house(buys())
     house.hear("Hello")
     second = house.hear("Nothing of interest")
