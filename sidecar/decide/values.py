@@ -28,6 +28,8 @@ def canonical(value: Value, field: FieldPolicy) -> Value:
         return {"true": True, "yes": True, "false": False, "no": False}.get(text.casefold())
     if field.type == "date":
         return day(text)
+    if field.type == "text":
+        text = " ".join(text.split())  # a second line would look like a field of its own
     return text[: field.max_chars] or None
 
 

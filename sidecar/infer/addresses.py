@@ -25,13 +25,14 @@ _COMMON = (
 """Endings under which a bare name is linked, beside those of two letters; after a list of those that mail filters name.
 Source: the zone's own list (IANA, 2026-11) less the words that stand after a full stop in ordinary texts."""
 _END = r"(?![^\W_]|-[^\W_])"
-_PATH = r"[/?#][^\s\"'<>\])]*"
+_MORE = r"[^\s\"'<>\])“”„«»‘’…]"
+_PATH = rf"[/?#]{_MORE}*"
 _ADDRESS = re.compile(
-    r"""[a-z][a-z0-9+.-]{1,20}:[/\\]{2}[^\s"'<>\])]+"""
-    r"""|(?<![^\W_])(?:mailto|javascript|vbscript|tel|sms|callto|skype|facetime|magnet|file|blob):[^\s"'<>\])]+"""
-    r"""|data:[a-z]+/[^\s"'<>\])]+|\\\\[\w.$-]{1,80}\\[^\s"'<>\])]+"""
+    rf"""[a-z][a-z0-9+.-]{{1,20}}:[/\\]{{2}}{_MORE}+"""
+    rf"""|(?<![^\W_])(?:mailto|javascript|vbscript|tel|sms|callto|skype|facetime|magnet|file|blob):{_MORE}+"""
+    rf"""|data:[a-z]+/{_MORE}+|\\\\[\w.$-]{{1,80}}\\{_MORE}+"""
     rf"""|(?<![\w.+%-])[\w.+%-]{{1,64}}@{_NAME}[^\W_][\w-]{{1,62}}"""
-    rf"""|(?<![^\W_])(?:www\.[^\s"'<>\])]+|\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d{{2,5}})?{_PATH}"""
+    rf"""|(?<![^\W_])(?:www\.{_MORE}+|\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d{{2,5}})?{_PATH}"""
     rf"""|{_NAME}(?:(?:xn--[a-z0-9-]{{2,59}}|[^\W\d_]{{2,24}})(?::\d{{2,5}})?{_PATH}"""
     rf"""|(?:xn--[a-z0-9-]{{2,59}}|(?!js)[a-z]{{2}}|{_COMMON}){_END}))"""
 )

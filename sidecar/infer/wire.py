@@ -19,6 +19,8 @@ MAX_STEPS = 12
 _Legible = Annotated[str, AfterValidator(legible)]
 """What goes on to a CRM, where nobody could see what hides in it; a quote is taken as it comes, and looked for."""
 
+_Line = Annotated[str, AfterValidator(lambda text: " ".join(legible(text).split()))]
+
 
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
@@ -52,10 +54,10 @@ class StepOp(_Wire):
     evidence: list[Quote] = Field(max_length=6)
     op: Literal["open", "done", "drop"]
     id: str = Field(max_length=80)
-    who: _Legible = Field(max_length=80)
-    what: _Legible = Field(max_length=300)
-    due_text: _Legible = Field(max_length=120)
-    due_date: _Legible = Field(max_length=40)
+    who: _Line = Field(max_length=80)
+    what: _Line = Field(max_length=300)
+    due_text: _Line = Field(max_length=120)
+    due_date: _Line = Field(max_length=40)
 
     @field_validator("op", mode="before")
     @classmethod

@@ -36,6 +36,7 @@ from sidecar.infer.addresses import addresses, written
         ("data:text/html,hi", "data:text/html,hi"),
         ("tel:+4915112345", "tel:+4915112345"),
         ("1.2.3.4/x", "1.2.3.4/x"),
+        ("“https://evil.test/x”", "evil.test/x"),
         (r"open \\srv\share\x", r"\\srv\share\x"),
     ],
 )  # fmt: skip
