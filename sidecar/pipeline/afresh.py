@@ -9,8 +9,10 @@ from sidecar.decide import Decided, refresh
 from sidecar.journal import Journal
 from sidecar.model import Inference, Policy, Standing
 
-ANEW = 10_000
+ANEW = 100_000
 """Positions from here on are claims that were computed anew."""
+STRIDE = 64
+"""More than there are computed values: each look has positions of its own, whatever it finds to say."""
 
 
 def afresh(journal: Journal, policy: Policy, standing: Standing, now: datetime | None = None) -> Decided:
@@ -24,5 +26,5 @@ def afresh(journal: Journal, policy: Policy, standing: Standing, now: datetime |
     made = refresh(inference, standing, policy, journal.mint, first=ANEW, now=now)
     if not made.decisions:
         return made
-    first = ANEW + len(journal.effects(inference.id, "claim"))
+    first = ANEW + STRIDE * len(journal.effects(inference.id, "claim"))
     return refresh(inference, standing, policy, journal.mint, first=first, now=now)
