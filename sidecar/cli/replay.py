@@ -20,7 +20,7 @@ from sidecar.errors import PermanentError
 if TYPE_CHECKING:
     from sidecar.app import App
     from sidecar.model import Prompt
-    from sidecar.replay import Report, Side, Wanted
+    from sidecar.replay import Estimate, Report, Side, Wanted
 
 SHOWN = 40
 MIN_USD = 0.01
@@ -53,6 +53,7 @@ def register(app: typer.Typer) -> None:
         "sidecar replay --prompt relationship --since 2026-10-01",
         "sidecar replay --model claude-sonnet-5-5 --limit 50",
         "sidecar replay --policy stricter.toml --json",
+        "sidecar --dry-run replay --prompt relationship",
     )
     app.command("replay", epilog=epilog)(_replay)
 
@@ -81,19 +82,25 @@ def _replay(
         zone = ZoneInfo(app.settings.own_section.timezone)
         start = since.replace(tzinfo=zone).astimezone(UTC) if since else None
         wanted = _wanted(app, prompt, (model, effort), policy, start, parties or (), limit, noise, out)
-        if batch:
-            wanted = _patient(wanted)
+        wanted = _patient(wanted) if batch else wanted
         much = estimate(app.journal, wanted)
-        _announce(much.parties, much.readings, much.usd, wanted)
+        _announce(much, wanted)
+        if app.dry_run:
+            _only(much, wanted, as_json=as_json)
+            return
         if much.usd:
             ask("Go on?", yes=yes, as_json=as_json)
         report = _done(app, wanted)
         report.estimated_usd = much.usd
     folder = out / report.id
     _write(report, folder)
-    if as_json:
-        from sidecar.replay import as_data
+    _tell(report, folder, as_json=as_json)
 
+
+def _tell(report: "Report", folder: Path, *, as_json: bool) -> None:
+    from sidecar.replay import as_data
+
+    if as_json:
         emit(as_data(report))
     else:
         _show(report, folder)
@@ -179,10 +186,19 @@ def _candidate(app: "App", told: str) -> "Prompt":
     return states.candidates[name]
 
 
-def _announce(parties: int, readings: int, usd: float, wanted: "Wanted") -> None:
-    cost = f"about ${usd:.2f} at most" if usd >= MIN_USD else "less than a cent" if usd else "nothing"
-    what = f"{many(readings, 'reading', 'readings')} of {many(parties, 'party', 'parties')}"
+def _announce(much: "Estimate", wanted: "Wanted") -> None:
+    usd = much.usd
+    cost = f"about ${usd:.2f}" if usd >= MIN_USD else "less than a cent" if usd else "nothing"
+    stronger = wanted.new.llm.stronger if usd and wanted.new.hard.reasons else None
+    cost += f"; {stronger.model} reads the hard cases again, for more" if stronger else ""
+    what = f"{many(much.readings, 'reading', 'readings')} of {many(much.parties, 'party', 'parties')}"
     tell(f"Replay {wanted.id}: {what} with {wanted.new.llm.model}, which costs {cost}.")
+
+
+def _only(much: "Estimate", wanted: "Wanted", *, as_json: bool) -> None:
+    """Say what would be read, for programs; people have been told."""
+    if as_json:
+        emit({"id": wanted.id, "parties": much.parties, "readings": much.readings, "estimated_usd": much.usd})
 
 
 def _done(app: "App", wanted: "Wanted") -> "Report":

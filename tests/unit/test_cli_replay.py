@@ -56,6 +56,16 @@ def row(office: Office) -> Any:
     return office.data("prompts", "history", "relationship")["history"][-1]
 
 
+def test_a_dry_run_only_says_how_much_it_is(office: Office) -> None:
+    """Whoever looks first spends nothing, and is not asked; seen to fail with `--dry-run` left unread."""
+    edit(office)
+    result = office.sidecar("--dry-run", "replay", "--prompt", "relationship", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["readings"] == 1
+    assert "which costs" in result.stderr
+    assert not list(office.base.glob("replays/*/report.json"))
+
+
 def test_the_whole_round(office: Office) -> None:
     """Edit, replay, read, adopt with the report's id on record, roll back."""
     before = office.data("prompts", "list")["prompts"][0]["sha256"]
