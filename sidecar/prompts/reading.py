@@ -8,6 +8,7 @@ line, because whoever edits a prompt is no programmer.
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -99,7 +100,8 @@ def _front_matter(text: str, source: str) -> tuple[_Front, Sequence[_Served], in
         data = tomllib.loads("\n".join(lines[1:end]))
     except tomllib.TOMLDecodeError as error:
         found = _LINE.search(str(error))
-        raise fault(source, int(found[1]) + 1 if found else end + 1, f"front matter: {error}") from None
+        said = str(error)[: found.start()].strip() if found else str(error)
+        raise fault(source, int(found[1]) + 1 if found else end + 1, f"front matter: {said}") from None
     listed = data.pop("fields") if isinstance(data.get("fields"), list) else None
     try:
         front = _Front.model_validate(data)
@@ -153,6 +155,9 @@ def _check(sections: list[Section], last: int, source: str) -> None:
     for section in sections:
         if section.heading.casefold().startswith("field"):
             raise fault(source, section.line, "write the heading of a field as: ## field: NAME")
+        kind, colon, name = section.heading.partition(":")
+        if colon and get_close_matches(kind.strip().casefold(), ("field",)):
+            raise fault(source, section.line, f"did you mean ## field: {name.strip()}?")
         if section.heading in seen:
             raise fault(source, section.line, f"this section stands in line {seen[section.heading]} already")
         seen[section.heading] = section.line

@@ -152,6 +152,7 @@ def test_criteria_said_twice_are_refused() -> None:
         ("- Quote.", "", "## Evidence", "the section ## Evidence is empty"),
         ("## field: stage", "## field stage", "## field stage", "write the heading"),
         ("## field: stage", "## Field: stage", "## Field: stage", "write the heading"),
+        ("## field: stage", "## feild: stage", "## feild", "did you mean ## field: stage?"),
         ("## field: stage", "## field: intent", None, "criteria of stage are missing"),
         ("### Counts", "### Coutns", "### Coutns", "under a field stand only"),
         ("- booked: both sides agree.", "", "## field", "nothing is said"),
@@ -165,6 +166,11 @@ def test_a_broken_prompt_names_its_line(old: str, new: str, at: str | None, said
     fault = _fault(text)
     assert said in fault
     assert fault.startswith(f"prompts/small.md:{line}: ")
+
+
+def test_a_broken_front_matter_is_placed_once() -> None:
+    """Two numbers for one line, the parser's and the file's, send an admin to the wrong one."""
+    assert " line " not in _fault(SMALL.replace('name = "small"', "name = 2x", 1))
 
 
 def test_a_field_that_is_not_configured_is_refused() -> None:
