@@ -258,6 +258,7 @@ class App:
         for scope, pause in self.journal.paused().items():
             if pause.reason.startswith(BY_ERROR):
                 self.journal.resume(scope)
+        self.journal.end_waits()
 
     def bind(self) -> None:
         """Bind the journal to the CRM account, which is no other's, and the routes to owners whom the CRM knows."""

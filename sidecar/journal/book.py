@@ -209,6 +209,10 @@ class Journal(BookReader, ShelfReader, GaugeReader, CostReader):
         """Make parked work due at once; false when it was not parked."""
         return bool(self._write(lambda connection, now: work.unpark(connection, key, now)))
 
+    def end_waits(self) -> int:
+        """Make due what waits though nothing failed: with another config it may not have to; return how much."""
+        return int(self._write(work.end_waits))
+
     # ------------------------------------------------------------------------------------------------------------------
 
     def _write(self, do: Callable[[Connection, int], Any]) -> Any:

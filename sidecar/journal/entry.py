@@ -17,8 +17,8 @@ from sidecar.model import Fact, Lease, WorkKey
 class Touch:
     """Marks work as due: once the key has been quiet for `quiet_s`, at the latest `max_wait_s` after its first touch.
 
-    With `quiet_s` 0 it is due at once, whatever was waited for. A touch un-parks, and never overrides a backoff. With
-    `if_new` it is skipped when the entry brought no new fact (a delivery that was sent twice).
+    With `quiet_s` 0 it is due at once, whatever was waited for. A touch un-parks, ends a wait, and never overrides a
+    backoff. With `if_new` it is skipped when the entry brought no new fact (a delivery that was sent twice).
     """
 
     work: WorkKey
@@ -41,12 +41,13 @@ class Finish:
     """Ends a lease in the entry's transaction, if the fence is still ours; else the entry is rolled back.
 
     done: what was touched when it was claimed is done; touches since make it due again. again: done, and due once more
-    after `again_s`. retry: not done, and attempts keep counting. park: waits for a person (`reason`), unless touched
-    since. `not_before_s` from now nothing is claimed, whatever is touched.
+    after `again_s`. retry: not done, and attempts keep counting. wait: not done, though nothing failed: it needs what
+    isn't there yet (`reason`), and a touch or a start has it look again. park: waits for a person (`reason`), unless
+    touched since. `not_before_s` from now nothing is claimed, whatever is touched, but for a wait.
     """
 
     lease: Lease
-    outcome: Literal["done", "retry", "park", "again"]
+    outcome: Literal["done", "retry", "wait", "park", "again"]
     not_before_s: float | None = None
     reason: str | None = None
     again_s: float = 0.0

@@ -244,7 +244,7 @@ work = sa.Table(
     _int("done"),
     _int("first_at", null=True),  # the first touch since the row was clean or claimed
     _int("due_at", null=True),  # when the quiet period ends
-    _int("not_before", null=True),  # backoff or Retry-After, which no touch overrides
+    _int("not_before", null=True),  # backoff or Retry-After, which no touch overrides, or the end of a wait
     _int("ready_at"),  # the later of the two, kept so that finding due work is a walk along an index
     _text("lease_owner", null=True),
     _int("lease_until", null=True),

@@ -37,6 +37,8 @@ _OURS = (
     work.c.lease_owner == sa.bindparam("its_owner"),
 )
 _HELD = sa.select(work).where(*_OURS)
+_WAITS = sa.and_(work.c.attempts == 0, work.c.waits_for.is_not(None))
+"""Put off without having failed; whatever is running was tried once at least."""
 _RENEWING = sa.update(work).where(*_OURS).values(lease_until=sa.bindparam("until"))
 _FINISHED = ("touched", "done", "first_at", "due_at", "attempts", "parked_reason", "waits_for")
 _FINISHING = (
@@ -72,11 +74,14 @@ def _touching(dialect: sa.Dialect) -> Prepared:
     latest = sa.case((wait >= _FAR, _FAR), else_=work.c.first_at + wait)
     later = sa.case((latest < due, latest), else_=due)
     due_at = sa.case((fresh, due), (work.c.due_at <= now, work.c.due_at), (due <= now, due), else_=later)
+    not_before = sa.case((_WAITS, None), else_=work.c.not_before)
     changes = {
         "touched": work.c.touched + 1,
         "first_at": sa.case((fresh, now), else_=work.c.first_at),
         "due_at": due_at,
-        "ready_at": sa.case((work.c.not_before > due_at, work.c.not_before), else_=due_at),
+        "not_before": not_before,
+        "ready_at": sa.case((not_before > due_at, not_before), else_=due_at),
+        "waits_for": sa.case((_WAITS, None), else_=work.c.waits_for),
         "attempts": sa.case((work.c.parked_reason.is_not(None), 0), else_=work.c.attempts),
         "parked_reason": None,
     }
@@ -167,12 +172,14 @@ def finish(connection: Connection, ending: Finish, now: int) -> None:
     row = _held(connection, ending.lease)
     values = _ended(row, ending, now)
     not_before = None if ending.not_before_s is None else now + int(ending.not_before_s * _US)
-    if values.get("parked_reason"):
+    is_over = ending.outcome == "wait" and row.touched > ending.lease.touched
+    if values.get("parked_reason") or is_over:
         not_before = None
     due_at = values.get("due_at", row.due_at)
     ready_at = max(due_at if due_at is not None else now, not_before or 0)
     kept = {name: getattr(row, name) for name in _FINISHED}
-    kept["waits_for"] = as_text(ending.reason) if ending.outcome == "retry" and ending.reason else None
+    waits = ending.outcome in ("retry", "wait") and not is_over
+    kept["waits_for"] = as_text(ending.reason) if waits and ending.reason else None
     given = {f"new_{name}": value for name, value in (kept | values).items()}
     moments = {"new_not_before": not_before, "new_ready_at": ready_at}
     connection.execute(_FINISHING, _named(ending.lease) | given | moments)
@@ -197,7 +204,7 @@ def _ended(row: Any, ending: Finish, now: int) -> dict[str, Any]:
     if ending.outcome == "park" and not touched_since:
         return {"parked_reason": as_text(ending.reason or "no reason was given")}
     # A touch during the run would have un-parked the row, had it come a moment later.
-    return {"attempts": 0} if ending.outcome == "park" else {}
+    return {"attempts": 0} if ending.outcome in ("park", "wait") else {}
 
 
 def unpark(connection: Connection, key: WorkKey, now: int) -> bool:
@@ -214,6 +221,13 @@ def unpark(connection: Connection, key: WorkKey, now: int) -> bool:
         ready_at=now,
     )
     return connection.execute(due).rowcount > 0
+
+
+def end_waits(connection: Connection, now: int) -> int:
+    """Make due what was put off without having failed; return how many rows."""
+    waiting = sa.update(work).where(sa.text(DIRTY), _WAITS, _free(mourning=False))
+    ended = waiting.values(not_before=None, waits_for=None, ready_at=sa.func.coalesce(work.c.due_at, _NOW))
+    return connection.execute(ended, {"now": now}).rowcount
 
 
 def due(

@@ -20,7 +20,7 @@ from random import Random
 
 import structlog
 
-from sidecar.errors import ConfigError, LeaseLost, PermanentError, SidecarError, TemporaryError
+from sidecar.errors import BudgetSpent, ConfigError, LeaseLost, PermanentError, SidecarError, TemporaryError
 from sidecar.journal import Entry, Finish, Journal, Touch
 from sidecar.model import Lease, WorkKey, WorkKind
 from sidecar.pipeline import LEDGER, Pipeline
@@ -253,7 +253,9 @@ class Worker:
             delay = self._backoff(lease.attempts) if error.retry_after_s is None else error.retry_after_s
             delay = max(MIN_RETRY_S, delay)
             log.info("work_waits", error=type(error).__name__, delay_s=round(delay, 1), **work)
-            self._finish(Finish(lease, "retry", not_before_s=delay, reason=str(error)))
+            is_unfailed = isinstance(error, BudgetSpent)
+            finish = Finish(lease, "wait" if is_unfailed else "retry", not_before_s=delay, reason=str(error))
+            self._finish(finish)
         elif isinstance(error, ConfigError):
             scope = scope_of(lease.work)
             log.error("adapter_paused", scope=scope, reason=str(error), **work)

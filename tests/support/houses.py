@@ -137,8 +137,9 @@ class House:
         self.app.ready()
         return self
 
-    def restart(self) -> None:
-        """End this process's sidecar and open it anew."""
+    def restart(self, **env: str) -> None:
+        """End this process's sidecar and open it anew, with other settings where they are given."""
+        self._env |= env
         self.app.close()
         self.app = self._open()
 

@@ -108,6 +108,38 @@ def test_no_touch_overrides_a_backoff(journal: Journal, clock: SetClock) -> None
     assert (again.attempts, again.fence, again.touched) == (2, 2, 2)
 
 
+def test_news_and_a_start_end_a_wait_in_which_nothing_failed(journal: Journal, clock: SetClock) -> None:
+    """What a budget holds back is looked at again with each news, and where the config may be another.
+
+    Seen to fail with a wait kept like a backoff.
+    """
+    touch(journal, ANN, BOB)
+    for lease in journal.claim([ANN, BOB], 60):
+        journal.commit(Entry(finish=Finish(lease, "wait", not_before_s=9_000, reason="the day's money")))
+    assert journal.due(10) == []
+    assert [row.waits_for for row in journal.work("waiting")] == ["the day's money"] * 2
+    touch(journal, ANN, quiet_s=20)
+    assert (journal.due(10), journal.next_due()) == ([], NOON + timedelta(seconds=20))
+    clock.move(20)
+    [again] = journal.claim(journal.due(10), 60)
+    assert (again.work, again.attempts) == (ANN, 1)
+    touch(journal, ANN)
+    journal.commit(Entry(finish=Finish(again, "wait", not_before_s=9_000, reason="the day's money")))
+    assert journal.due(10) == [ANN]
+    assert journal.end_waits() == 1
+    assert set(journal.due(10)) == {ANN, BOB}
+    assert not [row.waits_for for row in journal.work("due") if row.waits_for and row.work == BOB]
+
+
+def test_a_start_ends_no_backoff(journal: Journal) -> None:
+    """Whoever starts often asks a vendor no more often."""
+    touch(journal, ANN)
+    [lease] = journal.claim([ANN], 60)
+    journal.commit(Entry(finish=Finish(lease, "retry", not_before_s=120, reason="too many requests")))
+    assert journal.end_waits() == 0
+    assert journal.due(10) == []
+
+
 def test_work_that_is_done_again_comes_back_by_itself(journal: Journal, clock: SetClock) -> None:
     """A run may ask for another one later, and earlier news still win."""
     touch(journal, ANN, BOB)

@@ -468,36 +468,6 @@ def test_a_loud_sender_s_words_wait_and_the_others_are_read(open_house: Open) ->
     assert house.journal.counts()["pending"] == 0
 
 
-def test_a_loud_sender_s_wait_is_nobody_else_s(open_house: Open) -> None:
-    """What others say later is read then, and not tomorrow; seen to fail with the whole party put off."""
-    house = open_house(buys(), env={"SIDECAR_LLM__PARTY_DAILY_USD": "0", "SIDECAR_LLM__SENDER_DAILY_USD": "0.4"})
-    house.llm.capabilities = PAID
-    house.llm.reworded = lambda answer: replace(answer, cost_usd=0.5)
-    house.hear("buy cheap pills", "ann")
-    house.hear("more pills", "ann")
-    house.clock.move(600)
-    house.answer("We buy nothing, thank you", "ann")
-    house.work()
-    assert house.llm.heard == [["buy cheap pills"], ["We buy nothing, thank you"]]
-    (row,) = house.journal.work("waiting")
-    assert "llm.sender_daily_usd = 0.4 is spent" in (row.waits_for or "")
-
-
-def test_a_budget_that_was_raised_holds_from_the_next_start(open_house: Open) -> None:
-    """Who is told to raise a budget and restart finds that it helps; seen to fail with work put off until tomorrow."""
-    house = open_house(buys(), env={"SIDECAR_LLM__DAILY_USD": "0.4"})
-    house.llm.capabilities = PAID
-    house.llm.reworded = lambda answer: replace(answer, cost_usd=0.5)
-    house.hear("buy", "ann")
-    house.hear("buy", "bob")
-    assert "intent" not in house.fields("bob")
-    house.clock.move(60)
-    house.restart(SIDECAR_LLM__DAILY_USD="5")
-    house.app.ready()
-    house.work()
-    assert house.fields("bob")["intent"] == "buy"
-
-
 def test_a_flood_from_one_sender_keeps_nobody_waiting(open_house: Open) -> None:
     """Whoever writes without end has one place in the queue, like everybody, and goes to its end after each run."""
     house = open_house(buys())
