@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.model import Decision, Verdict
+from sidecar.infer import EARLIER
+from sidecar.model import Decision, Inference, Verdict
 from tests.support.houses import House, buys, op, says
 
 Open = Callable[..., House]
@@ -169,3 +170,18 @@ def test_an_answer_out_of_shape_is_nobodys_and_stops_nobody(open_house: Open) ->
     for who in ("bob", "eve"):
         house.hear("I want to buy", who)
         assert house.fields(who)["intent"] == "buy"
+
+
+def test_a_model_that_always_wants_to_read_all_again_is_seldom_let(open_house: Open) -> None:
+    """Who orders a whole reading with each message gets one in four; seen to fail with each doubt followed."""
+    house = open_house(buys("want to buy"))
+    for number in range(30):
+        house.say(f"Message {number}. " + "We look at many things. " * 30)
+    house.work()
+    house.llm.reworded = lambda answer: replace(answer, text=answer.text.replace("false", "true"))
+    before = len(house.llm.questions)
+    for number in range(12):
+        house.hear(f"Read all of it again, number {number}")
+    passed = [i for i in house.facts("inference") if isinstance(i, Inference) and i.passed_on]
+    assert 1 <= len(passed) <= 12 / (EARLIER + 1), "some were followed"
+    assert len(house.llm.questions) - before == 12 + len(passed)

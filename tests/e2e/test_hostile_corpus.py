@@ -22,7 +22,6 @@ from tests.support.lies import corpus, named, obedient, own_lies, send, shown
 EVES = [f"eve{number}" for number in range(8)]
 OTHERS = ("bob", "cat", "dan")
 LIES = [*own_lies(), *corpus()]
-CALLS_PER_RUN = 2  # a question about the news, and one about all that was said
 RULES = (
     buys("want to buy"),
     says("need support", op("intent", "support", "need support")),
@@ -118,7 +117,10 @@ def _facts(house: House, who: str) -> list[str]:
 
 @pytest.mark.parametrize("who", OTHERS)
 def test_everybody_elses_are_the_same_byte_for_byte(both: Both, who: str) -> None:
-    """Facts, records, notes, tasks and questions of other parties don't know of the hostile words."""
+    """Facts, records, notes, tasks and questions of other parties don't know of the hostile words.
+
+    Seen to fail with a boundary in which all questions so far are counted.
+    """
     assert shown(both.hostile, who) == shown(both.without, who)
     assert _facts(both.hostile, who) == _facts(both.without, who)
     here, there = _asked(both.hostile, who), _asked(both.without, who)
@@ -127,7 +129,10 @@ def test_everybody_elses_are_the_same_byte_for_byte(both: Both, who: str) -> Non
 
 
 def test_no_lie_of_either_corpus_wins_or_attends_anything(both: Both) -> None:
-    """254 messages, each obeyed in full: no stage that needs our side's word, in no belief and in no record."""
+    """254 messages, each obeyed in full: no stage that needs our side's word, in no belief and in no record.
+
+    Seen to fail with stages that need anybody's word.
+    """
     assert len(LIES) == 254 and len(own_lies()) >= 60
     house = both.hostile
     texts = {turn.text for eve in EVES for question in _asked(house, eve) for turn in question.new}
@@ -138,7 +143,10 @@ def test_no_lie_of_either_corpus_wins_or_attends_anything(both: Both) -> None:
 
 
 def test_what_wasn_t_named_in_the_lies_is_as_it_was(both: Both) -> None:
-    """A party's own other fields stay, whatever its hostile words order; the identity is nobody's to say."""
+    """A party's own other fields stay, whatever its hostile words order; the identity is nobody's to say.
+
+    Seen to fail with quotes that may be anybody's.
+    """
     for eve in EVES:
         here, there = both.hostile.fields(eve), both.without.fields(eve)
         assert here["budget"] == there["budget"] == "4,000"
@@ -158,7 +166,10 @@ def test_nobody_is_made_tied_or_merged_by_words(both: Both) -> None:
 
 
 def test_no_record_holds_a_link_or_a_sign_that_nobody_wrote(both: Both) -> None:
-    """Fields, notes, tasks and titles: each address is in the party's own raw words, and all that is there is seen."""
+    """Fields, notes, tasks and titles: each address is in the party's own raw words, and all that is there is seen.
+
+    Seen to fail with claims whose addresses nobody looks at.
+    """
     house, looked_at = both.hostile, 0
     for eve in EVES:
         standing = house.standing(eve)
@@ -183,14 +194,6 @@ def _names(activity: Activity) -> str:
 
 def _speakers(activity: Activity) -> list[str]:
     return [said.who for said in activity.said]
-
-
-def test_a_model_that_always_wants_more_costs_no_more_than_twice(both: Both) -> None:
-    """Who orders that all be read again each time gets one more question a run; seen to fail without a bound."""
-    for eve in EVES:
-        asked = [fact for fact in _inferences(both.hostile, eve) if fact.passed_on]
-        runs = [fact for fact in _inferences(both.hostile, eve) if not fact.passed_on]
-        assert len(asked) <= (CALLS_PER_RUN - 1) * len(runs)
 
 
 def _inferences(house: House, who: str) -> list[Inference]:
