@@ -85,7 +85,8 @@ def _report(app: "App", by: By, since: date | None, until: date | None, top: int
         for row in rows[:top]:
             standing = app.journal.standing(row["name"])
             row["who"] = standing.name if standing else ""
-    days = (min(until, day) - since).days + 1
+    # A mean of days before anything was read would promise somebody new a thirtieth of the bill.
+    days = (min(until, day) - totals[0][0]).days + 1 if totals else 0
     total = _together(spent for _, _, spent in totals)
     per_day_usd = total.usd / days if days > 0 else 0.0
     return {
@@ -95,11 +96,18 @@ def _report(app: "App", by: By, since: date | None, until: date | None, top: int
         "timezone": zone,
         "rows": rows[-top:] if by is By.DAY else rows[:top],
         "left_out": max(0, len(rows) - top),
+        "uncounted": _uncounted(by, rows, total),
         "total": _row("", total),
+        "days": days,
         "per_day_usd": round(per_day_usd, 6),
         "per_month_usd": round(per_day_usd * MONTH_DAYS, 4),
         "today": _today(app, day, zone),
     }
+
+
+def _uncounted(by: By, rows: Sequence[dict[str, Any]], total: "Spent") -> int:
+    """Return how many calls an older version booked without noting by what; our own words have no sender, ever."""
+    return 0 if by is By.SENDER else max(0, total.calls - sum(row["calls"] for row in rows))
 
 
 def _today(app: "App", day: date, zone: str) -> dict[str, Any]:
@@ -153,12 +161,19 @@ def _print(report: dict[str, Any]) -> None:
         add(made, (row.get("who") or "", row["name"]), *_numbers(row))
     if report["rows"]:
         add(made, "together", *_numbers(report["total"]), style="bold")
-    show(made if report["rows"] else f"Nothing was read from {report['since']} to {report['until']}.")
+    if report["rows"]:
+        show(made)
+    elif not report["total"]["calls"]:
+        show(f"Nothing was read from {report['since']} to {report['until']}.")
+    if report["uncounted"]:
+        calls = many(report["uncounted"], "call was", "calls were")
+        show(f"{calls} booked by a version that didn't note the {report['by']}.")
     if report["left_out"]:
         more = many(report["left_out"], "further row", "further rows")
         show(f"{more} left out; --top shows more.")
     mean, month = report["per_day_usd"], report["per_month_usd"]
-    show(Text(f"On average ${mean:.4f} a day, which is ${month:.2f} in {MONTH_DAYS} days."))
+    days = many(report["days"], "day", "days")
+    show(Text(f"On average of {days} ${mean:.4f} a day, which is ${month:.2f} in {MONTH_DAYS} days."))
     show(Text(_left(report["today"])))
 
 
