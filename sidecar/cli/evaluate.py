@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sidecar.evaluate.report import Comparison, Report
 
 ANSWERS = "data/eval-answers.jsonl"
+TICKETS = "data/eval-tickets.json"
 ALL = "all"
 SPLITS = ("dev", "test", ALL)
 FIRST, SECOND = "first", "second"
@@ -44,6 +45,9 @@ Against = Annotated[
     typer.Option("--against", metavar="KEY=VALUE", help="A second side, with another prompt, llm, model or effort."),
 ]
 Repeat = Annotated[int, typer.Option("--repeat", min=1, max=10, help="Read each so often, to see the noise.")]
+Batch = Annotated[
+    bool, typer.Option("--batch", help="Hand questions in together: half the price with Anthropic, and hours.")
+]
 AtOnce = Annotated[int, typer.Option("--concurrency", min=1, max=16, help="Conversations at once.")]
 Page = Annotated[Path | None, typer.Option("--html", dir_okay=False, help="Write the report as a page.")]
 Floors = Annotated[
@@ -70,6 +74,7 @@ class _Told:
 
     repeat: int
     concurrency: int
+    is_batch: bool
     max_usd: float | None
     answers: Path | None
 
@@ -99,6 +104,7 @@ def _eval(
     against: Against = None,
     repeat: Repeat = 1,
     concurrency: AtOnce = 4,
+    batch: Batch = False,
     page: Page = None,
     floors: Floors = None,
     gate: Gate = None,
@@ -118,7 +124,7 @@ def _eval(
     first = Wanted(prompt, llm, model, effort)
     sides = [first, *([first.but(against)] if against else [])]
     cases = chosen(dataset, settings, split, tag)
-    told = _Told(repeat, concurrency, max_usd, answers)
+    told = _Told(repeat, concurrency, batch, max_usd, answers)
     measured = _measured(settings, sides, cases, told, yes=yes, as_json=as_json)
     _tell_all(measured, dataset, split, page, _bounds(floors, gate, max_drop, split), as_json=as_json)
 
@@ -180,11 +186,26 @@ def _measured(
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = Answers(file)
     purse = Purse(max_usd)
-    found = [_run(one, cases, Kept(purse, held), told) for one in sides]
+    found = []
+    for one in sides:
+        rounds = _rounds(one, cases, settings.base / TICKETS) if told.is_batch and one in paid else None
+        found.append(_run(one, cases, Kept(purse, held, rounds=rounds), told))
     if paid:
         asked = many(purse.asked, "question", "questions")
         tell(f"{asked} asked for ${purse.spent_usd:.4f}, {purse.found} answered before.")
     return found
+
+
+def _rounds(one: "Side", cases: "tuple[Case, ...]", file: Path) -> Any:
+    """Return the rounds by which a model is asked that takes questions together; one that doesn't says so."""
+    from threading import Event
+
+    from sidecar.evaluate import members
+    from sidecar.pipeline.rounds import Rounds
+    from sidecar.ports import batches
+
+    batches(one.llm)
+    return Rounds(members(cases), file, sleep=Event().wait)
 
 
 def _agreed(

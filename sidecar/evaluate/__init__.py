@@ -8,6 +8,7 @@ for. A figure is worth what its labels are worth: what people left unedited isn'
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 from sidecar.evaluate.answers import Kept, Purse
 from sidecar.evaluate.cases import Case
@@ -16,10 +17,12 @@ from sidecar.evaluate.listening import Estimate, estimate
 from sidecar.evaluate.marks import marks
 from sidecar.evaluate.outcome import Trial
 from sidecar.evaluate.trial import Side, tried
+from sidecar.pipeline.rounds import in_turn
 
 __all__ = ["Case", "Estimate", "Kept", "Measured", "Purse", "Side", "estimate", "evaluate"]
 
 MAX_CONCURRENCY = 16
+MAX_MEMBERS = 200
 Told = Callable[[int], None]
 
 
@@ -45,7 +48,8 @@ def evaluate(
     """Read and mark conversations; `told` hears how many are done.
 
     `repeat` readings of each show how much of a difference is noise. `TemporaryError` when the model's limits are used
-    up for longer, `ConfigError` when the purse is empty: what was answered is kept, and a second run goes on.
+    up for longer, `ConfigError` when the purse is empty: what was answered is kept, and a second run goes on. With
+    `kept.rounds`, made for `members`, questions are handed in together.
     """
     trials = tuple(_trials(side, cases, kept, repeat, min(concurrency, MAX_CONCURRENCY), told))
     rows = tuple(marks(case, trial, side.policy) for case, trial in zip(cases, trials, strict=True))
@@ -56,6 +60,10 @@ def _trials(
     side: Side, cases: Sequence[Case], kept: Kept, repeat: int, concurrency: int, told: Told
 ) -> Iterator[Trial]:
     """Yield the trials in the order of the conversations, so many at a time; the first error ends all of them."""
+    if kept.rounds is not None:
+        read = partial(tried, side, kept=kept, repeat=repeat)
+        yield from (trial for _, trial in in_turn(read, cases, members(cases), kept.rounds.leave, told))
+        return
     if concurrency <= 1:
         for number, case in enumerate(cases, 1):
             yield tried(side, case, kept, repeat=repeat)
@@ -69,6 +77,11 @@ def _trials(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         yield from (future.result() for future in futures)
+
+
+def members(cases: Sequence[Case]) -> int:
+    """Return how many conversations are read at once where their questions are handed in together."""
+    return max(1, min(len(cases), MAX_MEMBERS))
 
 
 def _wait(futures: Sequence[Future[Trial]], told: Told) -> None:

@@ -16,6 +16,7 @@ from sidecar.evaluate.outcome import Call
 from sidecar.infer import wire
 from sidecar.infer.question import digest
 from sidecar.pipeline.answers import Answers
+from sidecar.pipeline.rounds import Rounds
 from sidecar.ports import LLM, Answer, LLMCapabilities, Question
 
 PATIENCE_S, MAX_WAITS = 60.0, 5
@@ -52,12 +53,13 @@ class Purse:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where answers are kept, who pays, how to wait, and of which repeat the answers are."""
+    """Where answers are kept, who pays, how to wait, of which repeat the answers are, and the rounds they come by."""
 
     purse: Purse
     answers: Answers = field(default_factory=Answers)
     repeat: int = 0
     nap: Callable[[float], object] = field(default_factory=lambda: threading.Event().wait)
+    rounds: Rounds | None = None
 
     def again(self, number: int) -> "Kept":
         """Return the place of the answers of a repeat, which are others."""
@@ -65,7 +67,7 @@ class Kept:
 
     def over(self, llm: LLM) -> "Counted":
         """Return the model with its answers kept and its calls counted."""
-        return Counted(llm, self, [])
+        return Counted(self.rounds.over(llm, anew=str(self.repeat)) if self.rounds else llm, self, [])
 
 
 class Counted:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-from sidecar.errors import SidecarError
+from sidecar.errors import SidecarError, TemporaryError
 from sidecar.files import write
 from sidecar.infer.batched import MAX_WAIT_S, Tickets, ask_batched
 from sidecar.infer.question import digest
@@ -30,7 +30,7 @@ class _Asked:
     llm: LLM
     key: str
     question: Question
-    answer: Answer | SidecarError | None = None
+    answer: Answer | Exception | None = None
 
 
 @dataclass(slots=True)
@@ -94,6 +94,9 @@ class Rounds:
         try:
             for model in dict.fromkeys((a.llm.name, a.llm.model, a.llm.effort) for a in made):
                 self._hand_in("/".join(model), [a for a in made if (a.llm.name, a.llm.model, a.llm.effort) == model])
+        except Exception as error:  # a full disk, a defect: nobody may wait for an answer that never comes
+            for asked in made:
+                asked.answer = asked.answer or error
         finally:
             self._turn.acquire()
             state.is_busy = False
@@ -122,7 +125,7 @@ class Rounds:
             found = {key: found.get(key, error) for key in questions}
         for key, alike in by_key.items():
             for asked in alike:
-                asked.answer = found.get(key)
+                asked.answer = found.get(key) or TemporaryError("no batch held this question")
 
 
 def in_turn(

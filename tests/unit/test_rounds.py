@@ -3,16 +3,21 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from sidecar.errors import PermanentError, SidecarError, TemporaryError
+from sidecar.evaluate import Kept, Purse, evaluate, members
+from sidecar.evaluate import Side as Measuring
+from sidecar.evaluate.dataset import load
 from sidecar.pipeline.rounds import Rounds, in_turn
 from sidecar.ports import Answer, BatchProgress, LLMCapabilities, Question
 from sidecar.replay import Side, Wanted, replay
 from tests.contract.llm import question, turn
 from tests.support.houses import House, buys, op, says
+from tests.support.labeller import Labeller
 
 TOGETHER = LLMCapabilities(structured_outputs=True, batch=True)
 
@@ -151,3 +156,42 @@ def test_a_replay_goes_by_rounds_and_finds_the_same(tmp_path: Path) -> None:
         assert report.kinds.get("claim", 0) == 0
         again = replay(house.journal, replace(wanted, sleep=lambda s: None), house.clock())
         assert (again.asked, again.reused, len(vendor.handed_in)) == (0, 6, 3)
+
+
+def test_a_defect_leaves_nobody_waiting() -> None:
+    """Whoever waits in a round hears of what broke it; seen to hang with only the one who handed in told."""
+
+    class Broken(Vendor):
+        def submit(self, questions: Mapping[str, Question]) -> str:
+            raise OSError("the disk is full")
+
+    rounds = Rounds(2, None, sleep=lambda s: None)
+    told: list[str] = []
+
+    def ask(text: str) -> None:
+        try:
+            rounds.over(Broken(echo)).infer(question(turn(text)))
+        except OSError as error:
+            told.append(str(error))
+
+    waiting = [Thread(target=ask, args=(text,), daemon=True) for text in ("one", "two")]
+    for thread in waiting:
+        thread.start()
+    for thread in waiting:
+        thread.join(10)
+    assert told == ["the disk is full", "the disk is full"]
+
+
+def test_an_evaluation_goes_by_rounds_and_finds_the_same(tmp_path: Path) -> None:
+    """What is measured doesn't depend on how it was asked; seen to fail with an evaluation that asks one by one."""
+    with House(tmp_path, "sqlite:///journal.db").start() as house:
+        policy = house.app.policy
+        cases = load(Path(__file__).parents[1] / "gold", policy)[:6]
+        vendor = Vendor(Labeller(cases).infer)
+        side = Measuring("", house.app.prompts["relationship"], policy, house.app.settings.own(), vendor)
+        rounds = Rounds(members(cases), None, sleep=lambda s: None)
+        together = evaluate(side, cases, Kept(Purse(1_000.0), rounds=rounds))
+        alone = evaluate(replace(side, llm=Labeller(cases)), cases, Kept(Purse(1_000.0)))
+        assert [trial.once.fields for trial in together.trials] == [trial.once.fields for trial in alone.trials]
+        assert max(len(batch) for batch in vendor.handed_in.values()) == len(cases)
+        assert len(vendor.handed_in) < sum(len(batch) for batch in vendor.handed_in.values())
