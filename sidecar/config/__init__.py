@@ -13,6 +13,7 @@ makes the stages' nouns of them, `secret` reads what is not written in a config.
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from sidecar.config.checks import Given, check
 from sidecar.config.hours import Hours
+from sidecar.config.packs import packs
 from sidecar.config.problems import Problem, as_error, misspelt, place, problems_of, validate_options
 from sidecar.config.secret import read_secret
 from sidecar.config.sections import WebSection
 from sidecar.config.settings import Settings, free_mail
-from sidecar.config.sources import FILE_VARIABLE, PREFIX, Defaults, Environment, File, Keys
+from sidecar.config.sources import FILE_VARIABLE, PREFIX, Defaults, Environment, File, Keys, default_tables
 from sidecar.errors import ConfigError
 
 __all__ = [
@@ -126,7 +128,7 @@ def _build(file: Path | None, env: Mapping[str, str]) -> tuple[Settings | None, 
         try:
             settings = source.settings()
         except ValidationError as error:
-            problems += problems_of(error, Settings)
+            problems += map(_of_new_field, problems_of(error, Settings))
             fresh = {_wrong(detail["loc"]) for detail in error.errors(include_input=False, include_url=False)}
             if fresh <= without:
                 break
@@ -195,6 +197,18 @@ def _unknown_names(names: Mapping[str, str]) -> list[Problem]:
     known = [field.alias or name for name, field in Settings.model_fields.items()]
     sections = {name: name[len(PREFIX) :].lower().split("__")[0] for name in names if name.upper() != FILE_VARIABLE}
     return [Problem(name, misspelt(word, known, "section")) for name, word in sections.items() if word not in known]
+
+
+def _of_new_field(problem: Problem) -> Problem:
+    """Say which field was probably meant, where one that nobody knows isn't told whole."""
+    section, _, rest = problem.key.partition(".")
+    name, _, key = rest.rpartition(".")
+    if (section, key, problem.text) != ("fields", "class", "is required"):
+        return problem
+    if pack := next((pack.name for pack in packs().values() if name in pack.fields), ""):
+        return Problem(problem.key, f'is required; or take up the pack that has this field: prompts.packs = ["{pack}"]')
+    near = get_close_matches(name, default_tables()["fields"], n=1)
+    return Problem(problem.key, f"is required of a new field; did you mean fields.{near[0]}?") if near else problem
 
 
 def _with_variable(problem: Problem, env: Mapping[str, str]) -> Problem:

@@ -239,6 +239,19 @@ def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
         settings.secret(None, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("budgett", "is required of a new field; did you mean fields.budget?"),
+        ("need", 'is required; or take up the pack that has this field: prompts.packs = ["bant"]'),
+        ("dogs", "is required"),
+    ],
+)
+def test_a_field_that_nobody_knows_may_be_a_misspelt_one(name: str, said: str, tmp_path: Path) -> None:
+    """Who switches a field off must not be asked for its class; seen to fail with the bare word."""
+    assert _refused(tmp_path, f"[fields.{name}]\nenabled = false") == f"fields.{name}.class: {said}"
+
+
 def test_a_missing_secret_refuses_to_start(tmp_path: Path) -> None:
     """Every secret that is named is tried at the start, in nested tables too, and its remedy is said."""
     toml = '[crm]\ntoken_env = "CRM_TOKEN"\n[crm.app]\nkey_file = "nowhere"\n[channels.a]\ntype = "imap"\nx_env = "B_C"'
