@@ -39,6 +39,7 @@ Effort = Annotated[str, typer.Option("--effort", help="How much that model think
 Parties = Annotated[list[str] | None, typer.Option("--party", help="A party by id, name or address; may be repeated.")]
 AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most so many parties.")]
 Noise = Annotated[int, typer.Option("--noise", min=0, help="Parties that are also read once more by what is in force.")]
+Both = Annotated[bool, typer.Option("--both", help="Let what is in force read, too: former versions wrote the book.")]
 Batch = Annotated[
     bool, typer.Option("--batch", help="Hand questions in together: half the price with Anthropic, and hours.")
 ]
@@ -68,6 +69,7 @@ def _replay(
     parties: Parties = None,
     limit: AtMost = None,
     noise: Noise = 20,
+    both: Both = False,
     batch: Batch = False,
     out: Out = None,
     as_json: AsJson = False,
@@ -81,7 +83,7 @@ def _replay(
         out = out or app.settings.base / FOLDER
         zone = ZoneInfo(app.settings.own_section.timezone)
         start = since.replace(tzinfo=zone).astimezone(UTC) if since else None
-        wanted = _wanted(app, prompt, (model, effort), policy, start, parties or (), limit, noise, out)
+        wanted = _wanted(app, prompt, (model, effort), policy, start, parties or (), limit, (noise, both), out)
         wanted = _patient(wanted) if batch else wanted
         much = estimate(app.journal, wanted)
         _announce(much, wanted)
@@ -114,7 +116,7 @@ def _wanted(
     since: datetime | None,
     parties: list[str] | tuple[str, ...],
     limit: int | None,
-    noise: int,
+    measured: tuple[int, bool],
     out: Path,
 ) -> "Wanted":
     from sidecar.replay import Side, Wanted
@@ -122,13 +124,16 @@ def _wanted(
     was = Side(app.prompts, app.policy, app.llm, app.settings.hard())
     new = _trial(app, was, prompt, model, policy)
     ids = tuple(find_party(app.journal, text).party for text in parties)
-    wanted = Wanted(was, new, app.settings.own(), since, ids, limit, noise)
+    wanted = Wanted(was, new, app.settings.own(), since, ids, limit, *measured)
     if wanted.was.version == wanted.new.version:
         raise PermanentError("nothing is on trial: edit a prompt and name it with --prompt, or say --model or --policy")
     from dataclasses import replace
 
     folder = out / wanted.id
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise PermanentError(f"{folder} can't be written to: {error.strerror}; name another folder by --out") from None
     return replace(wanted, folder=folder)
 
 
@@ -232,6 +237,7 @@ def _write(report: "Report", folder: Path) -> None:
 def _show(report: "Report", folder: Path) -> None:
     from sidecar.replay.kept import PAGE, REPORT
     from sidecar.replay.page import summary
+    from sidecar.replay.sides import at_once
 
     rows = table("field", "said>", "differ>", "by chance>", "wording>", "in the CRM>", "people agree")
     for row in report.fields:
@@ -239,10 +245,12 @@ def _show(report: "Report", folder: Path) -> None:
         judged = f"{row.agreed_was} -> {row.agreed_new} of {row.judged}" if row.judged else ""
         add(rows, row.name, row.spoken, row.changed, chance, row.worded, row.crm, judged)
     differ = table("party", "what", "in force", "on trial", "because", airy=True)
-    important = sorted(report.differences, key=lambda d: (d.is_wording, d.kind != "crm"))
-    for one in important[:SHOWN]:
+    important = sorted(at_once(report.differences), key=lambda d: (d[0].is_wording, d[0].kind != "crm"))
+    for one, records in important[:SHOWN]:
         values = (_values(one.was), _values(one.new))
-        add(differ, plain(one.name, 30), one.record or one.field, *values, _why(one))
+        add(differ, plain(one.name, 30), ", ".join(records) or one.field, *values, _why(one))
+    if len(important) > SHOWN:
+        tell(f"{len(important) - SHOWN} more differences are on the page and in the JSON.")
     show(rows, "", *((differ, "") if important else ()), summary(report))
     for party, why in report.failed.items():
         tell(f"Not read: {party} ({plain(why)})")

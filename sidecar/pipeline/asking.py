@@ -50,7 +50,7 @@ class Asking:
 
         `whole` gives the whole history, or None where that has been read, or can't be.
         """
-        llm = self._named_by(prompt)
+        llm = self.named_by(prompt)
         inferred, max_tokens = self._roomy(llm, reading, standing, prompt, pass_on)
         if inferred.usable and not reading.whole and self._is_doubtful(inferred, standing):
             instead = whole()
@@ -74,7 +74,7 @@ class Asking:
         found = {self._why(claim, decision, standing) for claim, decision in self._decided(inferred, standing)}
         return next((reason for reason in REASONS if reason in found and reason in self.hard.reasons), "")
 
-    def _named_by(self, prompt: Prompt) -> LLM:
+    def named_by(self, prompt: Prompt) -> LLM:
         """The model that a prompt asks for; where how much to think can't be chosen, its word for that says nothing."""
         effort = prompt.effort if self.llm.capabilities.efforts else ""
         if not prompt.model and not effort:

@@ -10,17 +10,17 @@ from functools import partial
 from hashlib import sha256
 
 from sidecar.decide import decide
-from sidecar.errors import ConfigError, PermanentError
-from sidecar.infer import EARLIER, Inferred, reads_whole
+from sidecar.errors import BudgetSpent, ConfigError, PermanentError
+from sidecar.infer import Inferred, reads_whole
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Activity, Inference, Lease, Match, Prompt, Standing, WorkKey, WorkKind
 from sidecar.pipeline.asking import Asking
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.purse import Purse
-from sidecar.pipeline.selection import Matched, Reading, select
+from sidecar.pipeline.selection import Matched, Reading, select, whole_instead
 from sidecar.pipeline.unsaid import Unsaid, unsaid, withdrawals, without
 
-MAX_NEW = 50
+MAX_NEW, MAX_LOOKED_AT = 50, 1_000
 SOLO = "/"
 """Separates party and activity in the key of an activity that is retried by itself."""
 
@@ -41,7 +41,7 @@ class Relate:
         if standing is None or not (pending or (standing.needs_whole and not solo)):
             self._journal.commit(Entry(finish=Finish(lease, "done")))
             return
-        news = self._purse.affordable(standing.party, pending)
+        pending, news = self._affordable(standing.party, pending)
         is_all = len(news) == len(pending)
         reading = select(self._journal, standing, news, whole=is_all and not solo and reads_whole(standing))
         if not reading.new:
@@ -63,6 +63,19 @@ class Relate:
                 f"no prompt of that name; there are {', '.join(self._parts.prompts)}", setting=f"prompt {name}"
             )
         return prompt
+
+    def _affordable(self, party: str, pending: Sequence[Matched]) -> tuple[Sequence[Matched], Sequence[Matched]]:
+        """Return what is pending, and what of it may be read today; `BudgetSpent` where nothing may.
+
+        Behind the backlog of somebody whose share is spent may stand what others said.
+        """
+        try:
+            return pending, self._purse.affordable(party, pending)
+        except BudgetSpent:
+            if len(pending) < MAX_NEW:
+                raise
+            pending = self._journal.pending(party, MAX_LOOKED_AT)
+            return pending, self._purse.affordable(party, pending)[:MAX_NEW]
 
     def _solo(self, party: str, activity: str) -> list[Matched]:
         found = self._journal.get(activity)
@@ -115,11 +128,8 @@ class Relate:
         return bool(read) and all(inference.stop != "end" for inference in read)
 
     def _whole(self, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Reading | None:
-        """Return the whole history for a model that doubts the state, unless it was read just now."""
-        if SOLO in lease.work.key or standing.activities - standing.activities_at_whole <= EARLIER:
-            return None
-        whole = select(self._journal, replace(standing, needs_whole=True), pending, whole=True)
-        return whole if whole.whole else None
+        """Return the whole history for a model that doubts the state, but to what is read by itself."""
+        return None if SOLO in lease.work.key else whole_instead(self._journal, standing, pending)
 
     def _ask(
         self, reading: Reading, standing: Standing, lease: Lease, whole: Callable[[], Reading | None] = lambda: None

@@ -19,9 +19,9 @@ from sidecar.pipeline.rounds import Rounds, in_turn
 from sidecar.pipeline.shadow import Reader
 from sidecar.ports import LLM
 from sidecar.replay.crm import in_crm
-from sidecar.replay.report import Report, Version, as_data, faults, from_data, tally, version_id
+from sidecar.replay.report import Report, Tally, Version, as_data, faults, from_data, version_id
 from sidecar.replay.sides import Difference, compare
-from sidecar.replay.walk import Walk, ends, history, rejoined, walk
+from sidecar.replay.walk import AGAIN, NEW, WAS, Walk, history, rejoined, walk
 
 __all__ = ["Estimate", "Report", "Side", "Version", "Wanted", "as_data", "estimate", "faults", "from_data", "replay"]
 
@@ -61,6 +61,7 @@ class Wanted:
     """What is compared: what is in force with the trial, over which parties, from when on.
 
     `noise` is how many of the parties are read once more by what is in force, `folder` where paid answers are kept.
+    With `both`, what is in force reads, too, instead of what the book holds, which former versions may have read.
     With `sleep`, questions are handed in together at a batch's price, and waited for by it.
     """
 
@@ -71,6 +72,7 @@ class Wanted:
     parties: Sequence[str] = ()
     limit: int | None = None
     noise: int = 20
+    both: bool = False
     folder: Path | None = None
     threads: int = 4
     sleep: Callable[[float], object] | None = None
@@ -79,7 +81,7 @@ class Wanted:
     @property
     def id(self) -> str:
         """Name the comparison."""
-        return version_id(self.was.version, self.new.version, self.since, tuple(self.parties), self.limit)
+        return version_id(self.was.version, self.new.version, self.since, tuple(self.parties), self.limit, self.both)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ def estimate(book: Journal, wanted: Wanted) -> Estimate:
         size = sum(len(i.request.get("user", "")) + OUTPUT_CHARS for i in due)
         size += len(wanted.new.prompt(standing).source) * len(due)
         parties, readings, chars = parties + 1, readings + len(due), chars + size
-        if is_torn or number < _noise(wanted):
-            noise_readings, noise_chars = noise_readings + len(due), noise_chars + size
+        times = int(is_torn or wanted.both) + int(not is_torn and number < _noise(wanted))
+        noise_readings, noise_chars = noise_readings + times * len(due), noise_chars + times * size
     usd = wanted.new.llm.estimate_usd(chars, readings)
     usd += wanted.was.llm.estimate_usd(noise_chars, noise_readings) if noise_readings else 0.0
     return Estimate(parties, readings, chars, noise_readings, usd)
@@ -134,27 +136,22 @@ def replay(book: Journal, wanted: Wanted, now: datetime) -> Report:
     standings, torn = list(chosen(book, wanted)), rejoined(book)
 
     threads, rounds = _readers(wanted, len(standings))
+    counted = Tally(report)
 
-    def one(numbered: tuple[int, Standing]) -> Walk | str:
+    def one(numbered: tuple[int, Standing]) -> None:
         number, standing = numbered
+        is_torn = standing.party in torn
+        asked = Asked(answers, spent, rounds, not is_torn and number < _noise(wanted), is_torn)
         try:
-            is_torn = standing.party in torn
-            asked = Asked(answers, spent, rounds, not is_torn and number < _noise(wanted), is_torn)
-            return _walk(book, wanted, standing, asked, now)
+            made = _walk(book, wanted, standing, asked, now)
         except PermanentError as error:
-            return str(error)
+            counted.failed(standing.party, str(error))
+        else:
+            counted.add(number, made, _differences(made, standing, wanted, book, now), _chance(made, was.policy))
 
-    walks = []
     leave = rounds.leave if rounds else lambda: None
-    walked = in_turn(one, list(enumerate(standings)), threads, leave, lambda done: wanted.told(done, len(standings)))
-    for (_, standing), made in walked:
-        if isinstance(made, str):
-            report.failed[standing.party] = made
-            continue
-        walks.append((made, _differences(made, standing, wanted, book, now), _chance(made, was.policy)))
-        if ends(made):
-            report.ended.append(standing.party)
-    tally(report, walks)
+    in_turn(one, list(enumerate(standings)), threads, leave, lambda done: wanted.told(done, len(standings)))
+    counted.end()
     report.asked, report.reused, report.tokens, report.usd = spent.asked, spent.reused, spent.tokens, spent.usd
     return report
 
@@ -171,7 +168,8 @@ class Asked:
 
     def model(self, llm: LLM, known: Known = nothing, *, anew: str = "") -> LLM:
         """Return a model that is asked nothing twice."""
-        llm = self.rounds.over(llm, anew=anew) if self.rounds else llm
+        if self.rounds and llm.capabilities.batch:  # the other side's may be one that takes no batches
+            llm = self.rounds.over(llm, anew=anew)
         made = Remembering(llm, self.answers, known, anew=anew)
         made.spent = self.spent
         return made
@@ -187,13 +185,19 @@ def _readers(wanted: Wanted, parties: int) -> tuple[int, Rounds | None]:
 
 
 def _walk(book: Journal, wanted: Wanted, standing: Standing, asked: Asked, now: datetime) -> Walk:
-    known = Book(history(book, standing.party).inferences)
-    was = _reader(wanted.was, asked.model(wanted.was.llm, known), standing, wanted, book)
-    readers = {"new": _reader(wanted.new, asked.model(wanted.new.llm, known), standing, wanted, book)}
+    known = history(book, standing.party)
+    answered = Book(known.inferences)
+    was, new = wanted.was.llm, asked.model(wanted.new.llm, answered)
+    if not was.capabilities.offline:
+        was = asked.model(was, answered)  # rules on this machine are not worth counting beside the trial
+    readers = {
+        WAS: _reader(wanted.was, was, standing, wanted, book),
+        NEW: _reader(wanted.new, new, standing, wanted, book),
+    }
     if asked.is_noise:
-        again = asked.model(wanted.was.llm, anew="again")
-        readers["again"] = _reader(wanted.was, again, standing, wanted, book)
-    return walk(book, standing, was, readers, wanted.since, now, is_rejoined=asked.is_rejoined)
+        once_more = asked.model(wanted.was.llm, anew="again")
+        readers[AGAIN] = _reader(wanted.was, once_more, standing, wanted, book)
+    return walk(book, known, standing, readers, wanted.since, now, reads=wanted.both, is_rejoined=asked.is_rejoined)
 
 
 def _reader(side: Side, llm: LLM, standing: Standing, wanted: Wanted, book: Journal) -> Reader:
@@ -210,7 +214,7 @@ def _differences(made: Walk, standing: Standing, wanted: Wanted, book: Journal, 
     name = standing.name or standing.party
     found = []
     for trial in made.trials:
-        new = trial.sides["new"]
+        new = trial.sides[NEW]
         for field_name, kind, is_wording in compare(trial.was, new, wanted.new.policy):
             was_cells, new_cells = trial.was.get(field_name, ()), new.get(field_name, ())
             args = (made.party, name, trial.at, kind, field_name, was_cells, new_cells)
@@ -222,8 +226,8 @@ def _chance(made: Walk, policy: Policy) -> list[tuple[str, str]]:
     """What differs between the book and the very same reader, asked once more."""
     found = []
     for trial in made.trials:
-        if trial.is_same_reader and "again" in trial.sides:
-            rows = compare(trial.was, trial.sides["again"], policy)
+        if not trial.is_former and AGAIN in trial.sides:
+            rows = compare(trial.was, trial.sides[AGAIN], policy)
             found += [(name, kind) for name, kind, is_wording in rows if not is_wording]
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from sidecar.markup import marked, text
 from sidecar.markup.document import document
 from sidecar.replay.report import FieldCount, Report, Version
-from sidecar.replay.sides import Cell, Difference
+from sidecar.replay.sides import Cell, Difference, at_once
 
 MAX_SHOWN = 500
 _BAR = 200
@@ -30,7 +30,7 @@ def html(report: Report) -> str:
         _section("What was compared", _versions(report.was, report.new)),
         _section("By field", _fields(report)),
         *(
-            _section(title, "".join(_difference(d) for d in shown if d.kind == kind))
+            _section(title, "".join(_difference(d, where) for d, where in at_once(shown) if d.kind == kind))
             for kind, title in KINDS.items()
             if any(d.kind == kind for d in shown)
         ),
@@ -51,6 +51,11 @@ def summary(report: Report) -> str:
         f"{len(report.ended)} relationships would be over that are not.",
         f"It asked {report.asked} questions for ${report.usd:.4f}; {report.reused} answers were known.",
     ]
+    if report.former:
+        said.append(
+            f"{report.former} readings in the book were made by a former version: what differs there may be that "
+            "version's doing, and --both shows the trial's own."
+        )
     if report.rejoined:
         said.append(f"{report.rejoined} parties were merged or split, and read as if it had always been so.")
     return " ".join(said)
@@ -102,8 +107,8 @@ def _field(row: FieldCount) -> str:
     return f"<tr>{''.join(f'<td>{bar if cell is None else text(cell)}</td>' for cell in cells)}</tr>"
 
 
-def _difference(difference: Difference) -> str:
-    what = difference.record or difference.field
+def _difference(difference: Difference, records: Sequence[str]) -> str:
+    what = ", ".join(records) or difference.field
     stays = f' <span class="sub">stays, because {text(difference.kept)}</span>' if difference.kept else ""
     return (
         f'<article><h3>{text(difference.name)}: <span class="value">{text(what)}</span>{stays}</h3>'

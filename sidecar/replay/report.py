@@ -6,9 +6,10 @@ change's doing. What people put right in the CRM is the best judge there is: eac
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from threading import Lock
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from sidecar.errors import PermanentError
 from sidecar.model import Value
 from sidecar.replay.sides import Difference
-from sidecar.replay.walk import Trial, Walk
+from sidecar.replay.walk import AGAIN, NEW, WAS, Trial, Walk, ends
 
 FORMAT = 1
 MAX_DIFFERENCES = 2_000
@@ -53,7 +54,10 @@ class FieldCount:
 
 @dataclass(slots=True)
 class Report:
-    """A whole replay. `ended` are parties whose relationship would be over; `unverified` is (count, of) by side."""
+    """A whole replay. `ended` are parties whose relationship would be over; `unverified` is (count, of) by side.
+
+    `former` are readings of the book by another version than that in force, which `was` shows all the same.
+    """
 
     id: str
     at: datetime
@@ -64,6 +68,7 @@ class Report:
     rejoined: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     readings: int = 0
+    former: int = 0
     unusable: int = 0
     unverified: dict[str, tuple[int, int]] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
@@ -86,46 +91,74 @@ class Report:
         return sum(self.kinds.values()) - len(self.differences)
 
 
-def tally(report: Report, walks: Iterable[tuple[Walk, Sequence[Difference], Sequence[tuple[str, str]]]]) -> Report:
-    """Count what was gone through; each walk with its differences, and the noise as (field, kind) of its readings."""
-    counts: dict[str, FieldCount] = {}
+class Tally:
+    """Counts parties as they are gone through, from several threads, and forgets them; `end` puts them in order."""
 
-    def of(name: str) -> FieldCount:
-        return counts.setdefault(name, FieldCount(name))
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._lock = Lock()
+        self._counts: dict[str, FieldCount] = {}
+        self._kinds: Counter[str] = Counter()
+        self._found: list[tuple[int, Difference]] = []
+        self._ended: list[tuple[int, str]] = []
 
-    kinds: Counter[str] = Counter()
-    for made, differences, noise in walks:
-        report.parties += 1
-        report.rejoined += made.rejoined
-        for trial in made.trials:
-            _tried(report, trial, of)
-        for name, _ in noise:
-            of(name).noise_changed += 1
-        for difference in differences:
-            _count(of(difference.field), difference)
-            kinds[difference.kind] += 1
-        report.differences += differences[: max(0, MAX_DIFFERENCES - len(report.differences))]
-        for judged in made.judged:
-            row = of(judged.field)
-            row.judged += 1
-            row.agreed_was += alike(judged.held.get("was"), judged.value)
-            row.agreed_new += alike(judged.held.get("new"), judged.value)
-    report.fields = sorted(counts.values(), key=lambda row: (-row.changed - row.crm, row.name))
-    report.kinds = dict(kinds)
-    return report
+    def add(self, number: int, made: Walk, found: Sequence[Difference], noise: Sequence[tuple[str, str]]) -> None:
+        """Count the `number`-th party, with its differences, and the noise as (field, kind) of its readings."""
+        with self._lock:
+            self._report.parties += 1
+            self._report.rejoined += made.rejoined
+            if ends(made):
+                self._ended.append((number, made.party))
+            for trial in made.trials:
+                _tried(self._report, trial, self._of)
+            for name, _ in noise:
+                self._of(name).noise_changed += 1
+            for judged in made.judged:
+                row = self._of(judged.field)
+                row.judged += 1
+                row.agreed_was += alike(judged.held.get(WAS), judged.value)
+                row.agreed_new += alike(judged.held.get(NEW), judged.value)
+            for difference in found:
+                _count(self._of(difference.field), difference)
+                self._kinds[difference.kind] += 1
+            self._found += [(number, difference) for difference in found]
+            if len(self._found) > 2 * MAX_DIFFERENCES:
+                self._keep()
+
+    def failed(self, party: str, why: str) -> None:
+        """Name a party that could not be read."""
+        with self._lock:
+            self._report.failed[party] = why
+
+    def end(self) -> None:
+        """Put everything into the report, in an order that no thread chose."""
+        report = self._report
+        self._keep()
+        report.differences = [difference for _, difference in self._found]
+        report.ended = [party for _, party in sorted(self._ended)]
+        report.failed = dict(sorted(report.failed.items()))
+        report.fields = sorted(self._counts.values(), key=lambda row: (-row.changed - row.crm, row.name))
+        report.kinds = dict(self._kinds)
+
+    def _keep(self) -> None:
+        self._found = sorted(self._found, key=lambda found: found[0])[:MAX_DIFFERENCES]
+
+    def _of(self, name: str) -> FieldCount:
+        return self._counts.setdefault(name, FieldCount(name))
 
 
 def _tried(report: Report, trial: Trial, of: Callable[[str], FieldCount]) -> None:
     report.readings += 1
-    report.unusable += "new" in trial.unusable
-    for side in ("was", "new"):
+    report.unusable += NEW in trial.unusable
+    report.former += trial.is_former
+    for side in (WAS, NEW):
         held, more = report.unverified.get(side, (0, 0)), trial.unverified.get(side, (0, 0))
         report.unverified[side] = (held[0] + more[0], held[1] + more[1])
-    for name in {*trial.was, *trial.sides.get("new", {})}:
+    for name in {*trial.was, *trial.sides.get(NEW, {})}:
         of(name).spoken += 1
-    if trial.is_same_reader and "again" in trial.sides:
+    if not trial.is_former and AGAIN in trial.sides:
         report.noise_readings += 1
-        for name in {*trial.was, *trial.sides["again"]}:
+        for name in {*trial.was, *trial.sides[AGAIN]}:
             of(name).noise_spoken += 1
 
 
@@ -146,7 +179,7 @@ def alike(a: Value, b: Value) -> bool:
 def faults(report: Report, max_drop: float) -> list[str]:
     """Say by what the trial is worse than what is in force by more than `max_drop` (a share); nothing if it isn't."""
     found = []
-    was, new = (_share(*report.unverified.get(side, (0, 0))) for side in ("was", "new"))
+    was, new = (_share(*report.unverified.get(side, (0, 0))) for side in (WAS, NEW))
     if new - was > max_drop:
         found.append(f"quotes that nobody said: {new:.1%}, was {was:.1%}")
     if _share(report.unusable, report.readings) > max_drop:

@@ -5,12 +5,13 @@ is compared too, and counted apart. Pure.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from sidecar.model import Claim, Decision, Policy, Value, Verdict
+from sidecar.model import SEVERAL, Claim, Decision, Policy, Value, Verdict
 
 STEP = "step"
+_EVER = datetime.max.replace(tzinfo=UTC)
 _WORDED = ("text", "long_text")
 
 
@@ -67,12 +68,28 @@ def said(claims: Iterable[Claim], decisions: Iterable[Decision]) -> Said:
 def compare(was: Said, new: Said, policy: Policy) -> Iterator[tuple[str, str, bool]]:
     """Yield (field, kind, is_wording) for each field on which two readings differ: by claim, else by decision."""
     for name in sorted({*was, *new}):
-        before, after = was.get(name, ()), new.get(name, ())
+        before, after = (_ordered(side.get(name, ()), name, policy) for side in (was, new))
         is_worded = name != STEP and _is_worded(name, policy)
         if [_claimed(c, name) for c in before] != [_claimed(c, name) for c in after]:
             yield name, "claim", is_worded and len(before) == len(after)
         elif [c.verdict for c in before] != [c.verdict for c in after]:
             yield name, "decision", False
+
+
+def _ordered(cells: Sequence[Cell], name: str, policy: Policy) -> Sequence[Cell]:
+    """Put what stands side by side in an order of its own; of a field with one value the last word counts."""
+    given = policy.fields.get(name)
+    is_set = name == STEP or (given is not None and given.type == SEVERAL)
+    return sorted(cells, key=lambda cell: (_claimed(cell, name), cell.verdict)) if is_set else cells
+
+
+def at_once(differences: Iterable[Difference]) -> list[tuple[Difference, tuple[str, ...]]]:
+    """Put together what differs alike in several records of one party, with their properties' names, in that order."""
+    found: dict[object, tuple[Difference, list[str]]] = {}
+    for one in differences:
+        key = (replace(one, record="", at=_EVER), one.record.partition(".")[2]) if one.record else id(one)
+        found.setdefault(key, (one, []))[1].extend([one.record] if one.record else [])
+    return [(one, tuple(records)) for one, records in found.values()]
 
 
 def quoted(cells: Sequence[Cell]) -> str:

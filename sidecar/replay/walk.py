@@ -6,11 +6,13 @@ the trial says for itself. Where two parties were merged or one was split, no si
 words are read in the order of time by both sides, as if it had always been so, and the report counts such parties.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sidecar.errors import PermanentError
+from sidecar.infer.question import asked
+from sidecar.infer.version import version
 from sidecar.journal import Journal
 from sidecar.model import (
     EXPIRED,
@@ -29,12 +31,15 @@ from sidecar.model import (
     advance,
 )
 from sidecar.pipeline.afresh import ANEW
+from sidecar.pipeline.asking import Asking
 from sidecar.pipeline.selection import END, MAX_WHOLE, Matched, overtaken
 from sidecar.pipeline.selection import Reading as Pieces
 from sidecar.pipeline.shadow import Reader, Reread, Shadow
 from sidecar.replay.sides import Said, said
 
 MAX_FACTS = 100_000
+WAS, NEW, AGAIN = "was", "new", "again"
+"""The sides: what is in force, what is on trial, and what is in force asked once more."""
 Known = Callable[[Iterable[str]], dict[str, Fact]]
 """Finds facts by id."""
 _REJOINED = ("merge", "split", "assign")
@@ -44,7 +49,7 @@ _REJOINED = ("merge", "split", "assign")
 class Trial:
     """One recorded reading beside what the sides made of it; a side that gave no usable answer says nothing.
 
-    `is_same_reader` says that the recorded one was read by the prompt and the model of the side `again`.
+    `is_former` says that the recorded one was read by another version than that in force.
     """
 
     at: datetime
@@ -53,7 +58,7 @@ class Trial:
     sides: Mapping[str, Said]
     unusable: frozenset[str]
     unverified: Mapping[str, tuple[int, int]]
-    is_same_reader: bool = False
+    is_former: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +128,30 @@ def rejoined(book: Journal) -> frozenset[str]:
 
 def walk(
     book: Journal,
+    known: History,
     party: Standing,
-    was: Reader,
     readers: Mapping[str, Reader],
     since: datetime | None,
     now: datetime,
     *,
+    reads: bool = False,
     is_rejoined: bool = False,
 ) -> Walk:
     """Go through a party's history with some readers, anew from readings whose newest words are `since` a time.
 
-    What the book believes is brought to `now` by `was` as the others are. Of a rejoined party it has no history of one
-    piece, so there `was` reads the words, too.
+    What the book believes is brought to `now` by the reader `was` as the others are. In its stead that reader `reads`
+    if told to, if that is free and a former version wrote the book, and of a rejoined party, for which there is no
+    history of one piece.
     """
     made = Walk(party.party, book=party, rejoined=is_rejoined)
     if is_rejoined:
-        shadows = {name: _as_if_one(book, party, reader) for name, reader in {**readers, "was": was}.items()}
+        shadows = {name: _as_if_one(book, party, reader) for name, reader in readers.items()}
     else:
-        shadows = {
-            **_as_read(book, history(book, party.party), since, readers, made),
-            "was": Shadow(was, party, book.get_many),
-        }
+        versions, is_free = _versions(readers[WAS]), readers[WAS].llm.capabilities.offline
+        reads = reads or (is_free and any(inference.version not in versions for inference in known.readings))
+        others = {name: reader for name, reader in readers.items() if reads or name != WAS}
+        shadows = _as_read(book, known, since, others, versions, made)
+        shadows.setdefault(WAS, Shadow(readers[WAS], party, book.get_many))
     for name, shadow in shadows.items():
         shadow.settle(now)
         made.ends[name], made.known[name] = shadow.standing, shadow.get_many
@@ -157,7 +165,12 @@ def ends(made: Walk) -> bool:
 
 
 def _as_read(
-    book: Journal, known: History, since: datetime | None, readers: Mapping[str, Reader], made: Walk
+    book: Journal,
+    known: History,
+    since: datetime | None,
+    readers: Mapping[str, Reader],
+    versions: Collection[str],
+    made: Walk,
 ) -> dict[str, Shadow]:
     standing, heard = Standing(known.party), list[Matched]()
     shadows: dict[str, Shadow] = {}
@@ -179,8 +192,8 @@ def _as_read(
                 shadow.expire(fact.newest_at, spare=waiting)  # what still waits in the book waits here
             pieces, is_rest = _pieces(fact, known, heard), bool(unanswered & {a.id for a in _new(fact, known)})
             rereads = {name: shadow.reread(pieces, is_rest=is_rest) for name, shadow in shadows.items()}
-            recorded = said(claims.get(fact.id, ()), decisions.get(fact.id, ()))
-            made.trials.append(_trial(fact, recorded, claims.get(fact.id, ()), rereads, readers))
+            recorded = claims.get(fact.id, ()), decisions.get(fact.id, ())
+            made.trials.append(_trial(fact, recorded, rereads, versions))
         standing = advance(standing, fact, pair[1] if pair else None)
         if pair is not None:
             heard.append(pair)
@@ -240,23 +253,31 @@ def _new(inference: Inference, known: History) -> list[Activity]:
 
 def _trial(
     inference: Inference,
-    recorded: Said,
-    claims: Sequence[Claim],
+    recorded: tuple[Sequence[Claim], Sequence[Decision]],
     rereads: Mapping[str, Reread],
-    readers: Mapping[str, Reader],
+    versions: Collection[str],
 ) -> Trial:
-    again = readers.get("again")
-    read_by = (inference.prompt_sha256, inference.engine)
-    is_same = again is not None and read_by == (again.prompt.sha256, again.llm.name)
+    """Return what each side said; who `was` in force has read it anew, or what the book holds stands for it."""
+    sides = {name: (reread.claims, reread.decisions) for name, reread in rereads.items()}
+    told = {name: said(*side) for name, side in {WAS: recorded, **sides}.items()}
     return Trial(
         at=inference.newest_at,
         inference=inference.id,
-        was=recorded,
-        sides={name: said(reread.claims, reread.decisions) for name, reread in rereads.items()},
+        was=told.pop(WAS),
+        sides=told,
         unusable=frozenset(name for name, reread in rereads.items() if not reread.is_usable),
-        unverified={"was": _unverified(claims), **{name: _unverified(r.claims) for name, r in rereads.items()}},
-        is_same_reader=is_same,
+        unverified={name: _unverified(claims) for name, (claims, _) in {WAS: recorded, **sides}.items()},
+        is_former=WAS not in rereads and inference.version not in versions,
     )
+
+
+def _versions(reader: Reader) -> frozenset[str]:
+    """Name what an inference of a reader is made by: the model that is asked first, or the stronger one."""
+    asking = Asking(reader.llm, reader.policy, reader.own, reader.mint, reader.hard)
+    first, fields = asking.named_by(reader.prompt), asked(reader.prompt, reader.policy)
+    models = (first, first.stronger) if first.stronger else (first,)
+    stages = tuple(reader.policy.stages.values())
+    return frozenset(version(reader.prompt, fields, stages, llm) for llm in models)
 
 
 def _unverified(claims: Iterable[Claim]) -> tuple[int, int]:

@@ -11,10 +11,11 @@ import pytest
 from justhtml import JustHTML
 
 from sidecar.errors import PermanentError, TemporaryError
-from sidecar.model import Author, AuthorKind, Prompt
+from sidecar.model import SEVERAL, Author, AuthorKind, FieldClass, FieldPolicy, Policy, Prompt
 from sidecar.ports import Answer, LLMCapabilities, Question
 from sidecar.replay import Report, Side, Wanted, as_data, estimate, faults, from_data, replay, with_prompt
 from sidecar.replay.page import html, summary
+from sidecar.replay.sides import Cell, compare
 from tests.support.houses import House, buys, op, says
 
 Open = Callable[..., House]
@@ -289,3 +290,42 @@ def test_a_party_that_cannot_be_read_is_named(open_house: Open) -> None:
     report = run(house, wanted(house, other))
     assert list(report.failed) == [house.standing("ann").party]
     assert report.parties == 1
+
+
+def test_a_long_call_is_read_in_the_same_pieces(open_house: Open) -> None:
+    """Each part is read as that part; seen to fail with every part read as the first."""
+    house = open_house(*NOW_RULES)
+    house.hear("it may be about 900. " + "They talked on about this and that. " * 5_000 + "And now we are ready.")
+    assert house.fields()["stage"] == "qualified"
+    report = run(house, wanted(house, prompt=edited(house)))
+    assert report.readings > 1
+    assert (report.differences, report.former) == ([], 0)
+
+
+def test_what_a_former_version_read_is_told_apart(open_house: Open) -> None:
+    """A book that another version wrote proves nothing about this edit, unless what is in force reads, too.
+
+    Seen to fail with the book's own readings taken for those of what is in force.
+    """
+    house = lived(open_house)
+    now = edited(house)
+    other = replace(now, text=now.text + "\nAnd kind.", sha256="f" * 64)
+    house.script(*NEW_RULES)
+    trial = wanted(house, prompt=now)
+    trial = replace(trial, was=trial.new, new=with_prompt(trial.new, other))
+    report = run(house, trial)
+    assert report.former == report.readings == 4
+    assert "contact.ai_sentiment" in crm(report)
+    assert "--both" in summary(report)
+    both = run(house, replace(trial, both=True))
+    assert (both.former, both.differences) == (0, [])
+    assert estimate(house.journal, replace(trial, both=True)).noise_readings == 4
+
+
+def test_values_of_one_list_have_no_order() -> None:
+    """The same risks in another order are the same; seen to fail with claims compared as they came."""
+    risks = FieldPolicy("risks", FieldClass.OBSERVATION, SEVERAL, ("price", "timing"))
+    policy = Policy({"risks": risks}, {})
+    cells = [Cell(value, "set", "apply", "policy", "", (), 0.9) for value in ("price", "timing")]
+    assert list(compare({"risks": tuple(cells)}, {"risks": tuple(reversed(cells))}, policy)) == []
+    assert [row[0] for row in compare({"risks": tuple(cells)}, {"risks": tuple(cells[:1])}, policy)] == ["risks"]
