@@ -12,9 +12,9 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from random import Random
 
@@ -90,15 +90,23 @@ class Worker:
 
     def serve(self, engine: Engine) -> None:
         """Serve until the engine is stopped, renewing what runs."""
+        with self.renewing():
+            try:
+                engine.serve(self.handle, self.due, self._concurrency)
+            finally:
+                self._over.set()
+                with suppress(TemporaryError):
+                    self._pay()
+
+    @contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Renew the leases of what runs, for as long as it takes."""
         stop = threading.Event()
         keeper = threading.Thread(target=self._keep_leases, args=(stop,), name="leases", daemon=True)
         keeper.start()
         try:
-            engine.serve(self.handle, self.due, self._concurrency)
+            yield
         finally:
-            self._over.set()
-            with suppress(TemporaryError):
-                self._pay()
             stop.set()
             keeper.join(LEASE_S)
 
@@ -107,7 +115,7 @@ class Worker:
         if self._outage.holds:
             return ()
         try:
-            keys = self._due(limit, 0.0)
+            keys = self.due_now(limit, 0.0)
         except TemporaryError as error:
             self._away(error)
             return ()
@@ -173,7 +181,8 @@ class Worker:
         """Note that the journal didn't answer: what was to be done stays due, and what ran is claimed again later."""
         self._outage.met(error, len(self._running))
 
-    def _due(self, limit: int, within_s: float, held: frozenset[WorkKind] = frozenset()) -> list[WorkKey]:
+    def due_now(self, limit: int, within_s: float, held: frozenset[WorkKind] = frozenset()) -> list[WorkKey]:
+        """Return keys of work of any kind but those `held`, due within a time and not held by a brake."""
         self._pay()
         held |= {WorkKind.SYNC} if self._syncing.locked() else set()  # whoever syncs goes on with what is due
         keys = self._journal.due(limit, [kind for kind in self._brakes.kinds() if kind not in held], within_s)
@@ -184,7 +193,7 @@ class Worker:
         syncs = self._syncs(within_s)
         if len(syncs) >= self._together:
             return syncs
-        return self._due(SCAN, within_s, frozenset((WorkKind.SYNC,))) or syncs
+        return self.due_now(SCAN, within_s, frozenset((WorkKind.SYNC,))) or syncs
 
     def _sync(self, key: WorkKey, within_s: float, linger_s: float) -> None:
         """Do a sync, and all others that are due with it; where they are being done already, leave it due for them."""

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from sidecar.app.batched import read_in_rounds
 from sidecar.errors import PermanentError, SidecarError, TemporaryError
 from sidecar.evaluate import Kept, Purse, evaluate, members
 from sidecar.evaluate import Side as Measuring
 from sidecar.evaluate.dataset import load
+from sidecar.model import Inference
 from sidecar.pipeline.rounds import Rounds, in_turn
 from sidecar.ports import Answer, BatchProgress, LLMCapabilities, Question
 from sidecar.replay import Side, Wanted, replay
@@ -195,3 +197,37 @@ def test_an_evaluation_goes_by_rounds_and_finds_the_same(tmp_path: Path) -> None
         assert [trial.once.fields for trial in together.trials] == [trial.once.fields for trial in alone.trials]
         assert max(len(batch) for batch in vendor.handed_in.values()) == len(cases)
         assert len(vendor.handed_in) < sum(len(batch) for batch in vendor.handed_in.values())
+
+
+def test_old_mail_is_read_by_rounds(tmp_path: Path) -> None:
+    """Three parties' first words are one batch, booked at its price; seen to fail with parties read one by one."""
+    with House(tmp_path, "sqlite:///journal.db", buys()).start() as house:
+        vendor = Vendor(house.llm.llm.infer)
+        house.app.pipeline.parts.llm = vendor
+        for who in ("ann", "bob", "cid"):
+            house.clock.move(1)
+            house.say("I want to buy", who)
+        done: list[int] = []
+        read_in_rounds(house.app, sleep=lambda s: None, told=done.append)
+        assert [len(batch) for batch in vendor.handed_in.values()] == [3]
+        inferences = [fact for fact in house.facts("inference") if isinstance(fact, Inference)]
+        assert [inference.cost_usd for inference in inferences] == [0.5] * 3
+        assert house.app.pipeline.parts.llm is vendor, "whatever comes later is asked as ever"
+        assert house.journal.counts()["pending"] == 0 and done
+        assert not house.parked()
+
+
+def test_old_mail_that_was_handed_in_is_collected_later(tmp_path: Path) -> None:
+    """Patience ends, the parties wait, and the next run pays for nothing twice; seen to fail with other tickets."""
+    with House(tmp_path, "sqlite:///journal.db", buys()).start() as house:
+        (tmp_path / "data").mkdir()
+        vendor = Vendor(house.llm.llm.infer)
+        vendor.is_slow = True
+        house.app.pipeline.parts.llm = vendor
+        house.say("I want to buy", "ann")
+        read_in_rounds(house.app, sleep=lambda s: None, max_wait_s=0.0, told=lambda done: None)
+        assert house.journal.counts()["pending"] == 1
+        vendor.is_slow = False
+        house.clock.move(3_600)
+        read_in_rounds(house.app, sleep=lambda s: None, told=lambda done: None)
+        assert (house.journal.counts()["pending"], len(vendor.handed_in)) == (0, 1)
