@@ -64,7 +64,7 @@ class Relate:
             )
         return prompt
 
-    def _affordable(self, party: str, pending: Sequence[Matched]) -> tuple[Sequence[Matched], Sequence[Matched]]:
+    def _affordable(self, party: str, pending: list[Matched]) -> tuple[list[Matched], Sequence[Matched]]:
         """Return what is pending, and what of it may be read today; `BudgetSpent` where nothing may.
 
         Behind the backlog of somebody whose share is spent may stand what others said.

@@ -59,3 +59,21 @@ def test_a_budget_that_was_raised_holds_from_the_next_start(open_house: Open) ->
     house.app.ready()
     house.work()
     assert house.fields("bob")["intent"] == "buy"
+
+
+def test_a_loud_sender_s_backlog_hides_nobody(open_house: Open) -> None:
+    """However much of it stands before what others said; seen to fail with the oldest fifty looked at alone."""
+    house = open_house(buys(), SIDECAR_LLM__PARTY_DAILY_USD="0", SIDECAR_LLM__SENDER_DAILY_USD="0.4")
+    house.hear("buy cheap pills", "ann")
+    for number in range(60):
+        house.clock.move(1)
+        house.say(f"more pills, {number}", "ann")
+    house.answer("We buy nothing, thank you", "ann")
+    house.work()
+    assert house.llm.heard == [["buy cheap pills"], ["We buy nothing, thank you"]]
+    assert house.journal.counts()["pending"] == 60
+    (row,) = house.journal.work("waiting")
+    assert row.not_before is not None
+    house.clock.at = row.not_before
+    house.work()
+    assert "more pills, 49" in {text for texts in house.llm.heard for text in texts}
