@@ -77,6 +77,7 @@ class _Told:
     is_batch: bool
     max_usd: float | None
     answers: Path | None
+    looks_only: bool = False
 
 
 def register(app: typer.Typer) -> None:
@@ -124,7 +125,7 @@ def _eval(
     first = Wanted(prompt, llm, model, effort)
     sides = [first, *([first.but(against)] if against else [])]
     cases = chosen(dataset, settings, split, tag)
-    told = _Told(repeat, concurrency, batch, max_usd, answers)
+    told = _Told(repeat, concurrency, batch, max_usd, answers, session(ctx).dry_run)
     measured = _measured(settings, sides, cases, told, yes=yes, as_json=as_json)
     _tell_all(measured, dataset, split, page, _bounds(floors, gate, max_drop, split), as_json=as_json)
 
@@ -221,6 +222,8 @@ def _agreed(
         hard = f"; {one.llm.stronger.model} reads the hard cases again, for more" if one.llm.stronger else ""
         tell(f"{one.llm.model}: {len(cases)} conversations, about {much.calls} questions and ${much.usd:.4f}{hard}")
     tell(f"Answers that were kept cost nothing again. It ends at ${max_usd:g} (--max-usd).")
+    if told.looks_only:
+        raise typer.Exit
     if usd:
         ask(f"Spend about ${usd:.2f}?", yes=yes, as_json=as_json)
 

@@ -4,6 +4,8 @@ A sample is a believed value that was drawn at random for a person to judge, sin
 that. The answer is a fact in the book and changes no belief: what is wrong in the CRM is put right there.
 """
 
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -128,12 +130,23 @@ def _import(ctx: typer.Context, dataset: Dataset, sheet: Csv, out: OutFile, as_j
         number = imported(dataset, _text(sheet), beside)
         cases = load(beside, session(ctx).settings().policy())
         beside.replace(out)
+    except ConfigError as error:
+        raise ConfigError(_placed(str(error), beside, sheet)) from None
     finally:
         beside.unlink(missing_ok=True)
     if as_json:
         emit({"labelled": number, "conversations": len(cases), "dataset": str(out)})
     else:
         show(f"{out}: {many(len(cases), 'conversation', 'conversations')}, {number} of them labelled by the sheet")
+
+
+def _placed(faults: str, beside: Path, sheet: Path) -> str:
+    """Name the conversation by its id, as the sheet does, and not the line of a file that nobody sees."""
+    if not beside.exists():
+        return faults
+    ids = [str(json.loads(line).get("id", "")) for line in beside.read_text().splitlines()]
+    place = re.compile(rf"^{re.escape(beside.name)}:(\d+)", re.MULTILINE)
+    return place.sub(lambda found: f"{sheet.name}: {ids[int(found[1]) - 1]}", faults)
 
 
 def _text(sheet: Path) -> str:

@@ -136,7 +136,10 @@ def find_party(journal: "Journal", text: str) -> "Standing":
     raise PermanentError(f"{text!r} may be several parties: {named}; name one by its id")
 
 
-_NAMED_BY = {"change": "`sidecar explain` shows their ids"}
+_NAMED_BY = {
+    "change": "`sidecar explain` shows their ids",
+    "decision": "`sidecar label sample` shows those that wait",
+}
 
 
 def find_id(journal: "Journal", text: str, kind: str) -> str:

@@ -123,6 +123,9 @@ def test_a_model_that_is_paid_for_is_asked_after_a_yes(tmp_path: Path) -> None:
         refused = office.sidecar("eval", path(office), env=KEY)
         assert refused.exit_code == 1
         assert "nobody to ask" in refused.stderr
+        looked = office.sidecar("--dry-run", "eval", path(office), env=KEY)
+        assert looked.exit_code == 0, looked.output
+        assert "about 8 questions and $0.0" in looked.stderr
         assert parrot.bodies == []
         first = office.sidecar("eval", path(office), "--yes", "--json", env=KEY)
         assert first.exit_code == 0, first.output
@@ -189,6 +192,7 @@ def test_labels_come_from_people_and_go_through_a_sheet(office: Office) -> None:
     (office.base / "labels.csv").write_text(sheet.replace(",intent,is,,,,", ",intent,is,dance,,,"))
     wrong = office.refused("label", "import", *files, code=2)
     assert "dance" in wrong
+    assert "sidecar: labels.csv: said-" in wrong, "the sheet names conversations, not the lines of a hidden file"
     assert office.data("eval", path(office, "b.jsonl"), "--split", "all")["report"]["n"] == 1
     assert "must end in .jsonl" in office.refused("eval", path(office, "x.csv"), "--from-corrections")
     assert not list(office.base.glob(".*checked*"))
@@ -204,6 +208,7 @@ def test_samples_are_judged_by_command_and_counted(office: Office) -> None:
     weekly = {"SIDECAR_QUALITY__SAMPLE_PER_FIELD": "1"}
     assert "2 values wait for a person" in office.sidecar("check", env=weekly).stdout
     assert "values wait" not in office.sidecar("check").stdout
+    assert "`sidecar label sample` shows" in office.refused("label", "answer", "decision-none", "confirm")
     waiting = {one["field"]: one for one in office.data("label", "sample", "--n", "1")["samples"]}
     assert set(waiting) == {"intent", "stage"}
     assert "“want to buy”" in office.sidecar("label", "sample").stdout
