@@ -42,7 +42,7 @@ def _shell(office: Office, lines: str) -> str:
 
 def test_the_page_on_prompts_is_true(office: Office) -> None:
     """Its commands run as they are written there, and its field with the example is one; seen to fail with a typo."""
-    (_, begin), (_, field), (_, config), (_, provision) = BLOCKS
+    (_, begin), (_, field), (_, config), (_, provision), (_, own) = BLOCKS
     _shell(office, begin)
     file = office.base / "prompts" / "relationship.md"
     office.run()
@@ -51,6 +51,8 @@ def test_the_page_on_prompts_is_true(office: Office) -> None:
     file.write_text(re.sub(r"## field: budget\n.*", lambda _: field, former["source"], flags=re.DOTALL))
     office.config.write_text(office.config.read_text() + config)
     assert "contact.ai_need" in _shell(office, provision)
+    office.config.write_text(office.config.read_text() + own)
+    assert "contact.ai_pets" in office.told("provision")
     said = {command: office.told(*shlex.split(_of(command, former["sha256"]))[1:]) for command in COMMANDS}
     assert len(said) == 6
     assert "candidate" in said["sidecar prompts list"]
