@@ -4,7 +4,8 @@ Both read the book and nothing else, so they answer when the model, the CRM or t
 """
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from sidecar.errors import ConfigError, PermanentError
 if TYPE_CHECKING:
     from sidecar.app import App
     from sidecar.explain import Explanation, Node
+    from sidecar.explain.past import Event
     from sidecar.journal import Journal
     from sidecar.model import Activity, Match
 
@@ -82,6 +84,8 @@ def _explain(
     as_json: AsJson = False,
 ) -> None:
     """Follow a value back to the words that it came from, or print a link to the page that shows it."""
+    from sidecar.explain import became
+
     with session(ctx).open() as app:
         if link:
             made = linked(app, record, field)
@@ -90,17 +94,42 @@ def _explain(
         if not field:
             raise PermanentError("name a field; `sidecar party` shows what is believed, and --link links to all of it")
         found = explained(app, record, field)
+        zone = ZoneInfo(app.settings.own_section.timezone)
+        events, is_all = became(app.journal, _account(app), app.policy, found.record, field)
     if as_json:
-        emit(found)
-    else:
-        show(explanation_tree(found))
+        told = {given.name: getattr(found, given.name) for given in fields(found)}
+        emit({**told, "past": events, "past_is_all": is_all})
+        return
+    show(explanation_tree(found))
+    if events:
+        show("", *_became(events, zone, is_all=is_all))
+
+
+def _became(events: "Sequence[Event]", zone: ZoneInfo, *, is_all: bool) -> tuple[Any, ...]:
+    """What was believed over time, and what people made of it: a state's dates and causes."""
+    rows = table("what became of it", "", "value", "because", airy=True)
+    for event in events:
+        because = "; ".join(part for part in (event.why, event.place) if part)
+        what = event.what + (f" by {plain(event.who, 30)}" if event.by_person else "")
+        add(
+            rows,
+            moment(event.at, zone),
+            what,
+            plain("" if event.value is None else str(event.value), 60),
+            plain(because, 160),
+        )
+    return (rows,) if is_all else (rows, "Only the newest are shown.")
+
+
+def _account(app: "App") -> str:
+    return app.journal.meta(ACCOUNT) or app.ledger.account()
 
 
 def explained(app: "App", record: str, field: str) -> "Explanation":
     """Return the explanation of a field of a CRM record, or of a party given by id, name or address."""
     from sidecar.explain import explain
 
-    account = app.journal.meta(ACCOUNT) or app.ledger.account()
+    account = _account(app)
     try:
         return explain(app.journal, account, app.policy, record, field)
     except PermanentError as unknown:

@@ -9,6 +9,6 @@ them for one link, and `page` is the HTML. Each is bounded: the longest relation
 
 from sidecar.explain.chain import MAX_NODES, Explanation, Node, explain, find, nodes
 from sidecar.explain.page import html
-from sidecar.explain.view import view
+from sidecar.explain.view import became, view
 
-__all__ = ["MAX_NODES", "Explanation", "Node", "explain", "find", "html", "nodes", "view"]
+__all__ = ["MAX_NODES", "Explanation", "Node", "became", "explain", "find", "html", "nodes", "view"]

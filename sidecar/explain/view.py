@@ -96,6 +96,12 @@ def view(journal: Journal, account: str, policy: Policy, linked: Linked, zone: Z
     return _all(journal, standing, View(linked, standing.party, name, (), _SILENCE, zone))
 
 
+def became(journal: Journal, account: str, policy: Policy, record: str, name: str) -> tuple[tuple[Event, ...], bool]:
+    """Return what became of a field of a record, or of a party, newest first, and whether that is all."""
+    standing, sync = find(journal, account, record)
+    return past(journal, standing, _asked(journal, sync, policy, name))
+
+
 _SILENCE = Talk((), (), whole=True, activities=0)
 
 

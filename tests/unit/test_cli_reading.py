@@ -187,6 +187,16 @@ def test_a_value_is_explained_down_to_the_words_and_bytes(settled: Office) -> No
     assert f"sidecar activities --raw {node['id'][:21]}" in told
 
 
+def test_what_became_of_a_field_is_told_with_dates_and_causes(settled: Office) -> None:
+    """Where a relationship is heading, or a stage, has a history that stands under its chain; seen to fail without."""
+    found = settled.data("explain", "Ann Lee", "trajectory")
+    assert found["past_is_all"]
+    assert [(e["what"], e["value"], bool(e["why"])) for e in found["past"]][-1] == ("believed", "steady", True)
+    told = settled.told("explain", "Ann Lee", "trajectory")
+    assert "what became of it" in told
+    assert "and none before" in " ".join(told.split())
+
+
 def test_a_belief_is_explained_by_name(settled: Office) -> None:
     """A party's field is explained without knowing an id."""
     assert settled.data("explain", "Ann Lee", "intent")["value"] == "book"
