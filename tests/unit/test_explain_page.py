@@ -190,7 +190,7 @@ def test_whatever_a_customer_writes_stays_words(house: House) -> None:
         HOSTILE.replace("\u202e", "[U+202E]").replace("\u202c", "[U+202C]").replace(TAGS, "[7 hidden characters]")
     )
     assert plain == expected
-    assert words(read, "h1") == ["Risks: <b>markup</b> [U+202E]"]
+    assert words(read, "h1") == ["Risks: <b>markup</b>"], "what is believed holds no hidden sign in the first place"
     assert text.attributes["dir"] == "auto" and text.attributes["lang"] == ""
     assert not re.search("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]", read.html or "")
 
