@@ -75,6 +75,10 @@ class Conditions:
         except SidecarError as error:
             return [_journal_fault(error)]
 
+    def holding(self) -> list[Condition]:
+        """Return the brakes that are on and the budgets that are spent: why news may not be read or posted."""
+        return [*self._pauses(), *self._budget()]
+
     def begin(self) -> None:
         """Take down since when each channel is watched, so that a new one isn't silent from the start."""
         journal = self._app.journal

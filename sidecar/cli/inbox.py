@@ -67,9 +67,11 @@ def _inbox(
     with session(ctx).open() as app:
         found, left_off = relationships(app, limit, everything=everything)
         questions = app.journal.questions(SCAN)
+        held = [condition.line for condition in app.conditions.holding()]
         zone = ZoneInfo(app.settings.own_section.timezone)
     if as_json:
-        emit({"relationships": found, "left_off": left_off, "questions": [_asked(match) for match in questions]})
+        asked = [_asked(match) for match in questions]
+        emit({"relationships": found, "left_off": left_off, "questions": asked, "held": held})
         return
     show(inbox_table(found, zone) if found else "No relationships yet.")
     if left_off:
@@ -77,6 +79,8 @@ def _inbox(
     if questions:
         waiting = many(len(questions), "activity waits", "activities wait")
         show(f"{waiting} for a person to say whose: sidecar party questions")
+    for line in held:
+        show(line)
 
 
 def relationships(app: "App", limit: int, *, everything: bool = False) -> tuple[list[Relationship], int]:

@@ -121,6 +121,14 @@ def test_the_inbox_leaves_out_what_is_closed_until_asked(settled: Office) -> Non
     assert (closed["stage"], closed["closed"]) == ("closed_lost", True)
 
 
+def test_the_inbox_says_what_holds_reading(settled: Office) -> None:
+    """Who looks for news that isn't read learns why, and what to do; seen to fail with the brakes left out."""
+    settled.told("pause", "llm", "--reason", "the price list is odd")
+    (held,) = settled.data("inbox")["held"]
+    assert "the price list is odd" in held
+    assert held in settled.told("inbox").replace("\n", " ")
+
+
 def test_the_inbox_has_no_desks_in_it(own: Office) -> None:
     """An owner's desk is a standing, but nobody's relationship; seen to fail without the filter."""
     with own.journal() as journal:
@@ -145,7 +153,7 @@ def test_an_empty_office_says_so(tmp_path: Path) -> None:
     """Nothing is said in words, and as empty lists."""
     office = Office(tmp_path).furnish([])
     assert "No relationships yet." in office.told("inbox")
-    assert office.data("inbox") == {"relationships": [], "left_off": 0, "questions": []}
+    assert office.data("inbox") == {"relationships": [], "left_off": 0, "questions": [], "held": []}
     assert "No activities yet." in office.told("activities")
     assert "Nothing is left to do." in office.told("work")
     assert "No parties yet." in office.told("party", "list")
