@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from sidecar.infer import EARLIER, MAX_WHOLE_CHARS, WHOLE_CHARS
+from sidecar.infer import EARLIER, MAX_WHOLE_CHARS, WHOLE_ACTIVITIES, WHOLE_CHARS
 from sidecar.infer.question import questions_about
 from sidecar.model import Activity, Fact, Inference, Match, Standing
 
@@ -75,7 +75,7 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
         history = list(reversed(past.timeline(standing.party, MAX_WHOLE)))
         kept = _newest(_current(history), MAX_WHOLE_CHARS)
         late = overtaken(history)
-        if _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *late)}:
+        if _is_due(past, standing, kept, news) and news <= {activity.id for _, activity in (*kept, *late)}:
             return Reading(kept, (), True, late)
     late = [p for p in pending if _is_overtaken(past, p[1])] if standing.needs_whole else overtaken(pending)
     gone = {activity.id for _, activity in late}
@@ -116,12 +116,25 @@ def _is_overtaken(past: Past, activity: Activity) -> bool:
     return any(v.kind in _CHANGES and (v.at, v.id) > (activity.at, activity.id) for v in versions if v != activity)
 
 
-def _is_due(standing: Standing, history: Sequence[Matched], news: Collection[str]) -> bool:
+def _is_due(past: Past, standing: Standing, history: Sequence[Matched], news: Collection[str]) -> bool:
     """Say whether a whole reading is worth its price: a short, new or doubled history, or one that must be read."""
+    if not standing.needs_whole and _is_hopeless(past, standing, history):
+        return False
     is_short = _chars(history) <= WHOLE_CHARS
     is_new = {activity.id for _, activity in history} <= set(news)
     has_doubled = 0 < 2 * standing.activities_at_whole <= standing.activities
     return standing.needs_whole or is_short or is_new or has_doubled
+
+
+def _is_hopeless(past: Past, standing: Standing, history: Sequence[Matched]) -> bool:
+    """Say whether the whole history had no answer since it last doubled: else each message pays for another try."""
+    if standing.activities <= WHOLE_ACTIVITIES or not history:
+        return False
+    tried = [i for i in past.effects(history[0][1].id, Inference.KIND) if isinstance(i, Inference) and i.stop != END]
+    if not tried:
+        return False
+    until = max(inference.newest_at for inference in tried)
+    return 2 * sum(activity.at > until for _, activity in history) < standing.activities
 
 
 def _current(history: Sequence[Matched]) -> list[Matched]:

@@ -1,6 +1,7 @@
 """Which part of a history a run reads: whole while that is cheap, then the news, whole again when it has doubled."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,18 @@ def test_the_same_words_on_another_day_are_news(house: House) -> None:
     house.clock.move(86_400)
     house.hear(SAME)
     assert house.llm.heard[-1].count(SAME) == 2
+
+
+def test_a_history_that_has_no_answer_is_tried_again_only_when_it_has_doubled(tmp_path: Path) -> None:
+    """A whole reading that comes to nothing is paid for once; seen to fail with one for each message ever after.
+
+    The model makes a statement of each message, which are more than an answer may hold once the history is long.
+    """
+    with House(tmp_path, "sqlite:///j.db", buys()).start() as house:
+        costs = [0]
+        for number in range(110):
+            house.hear(f"buy {number}")
+            costs.append(len(house.llm.questions))
+        asked = [after - before for before, after in pairwise(costs)]
+        assert [number for number, calls in enumerate(asked, 1) if calls > 1] == [48, 96]
+        assert house.journal.counts()["pending"] == 0
