@@ -8,11 +8,19 @@ from collections.abc import Iterable, Sequence
 
 from sidecar.markup import marked, text
 from sidecar.markup.document import document
+from sidecar.markup.drawing import Drawn, table
 from sidecar.replay.report import FieldCount, Report, Version
 from sidecar.replay.sides import Cell, Difference, at_once
 
 MAX_SHOWN = 500
 _BAR = 200
+LEGEND = (
+    "Statements: readings in which either side spoke of the field. Differ: of these, where the two sides say or decide "
+    "something else (the upper bar). By chance: where what is in force differs from itself when it is asked once more "
+    "(the lower bar); only what exceeds it is the trial's doing. Wording alone: texts that say it in other words. "
+    "In the CRM: properties that would hold another value today. People agree: of the values that people put right or "
+    "approved, how many each side had."
+)
 KINDS = {
     "crm": "Values in the CRM",
     "claim": "What was read",
@@ -82,20 +90,19 @@ def _versions(was: Version, new: Version) -> str:
         *((f"prompt {name}", was.prompts.get(name, "")[:12], sha[:12]) for name, sha in new.prompts.items()),
         ("policy", was.policy[:12], new.policy[:12]),
     ):
-        rows.append(f"<tr><th>{text(label)}</th><td>{text(a.strip())}</td><td>{text(b.strip())}</td></tr>")
-    return f"<table><tr><th></th><th>in force</th><th>on trial</th></tr>{''.join(rows)}</table>"
+        rows.append((label, a.strip(), b.strip()))
+    return table(("", "in force", "on trial"), rows)
 
 
 def _fields(report: Report) -> str:
-    head = ("Field", "Statements", "Differ", "By chance", "", "Wording alone", "In the CRM", "People agree")
-    rows = "".join(_field(row) for row in report.fields)
-    return f"<table><tr>{''.join(f'<th>{text(name)}</th>' for name in head)}</tr>{rows}</table>"
+    head = ("Field", "Statements>", "Differ>", "By chance>", "", "Wording alone>", "In the CRM>", "People agree")
+    return f"<p>{LEGEND}</p>{table(head, map(_field, report.fields))}"
 
 
-def _field(row: FieldCount) -> str:
+def _field(row: FieldCount) -> Sequence[object]:
     share = row.changed / row.spoken if row.spoken else 0.0
     noise = row.noise_changed / row.noise_spoken if row.noise_spoken else 0.0
-    bar = (
+    bar = Drawn(
         f'<svg viewBox="0 0 {_BAR} 14" width="{_BAR}" height="14" role="img">'
         f"<title>{share:.1%} differ, {noise:.1%} by chance</title>"
         f'<rect y="1" width="{_BAR * min(share, 1.0):.1f}" height="7" fill="#0072b2"/>'
@@ -103,8 +110,8 @@ def _field(row: FieldCount) -> str:
     )
     judged = f"{row.agreed_was} → {row.agreed_new} of {row.judged}" if row.judged else ""
     chance = f"{noise:.0%} of {row.noise_spoken}" if row.noise_spoken else ""
-    cells = (row.name, row.spoken, f"{row.changed} ({share:.0%})", chance, None, row.worded, row.crm, judged)
-    return f"<tr>{''.join(f'<td>{bar if cell is None else text(cell)}</td>' for cell in cells)}</tr>"
+    differ = f"{row.changed} ({share:.0%})" if row.spoken else "computed"
+    return row.name, row.spoken or "", differ, chance, bar, row.worded, row.crm, judged
 
 
 def _difference(difference: Difference, records: Sequence[str]) -> str:

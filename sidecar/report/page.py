@@ -1,10 +1,11 @@
 """The funnel as one HTML page: a bar for each stage, parted by why engagements stand or ended there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sidecar.decide.course import ACTIVE, LOST, NO_SHOW, SILENT, THEY_OWE, WE_OWE, WON
 from sidecar.markup import text
 from sidecar.markup.document import document
+from sidecar.markup.drawing import table
 from sidecar.report.funnel import Funnel, StageRow, share
 
 COLOURS: Mapping[str, str] = {
@@ -69,12 +70,12 @@ def _key(found: Funnel) -> str:
 
 
 def _stages(found: Funnel) -> str:
-    head = ("Stage", "Came so far", *(WORDS[name] for name in found.reasons), "Went on")
+    head = ("Stage", "Came so far>", *(f"{WORDS[name]}>" for name in found.reasons), "Went on>")
     rows = [
         (row.stage, row.reached, *(row.reasons.get(name, 0) for name in found.reasons), _left(row))
         for row in found.stages
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _left(row: StageRow) -> int:
@@ -84,10 +85,4 @@ def _left(row: StageRow) -> int:
 def _channels(found: Funnel) -> str:
     ordered = sorted(found.cells, key=lambda cell: (cell.channel, -cell.count))
     rows = [(cell.channel, cell.stage, WORDS[cell.reason], cell.count) for cell in ordered]
-    return _table(("Channel", "Stage", "Why", "Engagements"), rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    titles = "".join(f"<th>{text(name)}</th>" for name in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{text(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{titles}</tr>{lines}</table>"
+    return table(("Channel", "Stage", "Why", "Engagements>"), rows)

@@ -144,6 +144,22 @@ def test_why_it_stands_still_has_a_name(open_house: Callable[..., House]) -> Non
     assert funnel(house.journal, policy, house.clock(), channels=["mail"]).engagements == 0
 
 
+def test_a_stage_that_a_person_set_counts_as_reached(open_house: Callable[..., House]) -> None:
+    """Who was taken further in the CRM and lost then was lost there; seen to fail with our own moves alone."""
+    house = open_house(*RULES)
+    house.hear("I want to buy", "cid")
+    (contact,) = house.records("contact")
+    house.clock.move(60)
+    house.app.ledger.edit("contact", contact.ref, {"ai_stage": "booked"})  # type: ignore[attr-defined]
+    house.clock.move(60)
+    house.app.worker.poll_all([])
+    house.work()
+    house.hear("no thanks", "cid")
+    assert house.fields("cid")["stage"] == "closed_lost"
+    found = funnel(house.journal, house.app.policy, house.clock())
+    assert {row.stage: row.reasons for row in found.stages if row.reasons} == {"booked": {"lost": 1}}
+
+
 def test_the_page_is_valid_and_draws_the_figures(open_house: Callable[..., House]) -> None:
     """Judged by a parser of another make, empty and full."""
     house = open_house(*RULES)

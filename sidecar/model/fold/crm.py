@@ -94,7 +94,10 @@ def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
     value = FieldStanding(hold.means, reading, engine, 1.0, hold.at)
     suggestions = {name: s for name, s in engagement.suggestions.items() if name != hold.name or s.at > hold.at}
     engagement = replace(engagement, fields={**engagement.fields, hold.name: value}, suggestions=suggestions)
-    return replace(engagement, closed_at=hold.at if hold.ends else None) if hold.name == "stage" else engagement
+    if hold.name != "stage":
+        return engagement
+    reached = engagement.reached if hold.ends else str(hold.means or engagement.reached)
+    return replace(engagement, closed_at=hold.at if hold.ends else None, reached=reached)
 
 
 def intended(standing: Standing, change: Change) -> Standing:
