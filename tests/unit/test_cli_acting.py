@@ -288,17 +288,18 @@ def test_an_edited_prompt_waits_until_it_is_adopted(office: Office) -> None:
 
 
 def test_a_prompt_is_taken_back_and_each_step_is_on_record(office: Office) -> None:
-    """Who adopted what, upon which report and why, is told afterwards, and the former version comes back."""
+    """Who adopted what, and why, is told afterwards, and the former version comes back; no report is made up."""
     file = office.base / "prompts" / "relationship.md"
     former = office.data("prompts", "show", "relationship")
     file.write_text(file.read_text().replace("## Evidence", "Be kinder.\n\n## Evidence", 1))
     assert office.told("prompts", "show", "relationship") == former["source"], "so that it can be written to a file"
     assert "Be kinder." in office.told("prompts", "show", "relationship", "--candidate")
-    why = ("--because", "too stern", "--report", "report-7", "--by", "Eva")
+    why = ("--because", "too stern", "--by", "Eva")
+    assert "there is no report" in office.refused("prompts", "adopt", "relationship", "--report", "report-7", *why)
     office.data("prompts", "adopt", "relationship", *why)
     assert "Be kinder." in office.told("prompts", "show", "relationship")
     told = office.told("prompts", "history", "relationship")
-    assert all(word in told for word in ("Eva", "too stern", "report-7", former["sha256"][:12]))
+    assert all(word in told for word in ("Eva", "too stern", former["sha256"][:12]))
     sha = former["sha256"][:12]
     assert office.data("prompts", "show", "relationship", "--sha", sha)["source"] == former["source"]
     assert "is in force again" in office.told("prompts", "rollback", "relationship", "--by", "Ben")
