@@ -5,10 +5,10 @@ the direction of reading, so that no message can change how the text around it l
 would take for markup. What a rep can do about it stands in a line that is the same everywhere.
 """
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from sidecar.ground import legible
 from sidecar.model import Evidence, Role, Suggestion
 
 MARKER = "[sidecar]"
@@ -16,8 +16,6 @@ MARKER = "[sidecar]"
 AI_LINE = f"Written by AI. Wrong? Change the field itself, or this text: what you write stays. {MARKER}"
 WAITING_LINE = "Waiting for you: set AI review to accept_all or reject_all, or change the field itself."
 MAX_QUOTE_CHARS = 240
-_JOINERS = "\u200c\u200d"  # words of Persian and Hindi, and emoji, fall apart without them
-_UNSEEN = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp"))
 _WHO = {Role.CUSTOMER: "Customer", Role.AGENT: "Us", Role.BOT: "Bot", Role.SYSTEM: "System"}
 
 Linked = Callable[[str], str]
@@ -53,8 +51,7 @@ def quoted(evidence: Evidence) -> str:
 
 def plain(text: object, max_chars: int = MAX_QUOTE_CHARS) -> str:
     """Return words from outside on one line, without anything that can't be seen; our marker is nobody else's."""
-    seen = "".join(c if unicodedata.category(c) not in _UNSEEN or c in _JOINERS else " " for c in str(text))
-    flat = " ".join(seen.split()).replace("[sidecar", "(sidecar")
+    flat = " ".join(legible(str(text)).split()).replace("[sidecar", "(sidecar")
     return flat if len(flat) <= max_chars else flat[: max_chars - 1] + "…"
 
 
