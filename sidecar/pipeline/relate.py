@@ -44,6 +44,7 @@ class Relate:
         pending, news = self._affordable(standing.party, pending)
         is_all = len(news) == len(pending)
         reading = select(self._journal, standing, news, whole=is_all and not solo and reads_whole(standing))
+        reading = self._answerable(reading, news)
         if not reading.new:
             self._journal.commit(Entry(finish=Finish(lease, "done")))  # all its activities went to other parties
             return
@@ -82,6 +83,16 @@ class Relate:
         matches = self._journal.effects(activity, "match")
         mine = [m for m in matches if isinstance(m, Match) and m.party == party]
         return [(mine[-1], found)] if mine and isinstance(found, Activity) else []
+
+    def _answerable(self, reading: Reading, news: Sequence[Matched]) -> Reading:
+        """Leave out of a history what is known to have no answer: else each reading of it pays to learn that again."""
+        if not reading.whole or not reading.new:
+            return reading
+        tried = self._journal.effects(reading.new[0][1].id, Inference.KIND)
+        if all(isinstance(call, Inference) and call.stop == "end" for call in tried):
+            return reading
+        known = [(m, a) for m, a in reading.new if (m, a) in news or not self._is_poison(m)]
+        return replace(reading, new=known) if known else reading
 
     def _unsaid(self, reading: Reading, standing: Standing) -> Unsaid:
         """What lost its words; only a whole reading shows what is left to be said about it."""

@@ -199,3 +199,15 @@ def test_a_scripted_stronger_model_must_have_a_script(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text("[]")
     with House(tmp_path, "sqlite:///journal.db") as house, pytest.raises(ConfigError, match="two"):
         ScriptedLLM("scripted", ScriptedOptions(path="script.json", stronger_model="two"), house.app.context)
+
+
+def test_what_had_no_answer_is_not_asked_about_again_with_each_message(open_house: Open) -> None:
+    """One refused message makes those after it no dearer; seen to fail with two refusals paid for each of them."""
+    refuses = {"match": "explode", "stop": "refusal"}
+    house = open_house(refuses, two=[refuses])
+    for text in ("Hello", "explode", "Hello again", "One more", "And one"):
+        before = len(calls(house))
+        house.hear(text)
+        assert len(calls(house)) - before == (4 if text == "explode" else 1), text
+    assert [i.whole for i in inferences(house)][-3:] == [True, True, True]
+    assert len(inferences(house)[-1].because) == 4
