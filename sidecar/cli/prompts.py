@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from sidecar.cli.render import add, block, emit, moment, show, table
+from sidecar.cli.render import add, block, emit, many, moment, show, table
 from sidecar.cli.session import AsJson, By, example, session, whoami
 from sidecar.errors import PermanentError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sidecar.app import App
     from sidecar.app.in_force import States
     from sidecar.model import Prompt
+    from sidecar.replay.report import Report as Replayed
 
 HASH_CHARS = 12
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
@@ -110,12 +111,13 @@ def _adopt(
     as_json: AsJson = False,
 ) -> None:
     """Put an edited prompt in force from now on."""
+    found = None
     with session(ctx, writes=True).open() as app:
         states = app.shelf.states()
         in_force, candidate = _known(states, name), _candidate(states, name)
         if candidate is not None:
-            report = _reported(app, candidate, report, is_gated=gate or app.settings.prompts.gate)
-            app.shelf.adopt(candidate, by=by or whoami(), report=report, reason=because)
+            found = _reported(app, candidate, report, is_gated=gate or app.settings.prompts.gate)
+            app.shelf.adopt(candidate, by=by or whoami(), report=found.id if found else "", reason=because)
     now = candidate or in_force
     if as_json:
         emit({"name": name, "adopted": candidate is not None, "sha256": now.sha256})
@@ -125,11 +127,19 @@ def _adopt(
         show(
             f"{name} {now.sha256[:HASH_CHARS]} is in force; running servers read by it from their next conversation on."
         )
+        show(_rests_on(found))
         show(f"To take it back: sidecar prompts rollback {name}")
 
 
-def _reported(app: "App", candidate: "Prompt", report_id: str, *, is_gated: bool) -> str:
-    """Return the id of the report that this adoption rests on; a gate wants one, and one that says nothing is worse."""
+def _rests_on(report: "Replayed | None") -> str:
+    if report is None:
+        return "No replay of this text shows what it changes."
+    what = f"{many(report.readings, 'reading', 'readings')} of {many(report.parties, 'party', 'parties')}"
+    return f"It rests on report {report.id}: {what}, read again at {report.at:%Y-%m-%d %H:%M} UTC."
+
+
+def _reported(app: "App", candidate: "Prompt", report_id: str, *, is_gated: bool) -> "Replayed | None":
+    """Return the report that this adoption rests on; a gate wants one, and one that says nothing is worse."""
     from sidecar.replay.kept import FOLDER, kept, latest, tried
     from sidecar.replay.report import faults
 
@@ -144,7 +154,7 @@ def _reported(app: "App", candidate: "Prompt", report_id: str, *, is_gated: bool
         if worse:
             told = "; ".join(worse)
             raise PermanentError(f"not adopted, because report {found.id} says that it is worse: {told}")
-    return found.id if found else ""
+    return found
 
 
 def _history(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:

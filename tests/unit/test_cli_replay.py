@@ -79,7 +79,8 @@ def test_the_whole_round(office: Office) -> None:
     assert json.loads((folder / "report.json").read_text()) == report
     assert (folder / "report.json").stat().st_mode & 0o077 == 0
     assert "1 readings of 1 parties" in shown(office, "--prompt", "relationship")
-    office.told("prompts", "adopt", "relationship", "--gate", "--because", "shorter")
+    adopted = office.told("prompts", "adopt", "relationship", "--gate", "--because", "shorter")
+    assert f"It rests on report {report['id']}: " in adopted
     assert (row(office)["report"], row(office)["reason"]) == (report["id"], "shorter")
     office.told("prompts", "rollback", "relationship")
     assert row(office)["sha256"] == before
@@ -99,7 +100,7 @@ def test_a_gate_wants_a_report_of_this_very_text(office: Office) -> None:
     )
     assert "there is no report" in office.refused("prompts", "adopt", "relationship", "--report", "nonesuch")
     assert "there is no report" in office.refused("prompts", "adopt", "relationship", "--report", "../x")
-    office.told("prompts", "adopt", "relationship")
+    assert "No replay of this text" in office.told("prompts", "adopt", "relationship")
     assert row(office)["report"] == ""
 
 
