@@ -1,14 +1,24 @@
 """Who spoke last and which question is open: found in the words, each quote where it says."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from sidecar.model import Activity, Actor, Role, Said, Standing
 from sidecar.model.fold.talk import talked
+from tests.support.houses import House
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A whole sidecar whose model says nothing."""
+    with House(tmp_path, "sqlite:///journal.db").start() as opened:
+        yield opened
 
 
 def said(text: str, role: Role = Role.CUSTOMER, minute: int = 0, kind: str = "message", about: str = "") -> Activity:
@@ -82,6 +92,34 @@ def test_what_comes_late_was_said_before() -> None:
     """Late mail neither answers a later question nor speaks last; seen to fail without a look at the time."""
     standing = after(said("Can I come?", minute=5), said("Hello, any news?", Role.AGENT, minute=1))
     assert (asked(standing), standing.spoke_last) == ("Can I come?", "customer")
+
+
+def test_a_question_that_comes_after_its_answer_is_not_open(house: House) -> None:
+    """Our side spoke after it, so nobody waits; seen to fail with each question taken for open."""
+    house.hear("Hello.")
+    house.clock.move(3_600)
+    house.answer("Yes, do come.")
+    house.resolve()
+    sent_at = (house.clock() - timedelta(minutes=9)).isoformat()
+    house.say("Can I come?", sent_at=sent_at)
+    house.resolve()
+    assert (asked(house.standing()), house.standing().spoke_last) == ("", "agent")
+    house.say("And on Friday?")
+    house.resolve()
+    assert asked(house.standing()) == "And on Friday?"
+
+
+def test_what_was_somebody_elses_is_not_asked(house: House) -> None:
+    """A question goes with its message when that is split off; seen to fail with the question left behind."""
+    house.hear("Hello.")
+    house.hear("Can I come?")
+    party, question = house.standing().party, house.standing().asked
+    assert question is not None
+    house.app.pipeline.people.split(party, [question.evidence.activity], "me")
+    house.work()
+    left = house.journal.standing(party)
+    assert left is not None
+    assert left.asked is None
 
 
 def test_within_one_call_the_last_speaker_counts() -> None:

@@ -263,7 +263,8 @@ def _without(standing: Standing, release: Release) -> Standing:
         for e in standing.engagements
     )
     left = max(0, standing.activities - len(gone))
-    return replace(standing, engagements=engagements, activities=left, needs_whole=True)
+    asked = None if standing.asked and standing.asked.evidence.activity in gone else standing.asked
+    return replace(standing, engagements=engagements, activities=left, asked=asked, needs_whole=True)
 
 
 _STEPS: Mapping[str, Callable[[Standing, Any], Standing]] = {

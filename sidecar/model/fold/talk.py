@@ -37,9 +37,15 @@ def talked(standing: Standing, activity: Activity) -> Standing:
             spoke = spoke if is_late else said.role.value
             if asked is not None and asked.evidence.role is not said.role:
                 asked = None
-            found = _asks(activity, said)
+            found = None if _is_answered(standing, activity, said) else _asks(activity, said)
             asked = Question(found, activity.external_id) if found else asked
     return replace(standing, asked=asked, spoke_last=spoke)
+
+
+def _is_answered(standing: Standing, activity: Activity, said: Said) -> bool:
+    """Say whether the other side has spoken since: what comes late may have been answered long ago."""
+    theirs = standing.last_agent_at if said.role is Role.CUSTOMER else standing.last_customer_at
+    return theirs is not None and theirs > activity.at
 
 
 def _asks(activity: Activity, said: Said) -> Evidence | None:
