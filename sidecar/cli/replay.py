@@ -198,6 +198,8 @@ def _announce(much: "Estimate", wanted: "Wanted") -> None:
     cost += f"; {stronger.model} reads the hard cases again, for more" if stronger else ""
     what = f"{many(much.readings, 'reading', 'readings')} of {many(much.parties, 'party', 'parties')}"
     tell(f"Replay {wanted.id}: {what} with {wanted.new.llm.model}, which costs {cost}.")
+    if wanted.new.llm.capabilities.is_baseline and wanted.new.version.prompts != wanted.was.version.prompts:
+        tell("The baseline reads by rules and by no prompt: an edited one changes nothing here.")
 
 
 def _only(much: "Estimate", wanted: "Wanted", *, as_json: bool) -> None:

@@ -63,7 +63,19 @@ def test_a_dry_run_only_says_how_much_it_is(office: Office) -> None:
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["readings"] == 1
     assert "which costs" in result.stderr
+    assert "baseline" not in result.stderr
     assert not list(office.base.glob("replays/*/report.json"))
+
+
+def test_rules_are_said_to_read_no_prompt(tmp_path: Path) -> None:
+    """Nothing that differs would else be taken for a good sign; a model's replay doesn't say so."""
+    rules = Office(tmp_path).furnish([], CONFIG.replace('type = "scripted"\npath = "script.json"', 'type = "baseline"'))
+    shutil.copytree(PROMPTS, tmp_path / "prompts")
+    rules.mail("Ann Lee <ann@x.test>", "I would like a trial lesson.")
+    rules.run()
+    edit(rules)
+    looked = rules.sidecar("--dry-run", "replay", "--prompt", "relationship")
+    assert "an edited one changes nothing here" in looked.stderr
 
 
 def test_the_whole_round(office: Office) -> None:
