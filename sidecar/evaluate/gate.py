@@ -7,6 +7,7 @@ than which nothing may be worse by more than so much. Cost and speed are nobody'
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def floors(written: list[str]) -> Mapping[str, float]:
     for one in written:
         name, _, number = one.partition("=")
         try:
-            found[name.strip()] = float(number)
+            found[name.strip()] = _finite(number)
         except ValueError:
             raise PermanentError(f"write FIGURE=NUMBER, such as stage.accuracy=0.7, and not {one!r}") from None
     return found
@@ -58,6 +59,8 @@ def held_against(report: Report, split: str, file: Path, max_drop: float) -> lis
 
     What there is nothing to count for any more (no steps, since no step is labelled and none was claimed) can't be.
     """
+    if not isfinite(max_drop):
+        raise PermanentError(f"{max_drop} is no number by which something may be worse")
     former = _former(file, split)
     found = []
     for name in GATED:
@@ -66,6 +69,14 @@ def held_against(report: Report, split: str, file: Path, max_drop: float) -> lis
             if _is_worse(report, name, bound):
                 found.append(_fall(report, name, bound, f"it was {former[name]:.3f}, and {max_drop:g} may be lost"))
     return found
+
+
+def _finite(number: Any) -> float:
+    """Return a number; `ValueError` for one that nothing is below or above, with which every gate would be open."""
+    value = float(number)
+    if not isfinite(value):
+        raise ValueError(f"{value} bounds nothing")
+    return value
 
 
 def _is_worse(report: Report, name: str, bound: float) -> bool:
@@ -89,7 +100,7 @@ def _former(file: Path, split: str) -> Mapping[str, float]:
         told: Any = json.loads(file.read_bytes())
         if told["split"] != split:
             raise ConfigError(f"{file} is a report on the split {told['split']!r}, not {split!r}")
-        return {name: float(held["value"]) for name, held in told["report"]["figures"].items()}
+        return {name: _finite(held["value"]) for name, held in told["report"]["figures"].items()}
     except OSError as error:
         raise ConfigError(f"{file} can't be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -233,6 +233,22 @@ def test_a_model_that_costs_nothing_leaves_no_file(tmp_path: Path, settings: Set
     assert not (tmp_path / "a.jsonl").exists()
 
 
+def test_no_gate_is_open_by_a_number_that_is_none(tmp_path: Path, settings: Settings) -> None:
+    """Nothing is below nan, so it would let everything pass; seen to fail with such numbers read like others."""
+    cases = loaded(tmp_path / "d.jsonl", buyers(2), settings)
+    bad = report(evaluate(side(settings, Obedient(), *BAD), cases, kept()))
+    for number in ("nan", "-inf"):
+        with pytest.raises(PermanentError, match="FIGURE=NUMBER"):
+            floors([f"fields.f1={number}"])
+    former = tmp_path / "former.json"
+    former.write_text('{"split": "dev", "report": {"figures": {"fields.f1": {"value": NaN}}}}')
+    with pytest.raises(ConfigError, match="no report"):
+        held_against(bad, "dev", former, 0.0)
+    former.write_text('{"split": "dev", "report": {"figures": {"fields.f1": {"value": 1.0}}}}')
+    with pytest.raises(PermanentError, match="no number"):
+        held_against(bad, "dev", former, float("nan"))
+
+
 def test_a_gate_says_what_fell(tmp_path: Path, settings: Settings) -> None:
     """A figure that is worse by more than allowed stops a build, in its own direction; seen to fail without `lower`."""
     cases = loaded(tmp_path / "d.jsonl", buyers(12), settings)
