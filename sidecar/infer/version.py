@@ -1,8 +1,10 @@
-"""The version of an inference: one hash of all that can change what a model answers, but for whose words it reads.
+"""The version of an inference: one hash of all that can change what a model answers, but for what it is asked about.
 
 A prompt's hash alone says too little: another model, another list of values, another stage, and the same file answers
 otherwise. So figures, corrections and replays are told apart by this. What it covers is what is really sent: the system
 text as it is rendered, so that a change of the rendering counts as well, without the secret word, which is the book's.
+What a question is about is a party's words with their state, and the clock and the time zone by which they are read:
+these stand in the question itself, which each inference keeps.
 """
 
 import json
