@@ -44,7 +44,8 @@ Batch = Annotated[
     bool, typer.Option("--batch", help="Hand questions in together: half the price with Anthropic, and hours.")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", file_okay=False, help="The folder of reports. Default: replays, by the config.")
+    Path | None,
+    typer.Option("--out", file_okay=False, help="The folder of reports. Default: data/replays, by the config."),
 ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from sidecar.errors import PermanentError
 from sidecar.replay.report import Report, from_data
 
-FOLDER, REPORT, PAGE = "replays", "report.json", "report.html"
+FOLDER, REPORT, PAGE = "data/replays", "report.json", "report.html"
 MAX_BYTES = 64 * 1024 * 1024
 
 

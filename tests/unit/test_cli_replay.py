@@ -64,7 +64,7 @@ def test_a_dry_run_only_says_how_much_it_is(office: Office) -> None:
     assert json.loads(result.stdout)["readings"] == 1
     assert "which costs" in result.stderr
     assert "baseline" not in result.stderr
-    assert not list(office.base.glob("replays/*/report.json"))
+    assert not list(office.base.glob("data/replays/*/report.json"))
 
 
 def test_rules_are_said_to_read_no_prompt(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_whole_round(office: Office) -> None:
     report = replayed(office, "--prompt", "relationship")
     assert (report["parties"], report["readings"], report["differences"]) == (1, 1, [])
     assert report["was"]["prompts"]["relationship"] == before != report["new"]["prompts"]["relationship"]
-    folder = office.base / "replays" / report["id"]
+    folder = office.base / "data" / "replays" / report["id"]
     JustHTML((folder / "report.html").read_text(), strict=True)
     assert json.loads((folder / "report.json").read_text()) == report
     assert (folder / "report.json").stat().st_mode & 0o077 == 0
