@@ -95,7 +95,7 @@ def infer(
     if not new:
         raise PermanentError("nothing to infer from: no new activity was given")
     activities = [activity for _, activity in new]
-    question = ask(activities, earlier, standing, prompt, policy, own, mint, max_tokens, part)
+    question = ask(activities, earlier, standing, prompt, policy, own, mint, max_tokens, part, parts)
     answer = llm.infer(question)
     inference = _inference(question, answer, llm, prompt, standing, mint, [match.id for match, _ in new], whole)
     inference = replace(

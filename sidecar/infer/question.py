@@ -58,15 +58,17 @@ def ask(
     mint: Mint,
     max_tokens: int = MAX_TOKENS,
     part: int = 1,
+    parts: int = 1,
 ) -> Question:
     """Build the question for some new activities, after the last few earlier ones, both in order of time.
 
-    Of an activity that needs several questions, `part` says which one this is; it is then the only new one.
+    Of an activity that is read in several questions (`parts`), `part` says which one this is; it is then the only new
+    one. In a single question, as when a history is read again, what it has no room for is left out.
     """
     fields = asked(prompt, policy)
     stages = tuple(policy.stages.values())
     before = tuple(_turn(a, f"a{i}", visible(_said(a))[-MAX_EARLIER_CHARS:]) for i, a in enumerate(earlier, 1))
-    turns = _turns(new, len(before) + 1, part)
+    turns = _turns(new, len(before) + 1, part, parts)
     now = max(activity.at for activity in new)
     boundary = mint.id("boundary", *(activity.id for activity in (*earlier, *new)))
     return Question(
@@ -140,15 +142,15 @@ def questions_about(activity: Activity) -> int:
     return max(1, -(-len(_parts(visible(_said(activity)))) // MAX_TURNS_EACH))
 
 
-def _turns(activities: Sequence[Activity], first: int, part: int) -> tuple[Turn, ...]:
+def _turns(activities: Sequence[Activity], first: int, part: int, parts: int) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     for activity in activities:
         texts = _parts(visible(_said(activity)))
         many = -(-len(texts) // MAX_TURNS_EACH)
-        begin = (part - 1) * MAX_TURNS_EACH if len(activities) == 1 else 0
+        begin = (part - 1) * MAX_TURNS_EACH if parts > 1 else 0
         here = texts[begin : begin + MAX_TURNS_EACH]
         turns += [_turn(activity, f"a{first + len(turns) + i}", text) for i, text in enumerate(here)]
-        if many > 1 and len(activities) == 1:
+        if many > 1 and parts > 1:
             turns[-1] = replace(turns[-1], attributes={**activity.attributes, PART: f"{part} of {many}"})
         elif many > 1:
             left_out = sum(len(text) for text in texts[MAX_TURNS_EACH:])

@@ -208,7 +208,8 @@ def test_an_endless_text_is_asked_about_in_parts() -> None:
     call = said("".join(f"Sentence {i}. " for i in range(20_000)), kind="transcript")
     many = questions_about(call)
     assert many == 4
-    parts = [ask([call], (), Standing("party-1"), PROMPT, POLICY, LONDON, MINT, part=n).new for n in range(1, many + 1)]
+    nobody = Standing("party-1")
+    parts = [ask([call], (), nobody, PROMPT, POLICY, LONDON, MINT, part=n, parts=many).new for n in range(1, many + 1)]
     assert "".join(turn.text for part in parts for turn in part) == visible(call.text)
     assert [part[-1].attributes[PART] for part in parts] == [f"{n} of 4" for n in range(1, 5)]
     assert questions_about(said("Hello")) == 1

@@ -99,3 +99,18 @@ def test_a_history_that_has_no_answer_is_tried_again_only_when_it_has_doubled(tm
         asked = [after - before for before, after in pairwise(costs)]
         assert [number for number, calls in enumerate(asked, 1) if calls > 1] == [48, 96]
         assert house.journal.counts()["pending"] == 0
+
+
+def test_a_long_call_that_is_read_again_says_what_is_left_out(house: House) -> None:
+    """Where it is all that is left of a history, nobody waits for parts that don't come; seen to fail with "1 of 3"."""
+    hello = house.hear("Hello")
+    house.clock.move(60)
+    house.mail("Ann <ann@x.test>", "and so on and on, said the customer.\n" * 7_500)
+    house.poll()
+    house.clock.move(60)
+    house.delete(hello)
+    house.work()
+    *_, last = house.llm.questions[-1].new
+    assert whole(house)[-1]
+    assert "part" not in last.attributes
+    assert int(last.attributes["characters_left_out"]) > 100_000
