@@ -197,7 +197,7 @@ def _former(claim: Claim, standing: Standing) -> Ruling | None:
 
 
 def _yields(claim: Claim, held: FieldStanding | None, *, baseline: bool) -> Ruling | None:
-    """What stands and is newer or somebody else's stays; the first stage that nobody's words gave is in no way newer."""
+    """What stands and is newer or somebody else's stays; a first stage that nobody's words gave is in no way newer."""
     if held is None:
         return None
     is_event = claim.role is Role.SYSTEM and claim.authenticated

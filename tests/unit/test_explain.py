@@ -61,7 +61,8 @@ def test_a_computed_value_tells_its_formula(house: House) -> None:
     """Arithmetic can be redone; seen to fail with the formula left out."""
     told = asked(house, f"deal:{house.records('deal')[0].ref}", "ai_score")
     claim = of_kind(told, "claim")[0]
-    assert claim.detail["formula"] == "70 x 2/4 stage qualified + 15 intent buy = 50" and claim.detail["formula"] in claim.line
+    assert claim.detail["formula"] == "70 x 2/4 stage qualified + 15 intent buy = 50"
+    assert claim.detail["formula"] in claim.line
     assert of_kind(told, "delivery"), "and what it was computed from leads back to words too"
 
 

@@ -116,7 +116,7 @@ def test_a_book_of_the_first_revision_keeps_its_costs(journal_url: str) -> None:
         run_sql(journal_url, statement)
     engine_of(journal_url).dispose()
     if journal_url.startswith("postgresql"):
-        with pytest.raises(ConfigError, match="0001 to 0002; make a backup.*sidecar migrate --backed-up"):
+        with pytest.raises(ConfigError, match=r"0001 to 0002; make a backup.*sidecar migrate --backed-up"):
             Journal.open(journal_url)
     with Journal.open(journal_url, clock=SetClock(), backed_up=True) as journal:
         assert journal.spent(TOTAL, [""], DAY)[""] == Spent(3, 0, 750_000_000, 270, 30, 21, 0)
