@@ -131,6 +131,7 @@ def replay(book: Journal, wanted: Wanted, now: datetime) -> Report:
     """Read the parties' words again and say what would differ; a party that can't be read is named, and stops none."""
     was, new = wanted.was, wanted.new
     report = Report(wanted.id, now, wanted.since, was.version, new.version)
+    report.is_part = bool(wanted.parties) or wanted.limit is not None
     report.is_deterministic = was.llm.capabilities.deterministic
     answers, spent = Answers(wanted.folder / "answers.jsonl" if wanted.folder else None), Spent()
     standings, torn = list(chosen(book, wanted)), rejoined(book)

@@ -82,7 +82,7 @@ class Report:
     tokens: int = 0
     usd: float = 0.0
     estimated_usd: float = 0.0
-    is_complete: bool = True
+    is_part: bool = False
     format: int = FORMAT
 
     @property
@@ -192,8 +192,8 @@ def faults(report: Report, max_drop: float) -> list[str]:
         found.append(f"relationships that would be over: {len(report.ended)} of {report.parties}")
     if report.failed:
         found.append(f"parties that could not be read: {len(report.failed)}")
-    if not report.is_complete:
-        found.append("the replay isn't finished")
+    if report.is_part:
+        found.append("it read some of the parties alone: replay it without --limit and --party")
     return found
 
 

@@ -133,6 +133,17 @@ def test_what_got_worse_is_not_adopted(office: Office) -> None:
     assert "at odds with prompts.gate" in office.refused("prompts", "list", code=2)
 
 
+def test_a_gate_wants_all_parties(office: Office) -> None:
+    """A look at one of them proves nothing of the others; seen to fail with any replay taken."""
+    edit(office)
+    replayed(office, "--prompt", "relationship", "--limit", "1")
+    assert "some of the parties alone" in office.refused("prompts", "adopt", "relationship", "--gate")
+    replayed(office, "--prompt", "relationship", "--party", "ann@x.test")
+    assert "some of the parties alone" in office.refused("prompts", "adopt", "relationship", "--gate")
+    report = replayed(office, "--prompt", "relationship")["id"]
+    office.told("prompts", "adopt", "relationship", "--gate", "--report", report)
+
+
 def test_another_model_and_another_policy(office: Office) -> None:
     """What would differ is shown as a table; nothing on trial is an error that says what to say."""
     told = shown(office, "--model", "other")
