@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sidecar.explain import Explanation, Node
     from sidecar.explain.past import Event
     from sidecar.journal import Journal
-    from sidecar.model import Activity, Match
+    from sidecar.model import Activity, Inference, Match
 
 SAID_CHARS = 160
 SCAN = 2_000
@@ -68,7 +68,8 @@ def register(app: typer.Typer) -> None:
         "sidecar explain 'Ann Lee' --link",
     )
     app.command("explain", epilog=epilog)(_explain)
-    epilog = example("sidecar activities --party 'Ann Lee'", "sidecar activities --raw activity-3fa2c1")
+    lines = ("--party 'Ann Lee'", "--raw activity-3fa2c1", "--raw inference-77be01")
+    epilog = example(*(f"sidecar activities {line}" for line in lines))
     app.command("activities", epilog=epilog)(_activities)
 
 
@@ -191,7 +192,8 @@ def _activities(
     party: Annotated[str | None, typer.Option("--party", "-p", help="Of this party: id, name or address.")] = None,
     channel: Annotated[str | None, typer.Option("--channel", help="On this channel.")] = None,
     raw: Annotated[
-        str | None, typer.Option("--raw", help="Print the bytes behind this activity or delivery, as they came.")
+        str | None,
+        typer.Option("--raw", help="Print an activity's or a delivery's bytes, or a model's answer, as it came."),
     ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
@@ -265,22 +267,33 @@ def _happened(activity: "Activity", match: "Match | None") -> Happened:
 
 def _print_raw(journal: "Journal", text: str, *, as_json: bool) -> None:
     """Print bytes exactly to a pipe, and harmlessly to a terminal."""
-    from sidecar.model import Delivery
+    from sidecar.model import Delivery, Inference
 
-    kind = "delivery" if text.startswith("delivery-") else "activity"
+    kind = next((kind for kind in ("delivery", "inference") if text.startswith(f"{kind}-")), "activity")
     fact_id = find_id(journal, text, kind)
     sources = journal.causes(fact_id) if kind == "activity" else []
     found = journal.get(next((c.id for c in sources if isinstance(c, Delivery)), fact_id))
-    if not isinstance(found, Delivery):
+    if not isinstance(found, Delivery | Inference):
         raise PermanentError(f"the bytes of {text} are not in the book any more")
+    raw = found.raw if isinstance(found, Delivery) else found.answer.encode()
     if as_json:
-        emit(_delivered(found))
+        emit(_delivered(found) if isinstance(found, Delivery) else _answered(found))
     elif sys.stdout.isatty():
-        show(block(found.raw.decode("utf-8", "replace")))
+        show(block(raw.decode("utf-8", "replace")))
     else:
         sys.stdout.flush()
-        sys.stdout.buffer.write(found.raw)
+        sys.stdout.buffer.write(raw)
         sys.stdout.buffer.flush()
+
+
+def _answered(inference: "Inference") -> dict[str, Any]:
+    return {
+        "inference": inference.id,
+        "model": inference.model,
+        "prompt": inference.prompt,
+        "stop": inference.stop,
+        "answer": inference.answer,
+    }
 
 
 def _delivered(delivery: Any) -> dict[str, Any]:

@@ -139,6 +139,7 @@ def find_party(journal: "Journal", text: str) -> "Standing":
 _NAMED_BY = {
     "change": "`sidecar explain` shows their ids",
     "decision": "`sidecar label sample` shows those that wait",
+    "inference": "`sidecar explain` shows their ids",
 }
 
 

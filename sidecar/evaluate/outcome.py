@@ -47,8 +47,7 @@ class Outcome:
     """One conversation, read to its end.
 
     `ever` holds each value that a field had at any time. `quotes` counts the claims that need words, `verified` those
-    whose words were found. `problem` says why it could not be read; then nothing was believed. `version` is the hash of
-    all that can change an answer, as each inference holds it.
+    whose words were found. `problem` says why it could not be read; then nothing was believed.
     """
 
     case: str
@@ -59,7 +58,6 @@ class Outcome:
     verified: int = 0
     calls: tuple[Call, ...] = ()
     problem: str = ""
-    version: str = ""
 
     def value(self, field: str) -> Value:
         """Return what a field holds; None when it holds nothing."""

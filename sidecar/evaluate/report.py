@@ -13,6 +13,7 @@ from sidecar.evaluate.chance import Difference, Interval, Sides, differences, in
 from sidecar.evaluate.figures import Figures, bins, classes, figures, matrix, total
 from sidecar.evaluate.marks import STAGE, by_slice, is_right
 from sidecar.evaluate.outcome import Outcome
+from sidecar.evaluate.trial import version_of
 
 HEADLINE = (
     "stage.accuracy", "stage.macro_f1", "stage.distance", "stage.false_terminal", "fields.f1", "fields.overfilled",
@@ -142,8 +143,8 @@ def compare(first: Measured, second: Measured) -> Comparison:
 def _who(measured: Measured) -> Who:
     side = measured.side
     prompt, llm = side.prompt, side.llm
-    version = next((trial.once.version for trial in measured.trials if trial.once.version), "")
-    return Who(side.name, prompt.name, prompt.sha256, prompt.version, llm.name, llm.model, llm.effort, version)
+    words = (side.name, prompt.name, prompt.sha256, prompt.version)
+    return Who(*words, llm.name, llm.model, llm.effort, version_of(side))
 
 
 def _headline(found: Figures) -> Figures:

@@ -29,6 +29,7 @@ from sidecar.model import (
 )
 from sidecar.model import Outcome as Whose
 from sidecar.model.means import Hard
+from sidecar.pipeline.asking import Asking
 from sidecar.pipeline.shadow import Reader, Reread, Shadow
 from sidecar.ports import LLM
 
@@ -57,6 +58,11 @@ def tried(side: Side, case: Case, kept: Kept, *, repeat: int = 1) -> Trial:
     without = _read(side, case, case.honest, kept) if case.hostile and case.honest else None
     again = tuple(_read(side, case, case.activities, kept.again(number)) for number in range(1, repeat))
     return Trial(once, without, again)
+
+
+def version_of(side: Side) -> str:
+    """Return the version of what is measured, in our time zone: a conversation's own is part of what it says."""
+    return Asking(side.llm, side.policy, side.own, _MINT, side.hard).versions(side.prompt)[0]
 
 
 def _read(side: Side, case: Case, activities: Sequence[Activity], kept: Kept) -> Outcome:
@@ -139,7 +145,6 @@ def _outcome(
         quotes=len(quoted),
         verified=sum(claim.verified for claim in quoted),
         calls=llm.calls,
-        version=done[0].inference.version if done else "",
     )
 
 

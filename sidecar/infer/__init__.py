@@ -129,19 +129,14 @@ def _inference(
         Inference(
             because=tuple(because),
             party=standing.party,
-            request_sha256=digest(question, llm.name, llm.model, because),
+            request_sha256=digest(question, llm.name, llm.model, because, llm.effort),
             engagement=standing.engagement.number,
             engine=llm.name,
             model=answer.model,
             prompt=prompt.name,
             prompt_sha256=prompt.sha256,
-            version=version(prompt, question.fields, question.stages, llm),
-            request={
-                "system_sha256": sha256(question.system.encode()).hexdigest(),
-                "user": question.user,
-                "max_tokens": question.max_tokens,
-                "aliases": {turn.alias: turn.activity for turn in (*question.earlier, *question.new)},
-            },
+            version=version(prompt, question.fields, question.stages, llm, question.timezone),
+            request=_request(question, llm.effort),
             answer=answer.text,
             stop=answer.stop,
             whole=whole,
@@ -155,6 +150,16 @@ def _inference(
             duration_ms=answer.duration_ms,
         )
     )
+
+
+def _request(question: Question, effort: str) -> dict[str, object]:
+    return {
+        "system_sha256": sha256(question.system.encode()).hexdigest(),
+        "user": question.user,
+        "max_tokens": question.max_tokens,
+        "aliases": {turn.alias: turn.activity for turn in (*question.earlier, *question.new)},
+        **({"effort": effort} if effort else {}),
+    }
 
 
 def _again(inference: Inference, standing: Standing, mint: Mint) -> Inference:

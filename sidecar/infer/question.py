@@ -270,10 +270,12 @@ def again(request_sha256: str, inference: str) -> str:
     return sha256(f"{request_sha256}\x00again\x00{inference}".encode()).hexdigest()
 
 
-def digest(question: Question, adapter: str, model: str, matches: Sequence[str] = ()) -> str:
+def digest(question: Question, adapter: str, model: str, matches: Sequence[str] = (), effort: str = "") -> str:
     """Return the hash that names this very request: the same question to the same model is the same Inference.
 
     The party and the matches are in it, for two people may say the same words, and an activity may change its party.
+    An `effort` is in it where one is chosen.
     """
     parts = [adapter, model, question.system, question.user, json.dumps(question.schema), str(question.max_tokens)]
-    return sha256("\x00".join([*parts, question.standing.party, *matches]).encode()).hexdigest()
+    chosen = [f"effort {effort}"] if effort else []
+    return sha256("\x00".join([*parts, question.standing.party, *matches, *chosen]).encode()).hexdigest()

@@ -3,8 +3,8 @@
 A prompt's hash alone says too little: another model, another list of values, another stage, and the same file answers
 otherwise. So figures, corrections and replays are told apart by this. What it covers is what is really sent: the system
 text as it is rendered, so that a change of the rendering counts as well, without the secret word, which is the book's.
-What a question is about is a party's words with their state, and the clock and the time zone by which they are read:
-these stand in the question itself, which each inference keeps.
+The time zone is covered too, for by it "Thursday at 10" is read. What a question is about is a party's words with their
+state and the clock: these stand in the question itself, which each inference keeps.
 """
 
 import json
@@ -17,8 +17,8 @@ from sidecar.model import FieldPolicy, Prompt, StagePolicy
 from sidecar.ports import LLM
 
 
-def version(prompt: Prompt, fields: Sequence[FieldPolicy], stages: Sequence[StagePolicy], llm: LLM) -> str:
-    """Return the hash of the prompt file, the fields that are asked for, the stages, the wire, the model and effort.
+def version(prompt: Prompt, fields: Sequence[FieldPolicy], stages: Sequence[StagePolicy], llm: LLM, zone: str) -> str:
+    """Return the hash of prompt file, fields that are asked for, stages, wire, model, effort and time `zone`.
 
     An adapter whose own rules answer names them in its model.
     """
@@ -31,5 +31,6 @@ def version(prompt: Prompt, fields: Sequence[FieldPolicy], stages: Sequence[Stag
         "adapter": llm.name,
         "model": llm.model,
         "effort": llm.effort,
+        "timezone": zone,
     }
     return sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

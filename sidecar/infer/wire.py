@@ -82,6 +82,30 @@ def read(text: str) -> Wire | None:
         return None
 
 
+def wrong_in(text: str) -> str:
+    """Say where an answer isn't what the schema asks for, and what would be right; none of its own words are in it.
+
+    Of `{"ops": [{"op": "sett", ...`: `ops[0].op: should be 'set', 'clear' or 'conflict'`.
+    """
+    try:
+        Wire.model_validate_json(text)
+    except ValidationError as error:
+        first, *others = error.errors(include_input=False, include_url=False)
+        return _fault(first["type"], first["loc"], first["msg"]) + (f" (and {len(others)} more)" if others else "")
+    return ""
+
+
+def _fault(kind: str, loc: tuple[str | int, ...], message: str) -> str:
+    if kind == "extra_forbidden":  # the last key is a word of the answer's
+        loc, message = loc[:-1], "has a key that the schema lacks"
+    elif kind == "missing":
+        message = "is missing"
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    said = message.removeprefix("Input ").removeprefix("Invalid JSON: ")
+    said = f"no JSON, {said}" if kind == "json_invalid" else said
+    return f"{place}: {said}" if place else said
+
+
 def _text(description: str) -> dict[str, Any]:
     return {"type": "string", "description": description}
 

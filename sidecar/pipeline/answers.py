@@ -42,9 +42,9 @@ class Book:
         for held in self._held.get((sha256(question.system.encode()).hexdigest(), question.user), ()):
             asks = _asked(question, llm, held.because[:asked])
             is_it = held.request_sha256 in (asks, again(asks, held.request.get("again", "")))
-            if held.passed_on:  # booked under a name of its run: model and room stand for the rest of the question
-                room = held.request.get("max_tokens")
-                is_it = (held.engine, held.model, room) == (llm.name, llm.model, question.max_tokens)
+            if held.passed_on:  # booked under a name of its run: model, room and effort stand for the rest
+                chosen = held.request.get("max_tokens"), held.request.get("effort", "")
+                is_it = (held.engine, held.model, *chosen) == (llm.name, llm.model, question.max_tokens, llm.effort)
             if is_it and held.stop in ("end", "truncated", "refusal"):
                 return Answer(held.answer, held.model, held.stop, held.request_id)
         return None
@@ -95,7 +95,8 @@ class Remembering:
         if self.capabilities.offline:
             self.spent.add(asked=1)
             return self._llm.infer(question)
-        key = sha256("\x00".join((_asked(question, self._llm), self.effort, self._anew)).encode()).hexdigest()
+        words = "\x00".join((digest(question, self._llm.name, self._llm.model), self.effort, self._anew))
+        key = sha256(words.encode()).hexdigest()
         held = self._known(question, self._llm) or self._answers.get(key)
         if held is not None:
             self.spent.add(reused=1)
@@ -135,8 +136,8 @@ class Spent:
             self.usd += usd
 
 
-def _asked(question: Question, llm: LLM, matches: Sequence[str] = ()) -> str:
-    return digest(question, llm.name, llm.model, matches)
+def _asked(question: Question, llm: LLM, matches: Sequence[str]) -> str:
+    return digest(question, llm.name, llm.model, matches, llm.effort)
 
 
 def _read(file: Path) -> Mapping[str, Answer]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from sidecar.decide import decide
 from sidecar.errors import ConfigError
 from sidecar.infer import Inferred, infer
-from sidecar.infer.question import MAX_TOKENS
+from sidecar.infer.question import MAX_TOKENS, asked
+from sidecar.infer.version import version
 from sidecar.model import Claim, Decision, Inference, Mint, Own, Policy, Prompt, Standing, Verdict
 from sidecar.model.means import CONFLICT, REASONS, TERMINAL, TRANSITION, TRUNCATED, UNVERIFIED, Hard
 from sidecar.pipeline.selection import Reading
@@ -83,6 +84,13 @@ class Asking:
             return self.llm.like(prompt.model, effort)
         except ConfigError as error:
             raise ConfigError(f"the prompt {prompt.name} can't be asked: {error}") from None
+
+    def versions(self, prompt: Prompt) -> tuple[str, ...]:
+        """Name what an inference may be made by: the model that is asked first, and the stronger one."""
+        first = self.named_by(prompt)
+        fields, stages = asked(prompt, self.policy), tuple(self.policy.stages.values())
+        models = (first, first.stronger) if first.stronger else (first,)
+        return tuple(version(prompt, fields, stages, llm, self.own.timezone) for llm in models)
 
     def _roomy(
         self, llm: LLM, reading: Reading, standing: Standing, prompt: Prompt, pass_on: PassOn

@@ -12,15 +12,20 @@ from hashlib import sha256
 from sidecar.decide import decide
 from sidecar.errors import BudgetSpent, ConfigError, PermanentError
 from sidecar.infer import Inferred, reads_whole
+from sidecar.infer.wire import wrong_in
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Activity, Inference, Lease, Match, Prompt, Standing, WorkKey, WorkKind
+from sidecar.model.means import INVALID
+from sidecar.pipeline.answers import Answers, Remembering
 from sidecar.pipeline.asking import Asking
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.purse import Purse
 from sidecar.pipeline.selection import Matched, Reading, select, whole_instead
+from sidecar.pipeline.unfinished import Unfinished
 from sidecar.pipeline.unsaid import Unsaid, unsaid, withdrawals, without
 
 MAX_NEW, MAX_LOOKED_AT = 50, 1_000
+SHOWN_DIGITS = 12
 SOLO = "/"
 """Separates party and activity in the key of an activity that is retried by itself."""
 
@@ -50,7 +55,8 @@ class Relate:
             return
         found = self._infer(reading, pending, without(standing, self._unsaid(reading, standing)), lease)
         if found is not None:
-            is_stale = standing.needs_whole and not found.inference.whole and not solo
+            is_tried = reading.whole or reading.given_up  # and had no answer, if this one is about the news alone
+            is_stale = standing.needs_whole and not (found.inference.whole or is_tried or solo)
             self._keep(
                 found, reading, standing, lease, more=is_stale or not reading.is_last or self._left(pending, found)
             )
@@ -101,20 +107,20 @@ class Relate:
 
     def _infer(self, reading: Reading, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Inferred | None:
         """Infer; when an answer is unusable, halve the news until the one activity that it is about stands alone."""
-        reading, inferred = self._ask(reading, standing, lease, partial(self._whole, pending, standing, lease))
+        known = self._unfinished(pending, standing, lease)
+        whole = partial(self._whole, pending, standing, lease)
+        reading, inferred = self._ask(reading, standing, lease, known, whole)
         asked, waiting = reading, {match.id for match, _ in pending}
         while not inferred.usable:
             new = [(match, activity) for match, activity in asked.new if match.id in waiting]
             if asked.is_alone and new:
                 self._park(new[0], inferred, standing, lease)
                 return None
-            self._journal.commit(Entry(facts=(self._booked(inferred, lease),), texts=_texts(inferred), fence=lease))
+            booked = self._pass_on(lease, known, inferred)
             asked = self._less(asked, new)
             if not asked.new:
-                raise PermanentError(
-                    f"the model's answer about the whole history was unusable: {inferred.inference.stop}"
-                )
-            asked, inferred = self._ask(asked, standing, lease)
+                raise PermanentError(f"of the whole history, {_why(booked)}")
+            asked, inferred = self._ask(asked, standing, lease, known)
         because = dict.fromkeys((*inferred.inference.because, *(m.id for m, _ in reading.overtaken if m.id in waiting)))
         return replace(inferred, inference=replace(inferred.inference, because=tuple(because)))
 
@@ -143,15 +149,32 @@ class Relate:
         return None if SOLO in lease.work.key else whole_instead(self._journal, standing, pending)
 
     def _ask(
-        self, reading: Reading, standing: Standing, lease: Lease, whole: Callable[[], Reading | None] = lambda: None
+        self,
+        reading: Reading,
+        standing: Standing,
+        lease: Lease,
+        known: Unfinished,
+        whole: Callable[[], Reading | None] = lambda: None,
     ) -> tuple[Reading, Inferred]:
         parts = self._parts
-        asking = Asking(parts.llm, parts.policy, parts.own, self._journal.mint, parts.hard)
-        return asking.ask(reading, standing, self.prompt(standing), partial(self._pass_on, lease), whole)
+        llm = Remembering(parts.llm, Answers(), known)
+        asking = Asking(llm, parts.policy, parts.own, self._journal.mint, parts.hard)
+        return asking.ask(reading, standing, known.prompt, partial(self._pass_on, lease, known), whole)
 
-    def _pass_on(self, lease: Lease, passed: Inferred) -> Inference:
-        booked = self._booked(passed, lease)
-        self._journal.commit(Entry(facts=(booked,), texts=_texts(passed), fence=lease))
+    def _unfinished(self, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Unfinished:
+        """Return what is asked before each call of a run: whether it is known, and whether it may be paid."""
+        hold = partial(self._purse.hold, standing.party)
+        is_solo, is_retry = SOLO in lease.work.key, lease.attempts > 1
+        return Unfinished(
+            self.prompt(standing), pending, self._journal.effects, hold, is_anew=is_solo, is_retry=is_retry
+        )
+
+    def _pass_on(self, lease: Lease, known: Unfinished, passed: Inferred) -> Inference:
+        """Book a call that nothing is believed from, unless a run before this one did."""
+        booked = known.taken(passed.inference)
+        if booked is None:
+            booked = self._booked(passed, lease)
+            self._journal.commit(Entry(facts=(booked,), texts=_texts(passed), fence=lease))
         return booked
 
     def _left(self, pending: Sequence[Matched], inferred: Inferred) -> bool:
@@ -161,16 +184,15 @@ class Relate:
     def _park(self, matched: Matched, inferred: Inferred, standing: Standing, lease: Lease) -> None:
         """Keep the unusable inference, park the activity by itself, and let the party go on."""
         match, activity = matched
-        stop = inferred.inference.stop
         read = replace(self._booked(inferred, lease), because=(match.id,))
         if SOLO in lease.work.key:
             self._journal.commit(Entry(facts=(read,), texts=_texts(inferred), fence=lease))
-            raise PermanentError(f"the model's answer about this activity was unusable again: {stop}")
+            raise PermanentError(f"again, {_why(read)}")
         self._journal.commit(
             Entry(
                 facts=(read,),
                 texts=_texts(inferred),
-                parks=((WorkKey(WorkKind.PARTY, standing.party + SOLO + activity.id), f"the model's answer: {stop}"),),
+                parks=((WorkKey(WorkKind.PARTY, standing.party + SOLO + activity.id), _why(read)),),
                 finish=Finish(lease, "again"),
             )
         )
@@ -193,6 +215,13 @@ class Relate:
         )
         self._journal.commit(entry)
         parts.wake([sync, watch])
+
+
+def _why(inference: Inference) -> str:
+    """Say why a booked answer is of no use, and where it can be read."""
+    wrong = f", {wrong_in(inference.answer)}" if inference.stop == INVALID else ""
+    seen = inference.id[: len("inference-") + SHOWN_DIGITS]
+    return f"the model's answer: {inference.stop}{wrong} (see it: sidecar activities --raw {seen})"
 
 
 def _texts(inferred: Inferred) -> dict[str, str]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sidecar.errors import PermanentError
-from sidecar.infer.question import asked
-from sidecar.infer.version import version
 from sidecar.journal import Journal
 from sidecar.model import (
     EXPIRED,
@@ -274,10 +272,7 @@ def _trial(
 def _versions(reader: Reader) -> frozenset[str]:
     """Name what an inference of a reader is made by: the model that is asked first, or the stronger one."""
     asking = Asking(reader.llm, reader.policy, reader.own, reader.mint, reader.hard)
-    first, fields = asking.named_by(reader.prompt), asked(reader.prompt, reader.policy)
-    models = (first, first.stronger) if first.stronger else (first,)
-    stages = tuple(reader.policy.stages.values())
-    return frozenset(version(reader.prompt, fields, stages, llm) for llm in models)
+    return frozenset(asking.versions(reader.prompt))
 
 
 def _unverified(claims: Iterable[Claim]) -> tuple[int, int]:

@@ -103,3 +103,6 @@ def test_what_the_book_holds_is_not_asked_again(tmp_path: Path) -> None:
         house.llm.model = "another"
         Remembering(house.llm, Answers(), Book(inferences)).infer(asked[1])
         assert len(asked) == 4
+        house.llm.effort = "high"
+        Remembering(house.llm, Answers(), Book(inferences)).infer(asked[1])
+        assert len(asked) == 5

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.journal import Entry
-from sidecar.model import Alert, Change, Claim, Decision, Verdict
+from sidecar.model import Alert, Change, Claim, Decision, Inference, Verdict
 from tests.support.offices import Office
 
 PHONE = "+447700900123"
@@ -274,6 +274,15 @@ def test_raw_bytes_come_out_as_they_came_in(settled: Office) -> None:
     assert base64.b64decode(data["raw_base64"]) == raw
     assert settled.sidecar("activities", "--raw", data["delivery"]).stdout_bytes == raw
     assert "sidecar activities" in settled.refused("activities", "--raw", "activity-ffff")
+
+
+def test_a_models_answer_comes_out_as_it_came_in(settled: Office) -> None:
+    """Whoever reads why one was of no use can look at it; its short id is enough."""
+    with settled.journal() as journal:
+        (read, *_) = (fact for fact in journal.facts(["inference"]) if isinstance(fact, Inference))
+    assert settled.sidecar("activities", "--raw", read.id[:22]).stdout_bytes == read.answer.encode() != b""
+    data = settled.data("activities", "--raw", read.id)
+    assert (data["answer"], data["stop"], data["model"]) == (read.answer, read.stop, read.model)
 
 
 def test_a_party_is_found_by_whatever_one_knows(settled: Office) -> None:

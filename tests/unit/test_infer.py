@@ -12,6 +12,7 @@ from sidecar.config import load
 from sidecar.errors import PermanentError
 from sidecar.infer import Inferred, infer, reads_whole
 from sidecar.infer.question import canary
+from sidecar.infer.wire import wrong_in
 from sidecar.model import (
     Activity,
     Actor,
@@ -212,6 +213,23 @@ def test_an_answer_that_repeats_the_secret_word_is_worth_nothing(escape: bool) -
     spelt = "".join(f"\\u{ord(c):04x}" for c in secret) if escape else secret
     claims = run(Says(answer.replace("CANARY", spelt)), HELLO).claims
     assert {c.problem for c in claims} == {"the answer repeated the system text's secret word"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Dear Ann", "no JSON, expected value at line 1 column 1"),
+        ("[]", "should be an object"),
+        (wire(op("Ann", "price", op="sett")), "ops[0].op: should be 'set', 'clear' or 'conflict'"),
+        (wire(op("Ann", "price", Ann="Lee")), "ops[0]: has a key that the schema lacks"),
+        (wire(op("Ann" * 999, "price")), "ops[0].value: String should have at most 2000 characters"),
+        ('{"ops": [], "summary": "Ann"}', "steps: is missing (and 1 more)"),
+        (wire(), ""),
+    ],
+)
+def test_what_is_wrong_in_an_answer_is_said_without_its_words(text: str, why: str) -> None:
+    """The place in the schema and what would be right, so that an admin needs no guess, and no customer is quoted."""
+    assert wrong_in(text) == why
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -274,8 +275,17 @@ def test_another_question_or_another_model_is_another_inference() -> None:
     others = {
         digest(question, "anthropic", "m-2"), digest(question, "openai", "m-1"),
         digest(asked(said("Hullo")), "anthropic", "m-1"), digest(replace(question, system="x"), "anthropic", "m-1"),
+        digest(question, "anthropic", "m-1", effort="high"), digest(question, "anthropic", "m-1", effort="low"),
     }  # fmt: skip
-    assert len(others | {first}) == 5
+    assert len(others | {first}) == 7
+
+
+def test_a_request_without_an_effort_is_named_as_it_ever_was() -> None:
+    """A book that is older than the effort's place in the name goes on: nothing in it is asked again."""
+    question = asked(said("Hello"))
+    parts = ["openai", "m-1", question.system, question.user, json.dumps(question.schema), str(question.max_tokens)]
+    name = sha256("\x00".join([*parts, question.standing.party, "match-1"]).encode()).hexdigest()
+    assert digest(question, "openai", "m-1", ["match-1"]) == name
 
 
 def test_only_what_the_prompt_serves_is_asked_for() -> None:

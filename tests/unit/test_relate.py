@@ -251,11 +251,13 @@ def test_one_poison_activity_is_parked_alone_wherever_it_stands(open_house: Open
     (parked,) = house.parked()
     party, activity = house.standing().party, house.activity(f"m{place}").id
     assert parked.work == WorkKey(WorkKind.PARTY, f"{party}/{activity}")
-    assert parked.parked_reason == f"the model's answer: {stop}"
+    why = "invalid, no JSON, expected ident at line 1 column 2" if stop == "invalid" else stop
+    read = next(i for i in inferences(house) if i.because == (house.match(f"m{place}").id,))
+    assert parked.parked_reason == f"the model's answer: {why} (see it: sidecar activities --raw {read.id[:22]})"
     assert house.fields()["intent"] == "buy"
     assert house.journal.counts()["pending"] == 0
-    read = {cause for i in inferences(house) if i.stop == "end" for cause in i.because}
-    assert read == {house.match(f"m{i}").id for i in range(5) if i != place}
+    answered = {cause for i in inferences(house) if i.stop == "end" for cause in i.because}
+    assert answered == {house.match(f"m{i}").id for i in range(5) if i != place}
 
 
 def _explodes(house: House) -> bool:
@@ -295,7 +297,7 @@ def test_a_poison_activity_that_a_person_retries_is_read_by_itself(open_house: O
     house.journal.retry(parked.work)
     house.work()
     (parked,) = house.parked()
-    assert "unusable again: refusal" in str(parked.parked_reason)
+    assert str(parked.parked_reason).startswith("again, the model's answer: refusal (")
     house.script(buys())
     house.journal.retry(parked.work)
     house.work()

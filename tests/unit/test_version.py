@@ -29,9 +29,9 @@ class Model(Says):
         self.name, self.model, self.effort = name, model, effort
 
 
-def of(prompt: Prompt = PROMPT, policy: Policy = POLICY, llm: Says | None = None) -> str:
+def of(prompt: Prompt = PROMPT, policy: Policy = POLICY, llm: Says | None = None, zone: str = Own().timezone) -> str:
     """The version of what would be asked."""
-    return version(prompt, asked(prompt, policy), tuple(policy.stages.values()), llm or Model())
+    return version(prompt, asked(prompt, policy), tuple(policy.stages.values()), llm or Model(), zone)
 
 
 def _field(name: str, **changes: object) -> Policy:
@@ -50,6 +50,7 @@ CHANGES: dict[str, Callable[[], str]] = {
     "the adapter": lambda: of(llm=Model(name="openai")),
     "the model": lambda: of(llm=Model(model="m-2")),
     "the effort": lambda: of(llm=Model(effort="high")),
+    "the time zone": lambda: of(zone="Europe/Berlin"),
 }
 
 
