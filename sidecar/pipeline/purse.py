@@ -1,8 +1,8 @@
 """What may still be spent today: by all, on one party, for one sender's words. What is over waits, and is never lost.
 
-A budget is asked before each run and charged by the book when the inference is written, so calls that run at the same
-time may pass it by one each. A sender whose share is spent waits alone: what others wrote in the same conversation is
-read without it. Rules on this machine cost nothing and are never held back.
+A budget is asked before each call and charged by the book when the inference is written, so a run passes it by one call
+at most, and calls that run at the same time by one each. A sender whose share is spent waits alone: what others wrote
+in the same conversation is read without it. Rules on this machine cost nothing and are never held back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,6 +37,11 @@ class Purse:
             if over := _over(spent, usd, tokens, setting):
                 raise BudgetSpent(f"{over}; this waits until tomorrow", retry_after_s=_until_tomorrow(now))
         return self._of_senders(pending, now)
+
+    def hold(self, party: str, news: Sequence[Matched]) -> None:
+        """Raise `BudgetSpent` when a call about this news may not be paid any more; at once, for what others said."""
+        if len(self.affordable(party, news)) < len(news):
+            raise BudgetSpent("a sender's share is spent; what others said is read without it", retry_after_s=0.0)
 
     def _of_senders(self, pending: Sequence[Matched], now: datetime) -> Sequence[Matched]:
         usd, tokens = self._parts.budget.sender

@@ -28,6 +28,8 @@ MAX_NEW, MAX_LOOKED_AT = 50, 1_000
 SHOWN_DIGITS = 12
 SOLO = "/"
 """Separates party and activity in the key of an activity that is retried by itself."""
+Whole = Callable[[], Reading | None]
+"""Gives a model that doubts the state the whole history, where that has not been read and may be."""
 
 
 class Relate:
@@ -53,7 +55,8 @@ class Relate:
         if not reading.new:
             self._journal.commit(Entry(finish=Finish(lease, "done")))  # all its activities went to other parties
             return
-        found = self._infer(reading, pending, without(standing, self._unsaid(reading, standing)), lease)
+        whole = partial(whole_instead, self._journal, standing, news) if is_all and not solo else lambda: None
+        found = self._infer(reading, news, without(standing, self._unsaid(reading, standing)), lease, whole)
         if found is not None:
             is_tried = reading.whole or reading.given_up  # and had no answer, if this one is about the news alone
             is_stale = standing.needs_whole and not (found.inference.whole or is_tried or solo)
@@ -105,12 +108,13 @@ class Relate:
         gone = {activity.id for _, activity in reading.overtaken} if reading.whole and standing.needs_whole else set()
         return unsaid(self._journal, standing, gone)
 
-    def _infer(self, reading: Reading, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Inferred | None:
+    def _infer(
+        self, reading: Reading, news: Sequence[Matched], standing: Standing, lease: Lease, whole: Whole
+    ) -> Inferred | None:
         """Infer; when an answer is unusable, halve the news until the one activity that it is about stands alone."""
-        known = self._unfinished(pending, standing, lease)
-        whole = partial(self._whole, pending, standing, lease)
+        known = self._unfinished(news, standing, lease)
         reading, inferred = self._ask(reading, standing, lease, known, whole)
-        asked, waiting = reading, {match.id for match, _ in pending}
+        asked, waiting = reading, {match.id for match, _ in news}
         while not inferred.usable:
             new = [(match, activity) for match, activity in asked.new if match.id in waiting]
             if asked.is_alone and new:
@@ -144,30 +148,24 @@ class Relate:
         read = [i for i in self._journal.effects(match.id, "inference") if isinstance(i, Inference)]
         return bool(read) and all(inference.stop != "end" for inference in read)
 
-    def _whole(self, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Reading | None:
-        """Return the whole history for a model that doubts the state, but to what is read by itself."""
-        return None if SOLO in lease.work.key else whole_instead(self._journal, standing, pending)
-
     def _ask(
         self,
         reading: Reading,
         standing: Standing,
         lease: Lease,
         known: Unfinished,
-        whole: Callable[[], Reading | None] = lambda: None,
+        whole: Whole = lambda: None,
     ) -> tuple[Reading, Inferred]:
         parts = self._parts
         llm = Remembering(parts.llm, Answers(), known)
         asking = Asking(llm, parts.policy, parts.own, self._journal.mint, parts.hard)
         return asking.ask(reading, standing, known.prompt, partial(self._pass_on, lease, known), whole)
 
-    def _unfinished(self, pending: Sequence[Matched], standing: Standing, lease: Lease) -> Unfinished:
+    def _unfinished(self, news: Sequence[Matched], standing: Standing, lease: Lease) -> Unfinished:
         """Return what is asked before each call of a run: whether it is known, and whether it may be paid."""
         hold = partial(self._purse.hold, standing.party)
         is_solo, is_retry = SOLO in lease.work.key, lease.attempts > 1
-        return Unfinished(
-            self.prompt(standing), pending, self._journal.effects, hold, is_anew=is_solo, is_retry=is_retry
-        )
+        return Unfinished(self.prompt(standing), news, self._journal.effects, hold, is_anew=is_solo, is_retry=is_retry)
 
     def _pass_on(self, lease: Lease, known: Unfinished, passed: Inferred) -> Inference:
         """Book a call that nothing is believed from, unless a run before this one did."""

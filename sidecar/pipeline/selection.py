@@ -15,6 +15,8 @@ from sidecar.model import Activity, Fact, Inference, Match, Standing
 
 MAX_NEWS_CHARS = 100_000
 MAX_WHOLE = 300
+MAX_FORCED = 2
+"""How often a history that must be read whole, and has no answer, is tried before it has doubled."""
 MIN_REPEATED_CHARS = 200
 """A short word may mean something else when it comes again ("yes"); so many characters don't."""
 END = "end"
@@ -43,7 +45,8 @@ class Reading:
     """What one run reads: the activities to infer from, those before them, and whether that is the whole history.
 
     `overtaken` were edited, deleted or said again since: nobody reads them any more; they count as read. An activity
-    that needs several questions is read alone, the `part`-th of its `parts` in one run.
+    that needs several questions is read alone, the `part`-th of its `parts` in one run. Where the whole was `given_up`,
+    it had no answer when it was tried.
     """
 
     new: Sequence[Matched]
@@ -52,6 +55,7 @@ class Reading:
     overtaken: Sequence[Matched] = ()
     part: int = 1
     parts: int = 1
+    given_up: bool = False
 
     @property
     def is_last(self) -> bool:
@@ -71,11 +75,13 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
     """
     news = {activity.id for _, activity in pending}
     many = {activity.id: n for _, activity in pending if (n := questions_about(activity)) > 1}
+    given_up = False
     if whole and not many:
         history = list(reversed(past.timeline(standing.party, MAX_WHOLE)))
         kept = _newest(_current(history), MAX_WHOLE_CHARS)
         late = overtaken(history)
-        if _is_due(past, standing, kept, news) and news <= {activity.id for _, activity in (*kept, *late)}:
+        given_up = bool(pending) and _is_hopeless(past, standing, kept, late)
+        if not given_up and _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *late)}:
             return Reading(kept, (), True, late)
     late = [p for p in pending if _is_overtaken(past, p[1])] if standing.needs_whole else overtaken(pending)
     gone = {activity.id for _, activity in late}
@@ -86,7 +92,7 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
         parts = many[new[0][1].id]
         return Reading(new[:1], earlier, False, late, min(parts, _parts_read(past, new[0][0]) + 1), parts)
     until = next((i for i, (_, activity) in enumerate(new) if activity.id in many), len(new))
-    return Reading(new[:until], earlier, False, late)
+    return Reading(new[:until], earlier, False, late, given_up=given_up)
 
 
 def whole_instead(past: Past, standing: Standing, pending: Sequence[Matched]) -> Reading | None:
@@ -116,25 +122,27 @@ def _is_overtaken(past: Past, activity: Activity) -> bool:
     return any(v.kind in _CHANGES and (v.at, v.id) > (activity.at, activity.id) for v in versions if v != activity)
 
 
-def _is_due(past: Past, standing: Standing, history: Sequence[Matched], news: Collection[str]) -> bool:
+def _is_due(standing: Standing, history: Sequence[Matched], news: Collection[str]) -> bool:
     """Say whether a whole reading is worth its price: a short, new or doubled history, or one that must be read."""
-    if not standing.needs_whole and _is_hopeless(past, standing, history):
-        return False
     is_short = _chars(history) <= WHOLE_CHARS
     is_new = {activity.id for _, activity in history} <= set(news)
     has_doubled = 0 < 2 * standing.activities_at_whole <= standing.activities
     return standing.needs_whole or is_short or is_new or has_doubled
 
 
-def _is_hopeless(past: Past, standing: Standing, history: Sequence[Matched]) -> bool:
-    """Say whether the whole history had no answer since it last doubled: else each message pays for another try."""
+def _is_hopeless(past: Past, standing: Standing, history: Sequence[Matched], gone: Sequence[Matched]) -> bool:
+    """Say whether the whole history had no answer since it last doubled: else each message pays for another try.
+
+    What was asked with words that are gone by now says nothing about the rest.
+    """
     if standing.activities <= WHOLE_ACTIVITIES or not history:
         return False
-    tried = [i for i in past.effects(history[0][1].id, Inference.KIND) if isinstance(i, Inference) and i.stop != END]
-    if not tried:
+    called = (i for i in past.effects(history[0][1].id, Inference.KIND) if isinstance(i, Inference) and i.stop != END)
+    without = {activity.id for _, activity in gone}
+    tried = {inference.newest_at for inference in called if without.isdisjoint(inference.because)}
+    if len(tried) < (MAX_FORCED if standing.needs_whole else 1):
         return False
-    until = max(inference.newest_at for inference in tried)
-    return 2 * sum(activity.at > until for _, activity in history) < standing.activities
+    return 2 * sum(activity.at > max(tried) for _, activity in history) < standing.activities
 
 
 def _current(history: Sequence[Matched]) -> list[Matched]:
