@@ -23,6 +23,7 @@ from sidecar.model import (
     Inference,
     Match,
     Outcome,
+    Reading,
     Release,
     Standing,
     Value,
@@ -175,7 +176,7 @@ def _as_read(
     anew, was_anew = _anew(known.facts), False
     due = {i.id for i in known.readings if since is None or i.newest_at >= since}
     claims, decisions = _by_inference(known.facts)
-    unanswered: set[str] = set()
+    unanswered, looks = set[str](), _Looks()
     for recorded_at, fact in zip(known.times, known.facts, strict=True):
         pair = known.pairs.get(fact.id)
         if isinstance(fact, Inference) and fact.stop != END and not fact.passed_on:
@@ -195,7 +196,7 @@ def _as_read(
         standing = advance(standing, fact, pair[1] if pair else None)
         if pair is not None:
             heard.append(pair)
-        made.judged += _judged(fact, shadows, book) if shadows else ()
+        made.judged += _judged(fact, looks.believed(fact, shadows), book)
         for shadow in shadows.values():
             _follow(shadow, fact, pair)
             if fact.id in anew and not was_anew:
@@ -281,7 +282,21 @@ def _unverified(claims: Iterable[Claim]) -> tuple[int, int]:
     return sum(not claim.verified for claim in quoting), len(quoting)
 
 
-def _judged(fact: Fact, shadows: Mapping[str, Shadow], book: Journal) -> Iterator[Judged]:
+class _Looks:
+    """What the sides believed until we looked at the CRM: a person's value that was seen then judges that."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, Mapping[str, Standing]] = {}
+
+    def believed(self, fact: Fact, shadows: Mapping[str, Shadow]) -> Mapping[str, Standing]:
+        """Return what each side believes when a fact comes; upon a Correction, before the look that it rests on."""
+        held = {name: shadow.standing for name, shadow in shadows.items()}
+        if isinstance(fact, Reading) and fact.holds:
+            self._before[fact.id] = held
+        return self._before.get(fact.reading, held) if isinstance(fact, Correction) else held
+
+
+def _judged(fact: Fact, believed: Mapping[str, Standing], book: Journal) -> Iterator[Judged]:
     """Yield a person's word on a value of ours, and what every side believed when it was said."""
     name, value = "", None
     if isinstance(fact, Correction):
@@ -290,9 +305,9 @@ def _judged(fact: Fact, shadows: Mapping[str, Shadow], book: Journal) -> Iterato
         value = fact.theirs
     elif isinstance(fact, Decision) and fact.by != "policy" and fact.step is None and fact.verdict.value == "apply":
         name, value = fact.field, fact.value
-    if name and isinstance(fact, Correction | Decision):
+    if name and believed and isinstance(fact, Correction | Decision):
         at = fact.at if isinstance(fact, Correction) else fact.evidence_at
-        held = {side: _held(shadow.standing, name) for side, shadow in shadows.items()}
+        held = {side: _held(standing, name) for side, standing in believed.items()}
         yield Judged(at, name, value, {"was": fact.ours if isinstance(fact, Correction) else fact.value, **held})
 
 

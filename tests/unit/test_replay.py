@@ -216,6 +216,23 @@ def test_what_a_person_holds_stays_and_judges_both_sides(open_house: Open) -> No
     assert "contact.ai_sentiment" in crm(report)
 
 
+def test_a_persons_value_judges_what_was_believed_before_it(open_house: Open) -> None:
+    """Both sides were wrong, and both are told so; seen to fail with the person's own value taken for the trial's."""
+    house = lived(open_house)
+    house.app.worker.poll_all([])
+    house.work()
+    (contact,) = house.records("contact")
+    house.clock.move(60)
+    author = Author(AuthorKind.PERSON, "rep", "Rep")
+    house.app.ledger.edit("contact", contact.ref, {"ai_budget": "no limit"}, author=author)  # type: ignore[attr-defined]
+    house.clock.move(60)
+    house.app.worker.poll_all([])
+    house.work()
+    report = run(house, wanted(house, Scripted(house, *NEW_RULES)))
+    budget = next(row for row in report.fields if row.name == "budget")
+    assert (budget.judged, budget.agreed_was, budget.agreed_new) == (1, 0, 0)
+
+
 def test_only_what_was_said_since_a_day_is_read_again(open_house: Open) -> None:
     """What was believed before stands as it was; seen to fail with the whole history read again."""
     house = open_house(*NOW_RULES)
