@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.channels.imap.batches import Bounds, Place, batches, read_cursor, resume
 from adapters.channels.imap.mailbox import Access, Mailbox, MailFacts, open_mailbox
-from adapters.formats.mail_activity import mail_activity
+from adapters.formats.calendar_activity import mail_activities
 from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
@@ -98,13 +98,13 @@ class ImapChannel:
                 yield from batches(mailbox, place, new, self._bounds, places, None if last == done else last)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
-        """Read one mail into one activity."""
+        """Read one mail into its activity, and the invitations in it into theirs."""
         if "fault" in delivery.headers:
             raise PermanentError(delivery.headers["fault"])
         arrived = delivery.headers.get("internaldate")
         arrived_at = min(datetime.fromisoformat(arrived), delivery.received_at) if arrived else delivery.received_at
         is_sent = delivery.headers.get("sent") == "1"
-        return (mail_activity(delivery, parse_mail(delivery.raw), self._own, arrived_at, is_sent),)
+        return mail_activities(delivery, parse_mail(delivery.raw), self._own, arrived_at, is_sent)
 
     def extent(self, since: datetime) -> Extent:
         """Count the mails that arrived since then and before the installation."""

@@ -1,4 +1,4 @@
-"""A watched folder: mails, mailboxes and call transcripts that somebody, or some tool, drops as files.
+"""A watched folder: mails, mailboxes, calendars and call transcripts that somebody, or some tool, drops as files.
 
 The way in for everything that has no API: exports, scanners, telephone systems that write files. A file is read once
 nobody has written to it for `settle_s`, and after its deliveries are durable it is moved to `done/`; one that can't be
@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.channels.maildrop.calls import call_activity
 from adapters.channels.maildrop.folder import META_SUFFIX, Dropped, open_folder
-from adapters.channels.maildrop.reading import TRANSCRIPTS, Item, Limits, meta_of, read_file
-from adapters.formats.mail_activity import mail_activity
+from adapters.channels.maildrop.reading import CALENDAR, TRANSCRIPTS, Item, Limits, meta_of, read_file
+from adapters.formats.calendar_activity import entry_activities, mail_activities
 from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
@@ -105,13 +105,15 @@ class MaildropChannel:
                 yield self._batch(gathered, kept, by_name)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
-        """Read a mail or a transcript into one activity."""
+        """Read a mail with its invitations, a transcript, or the events of a calendar."""
         if "fault" in delivery.headers:
             raise PermanentError(delivery.headers["fault"])
         if delivery.headers.get("suffix") in TRANSCRIPTS:
             return (call_activity(delivery, self._own, self.options.trusted_speakers),)
+        if delivery.headers.get("suffix") == CALENDAR:
+            return entry_activities(delivery, self._own, "a calendar file that somebody dropped")
         mail = parse_mail(delivery.raw)
-        return (mail_activity(delivery, mail, self._own, delivery.received_at, in_sent_folder=False),)
+        return mail_activities(delivery, mail, self._own, delivery.received_at, in_sent_folder=False)
 
     def extent(self, since: datetime) -> Extent:
         """Refuse: what lies in the folder is read by polling."""

@@ -19,7 +19,8 @@ from sidecar.ports import Captured
 MAIL = ".eml"
 MAILBOX = ".mbox"
 TRANSCRIPTS = (".vtt", ".srt", ".txt")
-KNOWN = (MAIL, MAILBOX, *TRANSCRIPTS)
+CALENDAR = ".ics"
+KNOWN = (MAIL, MAILBOX, *TRANSCRIPTS, CALENDAR)
 _PLAINLY_A_SUFFIX = re.compile(r"\.[a-z0-9]{1,4}")
 """Others aren't said: what stands behind a full stop may be somebody's name."""
 

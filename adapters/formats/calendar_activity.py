@@ -1,0 +1,249 @@
+"""Calendar events as activities of the kind `meeting`: proposed, updated, cancelled, accepted, declined, and by whom.
+
+An event in a mail is taken for its sender's act, and only for what is his to do: the organizer invites, changes and
+calls off, a guest answers. Any other event in a mail (forwarded, forged, sent by a service in somebody's name) stays an
+attachment, and the mail says so. So an event has the authority of the mail that brought it, and never more: ours is
+authenticated only from our own sent folder. A calendar's entry that nobody sent is a system's word.
+
+Each is one line of text whose part before the colon is what the calendar states; the title, place and names behind it
+were typed by somebody, and nobody's `Ann attended` becomes a calendar's word. The start stands in the attribute `start`
+only where both sides have agreed, else in `proposed_start`. That an event's time has passed shows that it was planned,
+not that anybody came. A private event keeps its title and place to itself.
+
+What one version replaces isn't known here: a changed event tells its new time, not the old one. The version is made of
+the content and its sender, so that a copy is the same fact and nobody's forgery takes another's place.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from adapters.formats.ics import Event, Guest, read_calendar
+from adapters.formats.mail_activity import SENT_VERSION, mail_activity
+from adapters.formats.mime import Mail
+from sidecar.errors import PermanentError
+from sidecar.model import Activity, Actor, Delivery, Identifier, Own, Participant, Role, Said
+
+PARTS_MAX = 5
+SENT_EVENTS_MAX = 50
+SHOWN_CHARS = 120
+SHOWN_PEOPLE = 10
+_BY_ORGANIZER = frozenset({"REQUEST", "ADD", "CANCEL", "PUBLISH", "DECLINECOUNTER"})
+_BY_GUEST = frozenset({"REPLY", "COUNTER"})
+_ANSWERS = {"accepted": "accepted", "declined": "declined", "tentative": "tentative"}
+_HAPPENED = {
+    "proposed": "proposed for",
+    "updated": "updated, now proposed for",
+    "cancelled": "cancelled, it was for",
+    "occurrence_cancelled": "of a series cancelled for one day only, it was for",
+    "accepted": "accepted, it is for",
+    "declined": "declined, it was proposed for",
+    "tentative": "answered with perhaps, it is proposed for",
+    "answered": "answered with neither yes nor no, it is proposed for",
+    "countered": "not answered but proposed anew, for",
+    "counter_declined": "stays as it was, another time was declined, for",
+    "planned": "planned for",
+    "held_as_planned": "was planned for a time that has passed, who came is not known,",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What an event tells: in which state the meeting is, by whom, when that was said, and before which version."""
+
+    status: str
+    actor: Actor
+    at: datetime
+    prefix: str = ""
+
+
+def mail_activities(
+    delivery: Delivery, mail: Mail, own: Own, arrived_at: datetime, in_sent_folder: bool
+) -> tuple[Activity, ...]:
+    """Turn a mail into its activity, and the invitations and answers in it into theirs; what can't be is a problem."""
+    base = mail_activity(delivery, mail, own, arrived_at, in_sent_folder)
+    prefix = SENT_VERSION if in_sent_folder else ""
+    problems: list[str] = []
+    found: dict[tuple[str, str], Activity] = {}
+    for part in mail.calendar_parts[:PARTS_MAX]:
+        try:
+            events = read_calendar(part.content, own.timezone)
+        except PermanentError as error:
+            problems.append(f"calendar part: {error}")
+            continue
+        if len(events) > SENT_EVENTS_MAX:
+            problems.append(f"calendar part: {len(events)} events, the first {SENT_EVENTS_MAX} are read")
+        for event in events[:SENT_EVENTS_MAX]:
+            method = event.method or part.method
+            status = _sent_status(replace(event, method=method), base.actor, own)
+            if status:
+                told = _Told(status, base.actor, base.at, prefix)
+                activity = _activity(delivery, replace(event, method=method), told, own)
+                found.setdefault((activity.external_id, activity.version), activity)
+            else:
+                problems.append("calendar part: its event isn't its sender's to send; it is read as an attachment")
+    if len(mail.calendar_parts) > PARTS_MAX:
+        problems.append(f"{len(mail.calendar_parts)} calendar parts: the first {PARTS_MAX} are read")
+    whole = replace(base, problems=base.problems + tuple(dict.fromkeys(problems)))
+    return (whole, *found.values())
+
+
+def entry_activities(delivery: Delivery, own: Own, how: str, authenticated: bool = False) -> tuple[Activity, ...]:
+    """Turn a calendar's own entries, as of the delivery's receipt, into activities; `how` is how we know of them."""
+    found: dict[tuple[str, str], Activity] = {}
+    for event in read_calendar(delivery.raw, own.timezone):
+        at = event.stamped_at or delivery.received_at
+        status = _entered_status(event, own, delivery.received_at)
+        told = _Told(status, Actor(Role.SYSTEM, how, authenticated), min(at, delivery.received_at))
+        activity = _activity(delivery, event, told, own)
+        found.setdefault((activity.external_id, activity.version), activity)
+    return tuple(found.values())
+
+
+def _sent_status(event: Event, sender: Actor, own: Own) -> str:
+    """What the sender of an event does with it, "" when it isn't his to do."""
+    organizer = event.organizer
+    if event.method in _BY_ORGANIZER:
+        if organizer is None or not _is(sender, organizer, own):
+            return ""
+        if event.method == "CANCEL" or event.status == "CANCELLED":
+            return "occurrence_cancelled" if event.recurrence else "cancelled"
+        if event.method == "DECLINECOUNTER":
+            return "counter_declined"
+        is_first = event.sequence == 0 and event.method in ("REQUEST", "PUBLISH")
+        return "proposed" if is_first else "updated"
+    guest = next((guest for guest in event.guests if _is(sender, guest, own)), None)
+    if event.method not in _BY_GUEST or guest is None:
+        return ""
+    return "countered" if event.method == "COUNTER" else _ANSWERS.get(guest.answer, "answered")
+
+
+def _is(sender: Actor, guest: Guest, own: Own) -> bool:
+    """Whether a mail's sender is somebody; from our own sent folder we may act for any of our people."""
+    if sender.authenticated and _is_ours(guest, own):
+        return True
+    return any(guest.email.casefold() == identifier.value.casefold() for identifier in sender.identifiers)
+
+
+def _is_ours(guest: Guest, own: Own) -> bool:
+    return own.owns(Identifier("email", guest.email))
+
+
+def _entered_status(event: Event, own: Own, now: datetime) -> str:
+    if event.status == "CANCELLED" or event.method == "CANCEL":
+        return "occurrence_cancelled" if event.recurrence else "cancelled"
+    people = [guest for guest in event.guests if guest.is_person]
+    theirs = {guest.answer for guest in people if not _is_ours(guest, own)}
+    ours = {guest.answer for guest in people if _is_ours(guest, own)}
+    begun_by_us = event.organizer is None or _is_ours(event.organizer, own)
+    asked = theirs if begun_by_us else ours
+    if asked == {"declined"}:
+        return "declined"
+    if not event.repeats and event.end is not None and event.end < now:
+        return "held_as_planned"
+    return "accepted" if "accepted" in asked else "planned"
+
+
+def _activity(delivery: Delivery, event: Event, told: _Told, own: Own) -> Activity:
+    text, vouched = _line(event, told)
+    actor = told.actor
+    people = [("organizer", event.organizer)] if event.organizer else list[tuple[str, Guest]]()
+    people += [("attendee", guest) for guest in event.guests if guest.is_person]
+    stamp = event.stamped_at.isoformat() if event.stamped_at else ""
+    return Activity(
+        channel=delivery.channel,
+        account=delivery.account,
+        external_id=f"{event.uid}#{event.recurrence}" if event.recurrence else event.uid,
+        kind="meeting",
+        version=f"{told.prefix}{event.method}:{event.sequence}:{stamp}:{_digest(event, told)}",
+        at=told.at,
+        actor=actor,
+        participants=tuple(_participant(part, guest, own) for part, guest in people),
+        thread=event.uid,
+        text=text,
+        said=(Said(0, vouched, actor.role, actor.authenticated, actor.name),),
+        attributes=_attributes(event, told, own),
+        problems=event.problems,
+    )
+
+
+def _line(event: Event, told: _Told) -> tuple[str, int]:
+    """The line, and how many of its characters the calendar states. Example:
+
+    `Meeting accepted, it is for 2026-11-30 10:00 to 11:00 (Europe/Berlin), by bob@example.org: "Offer" with Bob Lee.`
+    """
+    sender = next(iter(told.actor.identifiers), None)
+    by = f", by {sender.value}" if sender and told.actor.role is not Role.SYSTEM else ""
+    repeats = f", and {event.repeats} from then on" if event.repeats else ""
+    vouched = f"Meeting {_HAPPENED[told.status]} {_shown(event)}{repeats}{by}"
+    title = "" if event.is_private else _one_line(event.summary)
+    place = "" if event.is_private else _one_line(event.location)
+    parts = (f'"{title}"' if title else "", f"at {place}" if place else "", _with(event.guests))
+    rest = " ".join(part for part in parts if part)
+    return (f"{vouched}: {rest}." if rest else f"{vouched}."), len(vouched)
+
+
+def _shown(event: Event) -> str:
+    """When it is, as its own calendar shows it; the end of whole days is the last of them."""
+    start, end = event.start, event.end
+    if start is None:
+        return "a time that isn't said"
+    if event.is_all_day:
+        last = (end - timedelta(days=1)).date() if end and end > start else start.date()
+        return f"{start.date()}" if last <= start.date() else f"{start.date()} to {last}"
+    until = ""
+    if end and end > start:
+        until = f" to {end:%H:%M}" if end.date() == start.date() else f" to {end:%Y-%m-%d %H:%M}"
+    return f"{start:%Y-%m-%d %H:%M}{until} ({event.zone or start.strftime('UTC%z')})"
+
+
+def _with(guests: Iterable[Guest]) -> str:
+    names = [_one_line(guest.name) or guest.email for guest in guests if guest.is_person]
+    more = f" and {len(names) - SHOWN_PEOPLE} more" if len(names) > SHOWN_PEOPLE else ""
+    return f"with {', '.join(names[:SHOWN_PEOPLE])}{more}" if names else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace('"', "'")[:SHOWN_CHARS]
+
+
+def _participant(part: str, guest: Guest, own: Own) -> Participant:
+    identifier = Identifier("email", guest.email)
+    return Participant(part, guest.name, (identifier,), own=own.owns(identifier))
+
+
+def _attributes(event: Event, told: _Told, own: Own) -> dict[str, str]:
+    found = {"uid": event.uid, "status": told.status, "sequence": str(event.sequence), "method": event.method}
+    organizer_is_ours = event.organizer is not None and _is_ours(event.organizer, own)
+    # A guest's yes agrees only to what our side has proposed; ours agrees to whatever it answers.
+    by_us = told.actor.role is Role.AGENT
+    is_agreed = told.status == "accepted" and (told.actor.role is Role.SYSTEM or by_us or organizer_is_ours)
+    if event.start:
+        found["start" if is_agreed else "proposed_start"] = event.start.isoformat()
+    if event.end:
+        found["end"] = event.end.isoformat()
+    if event.recurrence:
+        found["occurrence"] = event.recurrence
+    if event.repeats:
+        found["repeats"] = event.repeats
+    if event.is_private:
+        found["visibility"] = "private"
+    elif event.summary:
+        found["title"] = _one_line(event.summary)
+    return {name: value for name, value in found.items() if value}
+
+
+def _digest(event: Event, told: _Told) -> str:
+    """What makes two events with the same UID, SEQUENCE and DTSTAMP two: who says it, and anything that it says."""
+    people: Sequence[Guest] = (*((event.organizer,) if event.organizer else ()), *event.guests)
+    content = [
+        told.status,
+        sorted(f"{identifier}".casefold() for identifier in told.actor.identifiers),
+        event.start.isoformat() if event.start else "",
+        event.end.isoformat() if event.end else "",
+        [event.summary, event.location, event.repeats, event.is_private],
+        sorted([guest.email.casefold(), guest.answer, guest.name] for guest in people),
+    ]
+    return sha256(json.dumps(content).encode()).hexdigest()[:16]
