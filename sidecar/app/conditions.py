@@ -7,7 +7,7 @@ ours, the config's and the operators' own; nothing that a customer wrote gets in
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -66,8 +66,8 @@ class Conditions:
         found = self._journal()
         if found:
             return found
-        looks: tuple[Callable[[], Iterator[Condition]], ...] = (
-            self._disk, self._stuck, self._awaited, self._pauses, self._budget, self._parked, self._silent,
+        looks: tuple[Callable[[], Iterable[Condition]], ...] = (
+            self._disk, self._stuck, self._awaited, self._pauses, self.budget, self._parked, self._silent,
             self._prompt, self._slipped, self._sampled,
         )  # fmt: skip
         try:
@@ -77,7 +77,13 @@ class Conditions:
 
     def holding(self) -> list[Condition]:
         """Return the brakes that are on and the budgets that are spent: why news may not be read or posted."""
-        return [*self._pauses(), *self._budget()]
+        return [*self._pauses(), *self.budget()]
+
+    def budget(self) -> list[Condition]:
+        """Return the budgets of the day that are spent."""
+        if self._is_offline():
+            return []
+        return [Condition("budget", *told) for told in overspent(self._app)]
 
     def begin(self) -> None:
         """Take down since when each channel is watched, so that a new one isn't silent from the start."""
@@ -166,10 +172,6 @@ class Conditions:
     def _pauses(self) -> Iterator[Condition]:
         for scope, pause in sorted(self._app.journal.paused().items()):
             yield _paused(scope, pause)
-
-    def _budget(self) -> Iterator[Condition]:
-        if not self._is_offline():
-            yield from (Condition("budget", *told) for told in overspent(self._app))
 
     def _is_offline(self) -> bool:
         try:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli.findings import UNSEEN, WORK, Finding, check
+from sidecar.cli.findings import BUDGET, SPENT, UNSEEN, WORK, Finding, check
 from sidecar.cli.golive import go_live
 from sidecar.cli.mode import OfField, OfRoute, scope_of
 from sidecar.cli.render import add, console, emit, show, table
@@ -55,14 +55,26 @@ def _tell(findings: list[Finding], problems: list[Finding], *, live: bool, as_js
         emit({"ok": not problems, "findings": findings})
         return
     made = table("part", "", "")
+    wrong = {f.part for f in problems}
+    is_spent = False
     for f in findings:
-        state = "wrong" if f.problem else "unknown" if f.note == UNSEEN else "fine"
-        add(made, f.part, state, f.problem or f.note)
+        waits = f.part == BUDGET and f.note.startswith(SPENT)
+        is_spent = is_spent or waits
+        add(made, f.part, "waits" if waits else _state(f, wrong), f.problem or f.note.removeprefix(SPENT))
     show(made)
     if problems:
         show(f"{len(problems)} to mend." + (" Then again: sidecar check --go-live" if live else ""))
+    elif is_spent:
+        show("Nothing is wrong, but a budget is spent and conversations wait, see above; what comes is taken in.")
     elif not live:
         show("All is well: sidecar serve")
+
+
+def _state(finding: Finding, wrong: set[str]) -> str:
+    """A part of which something is wrong is never called fine, whatever else is known of it."""
+    if finding.problem:
+        return "wrong"
+    return "unknown" if finding.note == UNSEEN else "" if finding.part in wrong else "fine"
 
 
 def _verify(ctx: typer.Context, as_json: AsJson = False) -> None:

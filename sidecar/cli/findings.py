@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WORK = "work"
 """The part whose findings ask for a person's eye, and stop nobody from going live."""
+BUDGET, SPENT = "budget", "spent: "
+"""The part of the day's budgets, and how a note of it begins that says why conversations wait."""
 UNSEEN = "not looked at: its settings are wrong"
 """The note of a part that was passed over, of which nobody knows whether it is fine."""
 _WRONG = ("paused", "breaker", "disk", "journal", "silent")
@@ -86,6 +88,7 @@ def _looks(app: "App", wrong: Sequence[str]) -> Iterator[tuple[str, str, Callabl
         yield "channels", "", lambda: iter([("", "none is configured, so nothing comes in")])
     yield "journal", "journal", lambda: _journal(app)
     yield "ops", "ops", lambda: _ops(app)
+    yield BUDGET, "llm", lambda: _budget(app)
     yield "llm", "llm", lambda: _llm(app)
     yield "prompts", "fields", lambda: _prompts(app)
     yield "crm", "crm", lambda: _crm(app)
@@ -93,6 +96,7 @@ def _looks(app: "App", wrong: Sequence[str]) -> Iterator[tuple[str, str, Callabl
         yield "crm stages", "crm", lambda: _stages(app)
     yield "crm owners", "crm", lambda: _owners(app)
     yield "crm properties", "crm", lambda: _properties(app)
+    yield "fields", "fields", lambda: _fields(app)
     yield "mode", "crm", lambda: _mode(app)
     yield WORK, "journal", lambda: _work(app)
 
@@ -124,7 +128,7 @@ def _journal(app: "App") -> Look:
 def _ops(app: "App") -> Look:
     """What is wrong as operators are told of it, and whether they would be."""
     for condition in app.conditions.now():
-        if condition.rule in ("budget", "samples"):
+        if condition.rule == "samples":
             yield "", condition.line
         elif condition.rule in _WRONG:
             yield condition.line, ""
@@ -133,6 +137,12 @@ def _ops(app: "App") -> Look:
             yield line, ""
     ways = ", ".join(app.notifiers)
     yield "", f"told by {ways}; sidecar alerts test" if ways else "nobody is told: write [ops.webhook] or [ops.smtp]"
+
+
+def _budget(app: "App") -> Look:
+    """What of the day's budgets is spent: nothing is wrong then, but conversations wait."""
+    yield from (("", f"{SPENT}{condition.line}") for condition in app.conditions.budget())
+    yield "", f"${app.conditions.spent_usd():.2f} of the model today"
 
 
 def _work(app: "App") -> Look:
@@ -225,6 +235,14 @@ def _properties(app: "App") -> Look:
         yield Many(f"the CRM {lacks}: sidecar provision", "", tuple(missing))
         return
     yield "", f"{len(missing)} properties to make" if missing else "the CRM has them all"
+
+
+def _fields(app: "App") -> Look:
+    nowhere = [name for name, field in app.policy.fields.items() if not field.targets]
+    if nowhere:
+        kept = "is believed and kept in the journal alone" if len(nowhere) == 1 else "are kept in the journal alone"
+        yield "", f"{', '.join(nowhere)} {kept}: without targets ([fields.{nowhere[0]}]) nothing gets into the CRM"
+    yield "", f"{many(len(app.policy.fields), 'field', 'fields')}, {len(app.policy.fields) - len(nowhere)} to the CRM"
 
 
 def wanted(app: "App") -> "dict[str, list[FieldSpec]]":

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from sidecar.config.fields import FieldSection
 from sidecar.config.packs import packs
 from sidecar.config.problems import Problem, misspelt
 from sidecar.config.secret import read_secret
-from sidecar.config.sections import REFERENCE_LEDGER, FieldSection
+from sidecar.config.sections import REFERENCE_LEDGER
 from sidecar.config.settings import Settings
 from sidecar.errors import ConfigError
 from sidecar.links import Links, keys_in

@@ -1,8 +1,8 @@
 """The sections of the config file, one class each; names, types, bounds and defaults live here and nowhere else.
 
 They may not know a vendor's key: a section that belongs to an adapter keeps every key that isn't the core's own as
-`options`, for the adapter's own model to judge. What needs to look at two settings at once is in `checks`; the default
-stages and fields are data, in `defaults.toml`, so that a config may change one key of one field.
+`options`, for the adapter's own model to judge. What needs to look at two settings at once is in `checks`, what a field
+is in `fields`; the default stages and fields are data, in `defaults.toml`, so that a config may change one key of one.
 """
 
 from collections.abc import Mapping
@@ -11,25 +11,24 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from sidecar.config.hours import Hours
-from sidecar.model import FieldClass, Mode, Role
+from sidecar.model import Mode, Role
 
 REFERENCE_LEDGER = "local"
 
 _TIMEZONE_REMEDY = "no such time zone is known here; write one such as Europe/London"
 
 
-def _words(value: object) -> object:
+def words(value: object) -> object:
     """Let the environment write a list with commas."""
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
-Words = Annotated[tuple[Text, ...], BeforeValidator(_words)]
-Roles = Annotated[tuple[Role, ...], BeforeValidator(_words)]
+Words = Annotated[tuple[Text, ...], BeforeValidator(words)]
+Roles = Annotated[tuple[Role, ...], BeforeValidator(words)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Property = Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,62})?$")]
 Share = Annotated[float, Field(ge=0, le=1)]
-Points = Annotated[float, Field(ge=-100, le=100)]
 
 
 class Section(BaseModel):
@@ -266,40 +265,6 @@ class StagesSection(Section):
     @property
     def tables(self) -> Mapping[str, StageSection]:
         """The tables, by stage."""
-        return dict(self.__pydantic_extra__)
-
-
-class FieldSection(Section):
-    """One field: what it is, who may say it, how sure it must be, and where it goes."""
-
-    cls: FieldClass = Field(alias="class")
-    type: Literal["text", "long_text", "enum", "enums", "number", "date", "datetime", "bool"] = "text"
-    values: Words = ()
-    criteria: str = Field(default="", max_length=4_000)
-    not_criteria: str = Field(default="", max_length=4_000)
-    grounding: Literal["quoted", "computed"] = "quoted"
-    asserted_by: Roles = tuple(Role)
-    threshold: Share = 0.5
-    mode: Mode | None = None
-    targets: tuple[Annotated[str, Field(pattern=r"^(contact|company|deal)\.[^\s.]+$")], ...] = ()
-    native: bool = False
-    max_chars: int = Field(default=500, ge=1, le=65_536)
-    enabled: bool = True
-
-    _targets = field_validator("targets", mode="before")(staticmethod(_words))
-
-
-class ScoreSection(Section):
-    """What the score is made of: points for the whole way through the stages, and a table of points for each field."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, dict[str, Points]]
-
-    stage: Annotated[float, Field(ge=0, le=100)] = 70.0
-
-    @property
-    def tables(self) -> Mapping[str, Mapping[str, float]]:
-        """The points by field and value."""
         return dict(self.__pydantic_extra__)
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sidecar.config.fields import FieldSection, ScoreSection
 from sidecar.config.packs import packs
 from sidecar.config.secret import read_secret
 from sidecar.config.sections import (
     BrakesSection,
     ChannelSection,
     CrmSection,
-    FieldSection,
     InferenceSection,
     JournalSection,
     LimitsSection,
@@ -34,7 +34,6 @@ from sidecar.config.sections import (
     QualitySection,
     RelevanceSection,
     RouteSection,
-    ScoreSection,
     StageSection,
     StagesSection,
     WatchSection,

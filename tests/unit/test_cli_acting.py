@@ -337,7 +337,10 @@ def test_a_healthy_office_checks_out(fresh: Office) -> None:
     assert found["ok"] is True
     parts = {f["part"] for f in found["findings"]}
     crm = {"crm", "crm stages", "crm owners", "crm properties"}
-    assert parts == {"config", "channel mail", "channel web", "journal", "ops", "llm", "prompts", *crm, "mode", "work"}
+    assert parts - crm == {
+        "config", "channel mail", "channel web", "journal", "ops", "budget", "llm", "prompts", "fields", "mode", "work",
+    }  # fmt: skip
+    assert crm < parts
     assert "properties to make" in next(f["note"] for f in found["findings"] if f["part"] == "crm properties")
     assert "All is well" in fresh.sidecar("check", env=BASELINE).stdout
 
@@ -363,7 +366,19 @@ def test_a_check_lists_all_that_is_wrong(office: Office) -> None:
     assert any("ledger is paused: by hand" in p for p in wrong["ops"])
     assert any("another" in p for p in wrong["crm"])
     assert any("nonsense" in p for p in wrong["prompts"])
-    assert "to mend." in office.sidecar("check").stdout
+    told = office.sidecar("check").stdout
+    assert "to mend." in told
+    first, second = (line for line in told.splitlines() if line.startswith("channel mail  "))
+    assert "  wrong  " in first and "  fine  " not in second, told
+
+
+def test_a_check_says_which_field_gets_nowhere(fresh: Office) -> None:
+    """Whoever makes a field and forgets its targets learns why the CRM never shows it; nothing is wrong with that."""
+    new = '\n[fields.pets]\nclass = "observation"\ncriteria = "Pets that somebody has."\n'
+    fresh.config.write_text(fresh.config.read_text() + new)
+    result = fresh.sidecar("check", env=BASELINE)
+    assert result.exit_code == 0, result.output
+    assert "pets is believed and kept in the journal alone: without targets ([fields.pets])" in result.stdout
 
 
 def test_a_check_reports_a_broken_config_like_any_other_part(fresh: Office) -> None:

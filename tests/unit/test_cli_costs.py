@@ -1,6 +1,7 @@
 """Costs: the command adds up what the book counted, by whatever is asked, and shows it beside the budget."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sidecar.journal import Entry, Journal
 from tests.support.books import run_sql
 from tests.support.facts import an_inference, say
 from tests.support.offices import CONFIG, Office
+from tests.twins.completions import Completions, Kind
 from tests.unit.test_journal_costs import BACK
 
 
@@ -65,6 +67,20 @@ def test_costs_stand_beside_the_budget(office: Office) -> None:
     assert "On average of 1 day $2.7500 a day, which is $82.50 in 30 days" in told
     one = office.data("costs", "--since", str(report["until"]))
     assert one["per_day_usd"] == 2.75
+
+
+def test_a_check_says_that_a_budget_is_spent(office: Office) -> None:
+    """Nothing is wrong, and all is not well: conversations wait."""
+    with Completions(Kind(models=("m",))) as served:
+        env = {"SIDECAR_LLM__TYPE": "openai", "SIDECAR_LLM__BASE_URL": served.base_url, "SIDECAR_LLM__MODEL": "m"}
+        shares = ("PARTY_DAILY_USD", "SENDER_DAILY_USD")
+        env |= {"SIDECAR_LLM__FREE": "true"} | {f"SIDECAR_LLM__{share}": "0" for share in shares}
+        well, spent = (office.sidecar("check", env={**env, "SIDECAR_LLM__DAILY_USD": usd}) for usd in ("9", "1"))
+        assert (well.exit_code, spent.exit_code) == (0, 0), spent.output
+        assert "All is well" in well.stdout and re.search(r"budget +fine +\$2\.75 of the model today", well.stdout)
+        assert "a budget is spent and conversations wait" in spent.stdout
+        assert "All is well" not in spent.stdout
+        assert re.search(r"waits +the day's model budget is spent \(\$2\.75 of llm\.daily_usd = 1\)", spent.stdout)
 
 
 def test_a_time_without_calls_says_so(office: Office) -> None:

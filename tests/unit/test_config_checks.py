@@ -23,6 +23,10 @@ def _problems(tmp_path: Path, toml: str) -> list[str]:
     return []
 
 
+TARGET = (
+    "fields.budget.targets.0: write a record and one of its properties, such as contact.ai_budget; "
+    "records are contact, company, deal"
+)
 WRONG = [
     ("a database that we can't speak to", '[journal]\nurl = "mysql://h/d"', "journal.url: write sqlite:///"),
     ("a journal that would vanish", '[journal]\nurl = "sqlite://"', "journal.url: write three slashes"),
@@ -63,7 +67,9 @@ WRONG = [
     ("points beyond all", "[score.intent]\nbuy = 101", "score.intent.buy: should be less than or equal to 100"),
     ("a weight beyond all", "[score]\nstage = 101", "score.stage: should be less than or equal to 100"),
     ("a target twice", '[fields.budget]\ntargets = ["deal.ai_risks"]', "fields.budget.targets: deal.ai_risks is"),
-    ("a target of nothing", '[fields.budget]\ntargets = ["ai_budget"]', "fields.budget.targets.0: "),
+    ("a target of nothing", '[fields.budget]\ntargets = ["ai_budget"]', TARGET),
+    ("a target of no record", '[fields.budget]\ntargets = ["person.x"]', TARGET),
+    ("a target with a space", '[fields.budget]\ntargets = ["deal.ai budget"]', TARGET),
     ("deals from no stage", '[crm.create]\ndeal = "boked"', "crm.create.deal: there is no such choice"),
     ("two routes of one name", ROUTE + 'match.address = ["a@b.test"]\n' + ROUTE, "route.1.name: "),
     ("a route behind all", ROUTE + ROUTE.replace('"a"', '"b"'), "route.1.match: nothing comes this far: route.0"),

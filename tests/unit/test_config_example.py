@@ -14,7 +14,8 @@ from pydantic_core import PydanticUndefined
 
 import adapters
 from sidecar.config import Settings, load
-from sidecar.config.sections import AdapterSection, ChannelSection, FieldSection, RouteSection, StageSection
+from sidecar.config.fields import FieldSection
+from sidecar.config.sections import AdapterSection, ChannelSection, RouteSection, StageSection
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
