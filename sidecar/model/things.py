@@ -132,12 +132,16 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One entry of a CRM field's history, oldest first in any list of them."""
+    """One entry of a CRM field's history, oldest first in any list of them.
+
+    One that is `guessed` stands in no history: the author is who changed the record last, and may have left the field.
+    """
 
     field: str
     value: Value
     at: datetime
     author: Author
+    guessed: bool = False
 
 
 class Source(StrEnum):

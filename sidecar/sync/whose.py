@@ -120,6 +120,8 @@ class _Property:
         self._seen_at = found.updated_at or now
         # An edit may have come between the read and the look at the history: then the history says nothing of it.
         self._last = own[-1] if own and same(own[-1].value, self._current) else None
+        if self._last and self._last.guessed and any(same(self._current, value) for value in held.pending.values()):
+            self._last = None  # nobody's name is on it, and it is what we were about to write
         self._known = _known_edits(own, held)
 
     def is_left_behind(self) -> bool:

@@ -1,6 +1,7 @@
 """Whose is a value: compared with what we posted, and by the CRM's own history, which is the better witness."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,17 @@ def judged(sync: FieldSync, current: Value, edits: Sequence[Edit] = (), name: st
 POSTED = FieldSync(posted="buy", wrote="buy", was_posted=True, change="change-1")
 PENDING = FieldSync(posted="buy", wrote="buy", was_posted=True, pending={"change-2": "book"})
 FIRST = FieldSync(pending={"change-1": "buy"})
+
+
+def test_a_guess_yields_to_what_we_were_about_to_write() -> None:
+    """Without a history, whoever changed the record last is named; our own value of an unconfirmed Change is ours.
+
+    Seen to fail, on a CRM that keeps the history of only so many fields, with a field locked that nobody touched.
+    """
+    guess = Edit("ai_intent", "book", at(10), ANN, guessed=True)
+    assert judged(PENDING, "book", [guess]).confirmed == {"ai_intent": ("change-2", "book")}
+    assert judged(PENDING, "support", [replace(guess, value="support")]).holds["ai_intent"].author == ANN
+    assert judged(PENDING, "book", [replace(guess, guessed=False)]).holds["ai_intent"].author == ANN
 
 
 @pytest.mark.parametrize(

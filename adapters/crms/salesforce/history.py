@@ -127,7 +127,7 @@ class Histories:
         is_untouched = at == _at(row) and held(row, BY) == held(row, CREATED_BY)
         if not is_untouched and not (guess and author.kind is AuthorKind.PERSON):
             author = NOBODY
-        return [Edit(held_by.spec.name, value, at, author)]
+        return [Edit(held_by.spec.name, value, at, author, guessed=not is_untouched)]
 
     def _author(self, ref: str) -> Author:
         return self._org.authors([ref])[ref]
