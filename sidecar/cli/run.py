@@ -49,6 +49,7 @@ def _run(
         done = _by_batches(app) if batch else 0
         done += app.run_until_idle(timeout_s=timeout_s)
         result = _result(app, done, before)
+        quiet_s = app.settings.inference.quiet_s
         if app.dry_run:
             with console(sys.stderr).status("Looking at the CRM") as status:
                 found, left_off = would_be(app, lambda looked: status.update(f"Looked at {looked} relationships"))
@@ -57,6 +58,17 @@ def _run(
         emit(result)
     else:
         _print(result)
+        if result["unquiet"]:
+            show(_unquiet(result["unquiet"], quiet_s))
+
+
+def _unquiet(number: int, quiet_s: float) -> str:
+    """Say what to do about conversations that are left unread, for somebody who waited for them to be read."""
+    are = "conversation is" if number == 1 else "conversations are"
+    return (
+        f"{number} {are} not read yet: each waits until nothing new has come for {quiet_s:g} s. Run this again then, or "
+        "add --no-wait to read now; `sidecar serve` reads by itself."
+    )
 
 
 def _by_batches(app: "App") -> int:
@@ -97,6 +109,9 @@ def _due(app: "App") -> "list[Standing]":
 
 
 def _result(app: "App", done: int, before: int) -> dict[str, Any]:
+    from sidecar.model import WorkKind
+
+    waiting = app.journal.work("waiting", limit=MAX_LOOKS)
     states: dict[str, int] = {}
     for (_, state), count in app.journal.work_counts().items():
         states[state] = states.get(state, 0) + count
@@ -106,6 +121,7 @@ def _result(app: "App", done: int, before: int) -> dict[str, Any]:
         "facts": app.journal.tally(before),
         "parked": states.get("parked", 0),
         "waiting": states.get("waiting", 0),
+        "unquiet": sum(row.work.kind is WorkKind.PARTY and not (row.waits_for or row.attempts) for row in waiting),
         "due": states.get("due", 0),
     }
 
@@ -117,8 +133,8 @@ def _print(result: dict[str, Any]) -> None:
         show(f"{done} of work done; new in the book: {news}.")
     elif result["facts"]:
         show(f"Read first, which writes into the journal alone: {done} of work; new in the book: {news}.")
-    if result["waiting"]:
-        show(f"{result['waiting']} not due yet, as a rule until a conversation is quiet (or --no-wait): sidecar work")
+    if others := result["waiting"] - result["unquiet"]:
+        show(f"{others} not due yet: `sidecar work` says why")
     if result["parked"]:
         show(f"{result['parked']} parked, which need a person: sidecar work --state parked")
     if result["dry_run"]:

@@ -82,7 +82,9 @@ def test_a_run_must_say_when_it_ends(fresh: Office) -> None:
 def test_a_run_waits_for_quiet_conversations_unless_told(fresh: Office) -> None:
     """Without --no-wait a conversation that has just moved is left for later, and the run says so."""
     fresh.mail("Ann Lee <ann@x.test>", "I would like a trial lesson.")
-    assert "1 not due yet" in fresh.told("run", "--until-idle")
+    *_, last = fresh.told("run", "--until-idle").splitlines()
+    assert last.startswith("1 conversation is not read yet: each waits until nothing new has come for 60 s.")
+    assert "--no-wait" in last and "sidecar serve" in last
     assert fresh.data("party", "show", "ann@")["engagements"][0]["fields"] == {}
 
 
