@@ -15,6 +15,7 @@ CHANNELS: Mapping[str, str] = {
     "webhook": "adapters.channels.webhook:WebhookChannel",
     "imap": "adapters.channels.imap:ImapChannel",
     "maildrop": "adapters.channels.maildrop:MaildropChannel",
+    "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
 }
 LEDGERS: Mapping[str, str] = {
     "local": "adapters.crms.local:LocalLedger",

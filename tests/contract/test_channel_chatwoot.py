@@ -1,0 +1,435 @@
+"""Chatwoot under the contract of those that are called and of those that ask, against a twin on a socket."""
+
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.channels.chatwoot import ChatwootChannel, ChatwootOptions
+from adapters.channels.chatwoot.walk import lay_down
+from sidecar.errors import ConfigError, PermanentError, TemporaryError
+from sidecar.model import Activity, Identifier, Role
+from sidecar.ports import Captured, HookRequest
+from tests.contract.channel import (
+    CANARY,
+    INSTALLED,
+    NOW,
+    PollContract,
+    Secrets,
+    WebhookContract,
+    all_captured,
+    context,
+    delivered,
+    door,
+    last_cursor,
+    parsed,
+)
+from tests.twins.chatwoot import ChatwootTwin
+from tests.twins.wire.faults import Before, Status
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "chatwoot"
+FIRST, SECOND, OTHER = "first-secret-of-the-webhook", "second-secret-of-a-rotation", "secret-of-another-tenant"
+RECENT = NOW - timedelta(minutes=30)
+MAX_BYTES = 20_000
+
+
+@dataclass
+class ChatwootHarness:
+    """An account with one conversation, its webhook and its API."""
+
+    twin: ChatwootTwin
+    base: Path
+    batch_size: int = 3
+    fixtures: Path = FIXTURES
+    secrets: tuple[str, ...] = (FIRST, SECOND)
+    parked: frozenset[str] = frozenset({"composed_message_created_other_account.json"})
+    conversation: int = field(init=False)
+    sent: int = 0
+
+    def __post_init__(self) -> None:
+        self.conversation = self.twin.begins()
+
+    @property
+    def channel(self) -> ChatwootChannel:
+        """The account's channel."""
+        return self.made()
+
+    def reopen(self, clock: Callable[[], datetime] = lambda: NOW) -> ChatwootChannel:
+        """Make the channel anew."""
+        return self.made(clock=clock)
+
+    def with_secrets(self, *secrets: str) -> ChatwootChannel:
+        """Make the channel with other secrets."""
+        return self.made(secrets=secrets)
+
+    def made(
+        self,
+        secrets: tuple[str, ...] = (FIRST, SECOND),
+        token: str | None = None,
+        clock: Callable[[], datetime] = lambda: NOW,
+        **options: Any,
+    ) -> ChatwootChannel:
+        """Make a channel with some options changed."""
+        given = {
+            "base_url": self.twin.url,
+            "account_id": self.twin.account,
+            "secret_env": "SECRET",
+            "token_env": "TOKEN",
+            "batch_size": self.batch_size,
+            "max_message_bytes": MAX_BYTES,
+            "calls_per_s": 1000,
+            "max_wait_s": 0,
+            **options,
+        }
+        reader = Secrets(SECRET=",".join(secrets), TOKEN=token or self.twin.token)
+        return ChatwootChannel("chat", ChatwootOptions(**given), context(self.base, reader, clock))
+
+    def put(self) -> bytes:
+        """Let the contact write, and return what is to be laid down of it."""
+        self.sent += 1
+        at = RECENT + timedelta(seconds=self.sent)
+        return self.laid(self.twin.says(self.conversation, f"Is it in stock? ({self.sent})", at))
+
+    def put_old(self) -> bytes:
+        """Let a contact have written before the installation."""
+        self.sent += 1
+        at = INSTALLED - timedelta(days=40) + timedelta(seconds=self.sent)
+        return self.laid(self.twin.says(self.twin.begins("Old Customer"), f"An old question ({self.sent})", at))
+
+    def put_oversized(self) -> None:
+        """Let a message be larger than the limit."""
+        self.twin.says(self.conversation, "x" * MAX_BYTES, RECENT)
+
+    def laid(self, message: int) -> bytes:
+        """Return what is to be laid down of a message."""
+        told, conversation = self.twin.told(message)
+        return lay_down(str(self.twin.account), conversation, told)
+
+    def body(self) -> bytes:
+        """Return what Chatwoot posts of a message that nobody wrote before."""
+        self.sent += 1
+        at = RECENT + timedelta(seconds=self.sent)
+        return self.twin.webhook(self.twin.says(self.conversation, f"Is it in stock? ({self.sent})", at))
+
+    def request(self, body: bytes, at: datetime = NOW, secret: str | None = None) -> HookRequest:
+        """Sign a body as Chatwoot does."""
+        return signed(body, str(int(at.timestamp())), secret or FIRST)
+
+    def receive(self) -> Captured:
+        """Let a new message in by the door."""
+        return self.channel.verify(self.request(self.body()))
+
+    def broken(self) -> Captured:
+        """Let a signed body in whose time is none."""
+        event = json.loads(self.body())
+        event |= {"created_at": CANARY, "message_type": CANARY, CANARY: CANARY}
+        return self.channel.verify(self.request(json.dumps(event).encode()))
+
+    def from_fixture(self, path: Path) -> Captured:
+        """Let a payload in by the door."""
+        return self.channel.verify(self.request(path.read_bytes()))
+
+    def fixture(self, name: str) -> Activity:
+        """Return the only activity of a payload."""
+        (activity,) = parsed(self.channel, self.from_fixture(FIXTURES / f"composed_{name}.json"))
+        return activity
+
+    def unreachable(self) -> ChatwootChannel:
+        """Return the channel with nobody at the other end."""
+        with ChatwootTwin() as gone:
+            url = gone.url
+        return self.made(base_url=url)
+
+    def refused(self) -> ChatwootChannel:
+        """Return the channel with a wrong token."""
+        return self.made(token="wrong")
+
+    def bad(self) -> Mapping[str, HookRequest]:
+        """Return requests of which none is what Chatwoot sends."""
+        body = self.body()
+        good = self.request(body)
+        return {name: HookRequest(headers, body) for name, headers in _bad_headers(good.headers, body).items()} | {
+            "empty body": HookRequest(good.headers, b""),
+            "body serialised anew": HookRequest(good.headers, json.dumps(json.loads(body), indent=1).encode()),
+            "body that is not UTF-8": HookRequest(good.headers, b"\xff\xfe\xfd"),
+            "body with a byte order mark": HookRequest(good.headers, b"\xef\xbb\xbf" + body),
+            "body twice": HookRequest(good.headers, body + body),
+        }
+
+
+def signed(body: bytes, timestamp: str, secret: str) -> HookRequest:
+    """Sign raw bytes as Chatwoot does."""
+    digest = hmac.new(secret.encode(), timestamp.encode() + b"." + body, "sha256").hexdigest()
+    return HookRequest({"x-chatwoot-timestamp": timestamp, "x-chatwoot-signature": f"sha256={digest}"}, body)
+
+
+def _bad_headers(good: Mapping[str, str], body: bytes) -> dict[str, dict[str, str]]:
+    stamp, signature = good["x-chatwoot-timestamp"], good["x-chatwoot-signature"]
+    digest = signature.removeprefix("sha256=")
+    signatures = {
+        "empty": "",
+        "spaces": "   ",
+        "no prefix": digest,
+        "prefix alone": "sha256=",
+        "upper case prefix": f"SHA256={digest}",
+        "another hash": f"sha1={digest[:40]}",
+        "twice": f"{signature},{signature}",
+        "truncated": signature[:-2],
+        "longer": signature + "00",
+        "upper case": f"sha256={digest.upper()}" if digest.upper() != digest else "sha256=",
+        "not hexadecimal": "sha256=" + "z" * 64,
+        "not ASCII": "sha256=ключ",
+        "wide digits": "sha256=" + "\uff11" * 64,
+        "lone surrogate": "sha256=\ud800",
+        "NUL": f"{signature}\0",
+        "line end": f"{signature}\n",
+        "space before": f" {signature}",
+        "version": f"v1={digest}",
+        "zeros": "sha256=" + "0" * 64,
+        "another tenant's": signed(body, stamp, OTHER).headers["x-chatwoot-signature"],
+        "without the time": f"sha256={hmac.new(FIRST.encode(), body, 'sha256').hexdigest()}",
+        "for another time": signed(body, str(int(stamp) - 1), FIRST).headers["x-chatwoot-signature"],
+        "very long": signature + "0" * 10_000,
+    }
+    stamps = {
+        "empty": "",
+        "in words": "now",
+        "with a fraction": f"{stamp}.0",
+        "nan": "nan",
+        "infinite": "inf",
+        "negative": f"-{stamp}",
+        "signed": f"+{stamp}",
+        "Thai digits": "๑๗๙",
+        "milliseconds": f"{stamp}000",
+        "huge": "9" * 400,
+        "underscored": f"{stamp[:3]}_{stamp[3:]}",
+        "zero": "0",
+        "with a space": f" {stamp}",
+        "exponent": "1e9",
+        "ISO": NOW.isoformat(),
+    }
+    table = {f"signature: {name}": {**good, "x-chatwoot-signature": value} for name, value in signatures.items()}
+    table |= {f"time: {name}": {**good, "x-chatwoot-timestamp": value} for name, value in stamps.items()}
+    table |= {f"no {name}": {other: value for other, value in good.items() if other != name} for name in good}
+    table["no headers"] = {}
+    table["another scheme"] = {"x-hub-signature-256": signature}
+    return table
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Iterator[ChatwootHarness]:
+    """Return an account that waits for its customers."""
+    with ChatwootTwin() as twin:
+        yield ChatwootHarness(twin, tmp_path)
+
+
+class TestChatwootChannel(WebhookContract, PollContract):
+    """Chatwoot keeps every promise of a channel that is called, and of one that asks."""
+
+
+def test_a_message_by_webhook_and_by_poll_is_one_activity(harness: ChatwootHarness) -> None:
+    """Whichever way a message comes first, it is one activity with the same words. Seed: the bytes' hash in it."""
+    one = harness.twin.says(harness.conversation, "Is it in stock?", RECENT)
+    two = harness.twin.answers(harness.conversation, "Yes, three left.", RECENT + timedelta(seconds=5))
+    told = [harness.channel.verify(harness.request(harness.twin.webhook(message))) for message in (one, two)]
+    by_hook = [parsed(harness.channel, captured)[0] for captured in told]
+    by_poll = [parsed(harness.channel, captured)[0] for captured in all_captured(harness.channel.poll(None))]
+    assert [a.id for a in by_hook] == [a.id for a in by_poll]
+    assert [(a.text, a.said, a.actor, a.thread, a.at) for a in by_hook] == [
+        (a.text, a.said, a.actor, a.thread, a.at) for a in by_poll
+    ]
+
+
+def test_a_deletion_by_webhook_and_by_poll_is_one_activity(harness: ChatwootHarness) -> None:
+    """What was taken back within the overlap is found by the poll, as the same fact, without Chatwoot's sentence."""
+    message = harness.twin.says(harness.conversation, "Call me on 07700 900123", RECENT)
+    cursor = last_cursor(harness.channel.poll(None))
+    harness.twin.deletes(message)
+    (found,) = all_captured(harness.channel.poll(cursor))
+    (by_poll,) = parsed(harness.channel, found)
+    hook = harness.request(harness.twin.webhook(message, "message_updated"))
+    (by_hook,) = parsed(harness.channel, harness.channel.verify(hook))
+    assert by_poll.id == by_hook.id
+    assert (by_poll.kind, by_poll.relates_to, by_poll.text) == ("deletion", str(message), "")
+
+
+def test_who_spoke_is_read_from_the_direction_and_the_sender(harness: ChatwootHarness) -> None:
+    """A contact is the customer, a person in Chatwoot our side's word, a bot or a template neither."""
+    expected = {
+        "message_created_incoming": (Role.CUSTOMER, False),
+        "message_created_outgoing_agent": (Role.AGENT, True),
+        "message_created_outgoing_bot": (Role.BOT, False),
+        "message_created_template": (Role.BOT, False),
+    }
+    for name, who in expected.items():
+        activity = harness.fixture(name)
+        assert (activity.actor.role, activity.actor.authenticated) == who, name
+        assert [(said.role, said.authenticated) for said in activity.said] == [who], name
+
+
+def test_a_private_note_stays_private(harness: ChatwootHarness) -> None:
+    """No word of a note, or of Chatwoot's own lines, gets into the talk; seen to fail with `private` not looked at."""
+    for name in ("message_created_private_note", "message_created_activity"):
+        activity = harness.fixture(name)
+        assert (activity.kind, activity.text, activity.said) == ("status", "", ())
+        payload = json.loads((FIXTURES / f"composed_{name}.json").read_bytes())
+        assert payload["content"] not in repr(activity)
+
+
+def test_an_edit_is_told_from_a_receipt(harness: ChatwootHarness) -> None:
+    """What a contact wrote anew relates to the first; a receipt of ours is the same message; seen to fail as edits."""
+    first, edit = harness.fixture("message_created_incoming"), harness.fixture("message_updated_incoming_edited")
+    assert (edit.kind, edit.relates_to, edit.text) == ("edit", first.external_id, "Hello, are the blue ones in stock?")
+    sent, receipt = (
+        harness.fixture("message_created_outgoing_agent"),
+        harness.fixture("message_updated_outgoing_receipt"),
+    )
+    assert receipt.id == sent.id
+
+
+def test_a_visitor_is_known_by_all_that_chatwoot_knows(harness: ChatwootHarness) -> None:
+    """The contact's number, address, own name and visitor id are told; a file is named and no address of it kept."""
+    activity = harness.fixture("message_created_webwidget_attachment")
+    assert set(activity.participants[0].identifiers) == {
+        Identifier("chat", "contact:5530"),
+        Identifier("chat", "identifier:shop-77"),
+        Identifier("chat", "visitor:0b6c1c5e-8d7f-4f0e-9c63-1d2c39d0f7aa"),
+        Identifier("email", "ann@example.org"),
+    }
+    assert (activity.text, activity.said) == ("[attachment: kitchen plan.png, image]", ())
+    phone = Identifier("phone", "+5581998765432")
+    assert phone in harness.fixture("message_created_incoming").actor.identifiers
+
+
+def test_only_the_chosen_inboxes_count(harness: ChatwootHarness) -> None:
+    """An inbox that another channel reads is left out on both ways; seen to fail in the poll without the filter."""
+    only = harness.made(inboxes=[12])
+    assert not parsed(only, harness.receive())
+    assert not all_captured(only.poll(None))
+    harness.twin.says(harness.twin.begins(inbox=12), "Hello", RECENT)
+    assert len(all_captured(only.poll(None))) == 1
+
+
+def test_events_without_words_are_kept_and_make_no_talk(harness: ChatwootHarness) -> None:
+    """A conversation's status is a status; what nobody here knows is kept raw and yields nothing."""
+    activity = harness.fixture("conversation_status_changed")
+    assert (activity.kind, activity.attributes["status"], activity.thread) == ("status", "resolved", "42")
+    for event in ("contact_updated", "conversation_typing_on", "an_event_of_next_year"):
+        request = harness.request(json.dumps({"event": event, "id": 1}).encode())
+        assert parsed(harness.channel, harness.channel.verify(request)) == ()
+
+
+def test_long_lists_are_paged_to_the_floor_and_no_further(harness: ChatwootHarness) -> None:
+    """Sixty conversations, one of them of fifty messages, come in whole; seen to fail with the first page alone."""
+    for number in range(60):
+        harness.twin.says(harness.twin.begins(), f"Question {number}", RECENT + timedelta(seconds=number))
+    for number in range(50):
+        harness.twin.says(harness.conversation, f"More {number}", RECENT + timedelta(seconds=60 + number))
+    harness.put_old()
+    found = all_captured(harness.made(batch_size=40).poll(None))
+    assert len({captured.key for captured in found}) == len(found) == 110
+
+
+def test_a_conversation_that_jumps_while_pages_are_turned_is_found(harness: ChatwootHarness) -> None:
+    """What moves from the second page to the front between two calls isn't missed; seen to fail with one round."""
+    rows = [harness.twin.begins() for _ in range(30)]
+    for number, row in enumerate(rows):
+        harness.twin.says(row, "First", RECENT + timedelta(seconds=number))
+    jumping = rows[0]
+    later = RECENT + timedelta(seconds=90)
+    harness.twin.fault(Before(lambda: harness.twin.says(jumping, "Second", later)), path=r"page=2(&|$)")
+    found = all_captured(harness.channel.poll(None))
+    texts = [json.loads(captured.raw)["content"] for captured in found]
+    assert (texts.count("First"), texts.count("Second")) == (30, 1)
+
+
+def test_a_poll_that_was_left_loses_nothing_that_came_meanwhile(harness: ChatwootHarness) -> None:
+    """What is written to a part already read, before a broken poll goes on, comes with the next. Seed: no goal."""
+    second = harness.twin.begins()
+    for number in range(7):
+        harness.twin.says(second if number > 2 else harness.conversation, f"Old {number}", RECENT)
+    batches = iter(harness.channel.poll(None))
+    left = [next(batches), next(batches)]
+    later = RECENT + timedelta(hours=2)
+    harness.twin.says(harness.conversation, "Meanwhile", later - timedelta(minutes=61))
+    harness.twin.says(second, "Last", later)
+    rest = harness.channel.poll(json.loads(json.dumps(left[-1].cursor)))
+    cursor, texts = None, [json.loads(c.raw)["content"] for batch in left for c in batch.captured]
+    for batch in rest:
+        cursor = batch.cursor
+        texts += [json.loads(c.raw)["content"] for c in batch.captured]
+    texts += [json.loads(c.raw)["content"] for c in all_captured(harness.channel.poll(cursor))]
+    assert {f"Old {n}" for n in range(7)} | {"Meanwhile", "Last"} == set(texts)
+
+
+def test_a_cursor_that_cant_be_read_is_a_lost_one(harness: ChatwootHarness) -> None:
+    """Whatever has become of a cursor, messages are read again rather than missed."""
+    raw = harness.put()
+    for cursor in ({"until": "x"}, {"until": 1, "recent": None}, {"until": None, "recent": [], "at": [1]}, {"a": 1}):
+        assert [captured.raw for captured in all_captured(harness.channel.poll(cursor))] == [raw], cursor
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, TemporaryError), (502, TemporaryError), (403, ConfigError), (302, ConfigError)]
+)
+def test_refusals_of_the_api_name_who_must_act(harness: ChatwootHarness, status: int, error: type[Exception]) -> None:
+    """A limit or an outage is for time, a refusal or another address for the operator; none is taken for an end."""
+    harness.put()
+    harness.twin.fault(Status(status, {"error": CANARY}), path="messages")
+    with pytest.raises(error) as caught:
+        all_captured(harness.channel.poll(None))
+    assert CANARY not in str(caught.value)
+
+
+def test_a_page_of_somebody_else_is_no_empty_list(harness: ChatwootHarness) -> None:
+    """A login page that answers 200 is an outage, not a Chatwoot without conversations; seen to fail with `or []`."""
+    harness.put()
+    harness.twin.fault(Status(200, "<html>Please log in</html>"), path="conversations")
+    with pytest.raises(TemporaryError):
+        all_captured(harness.channel.poll(None))
+
+
+def test_no_signed_body_breaks_the_reader(harness: ChatwootHarness) -> None:
+    """Whatever stands in a message's fields, it is read or parked, and its words are nobody else's."""
+    channel = harness.channel
+    good = json.loads(harness.body())
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
+    values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner))
+    names = st.sampled_from([*sorted(good), "attachments", "changed_attributes", "contact"])
+
+    @given(st.dictionaries(names, values, min_size=1, max_size=4))
+    def forge(fields: dict[str, Any]) -> None:
+        raw = json.dumps(good | fields).encode()
+        try:
+            activities = channel.parse(delivered(channel, Captured(channel.account, raw)))
+        except PermanentError:
+            return
+        for activity in activities:
+            assert activity.actor.authenticated == (activity.actor.role is Role.AGENT)
+            assert all(activity.text[said.start : said.end] for said in activity.said)
+
+    forge()
+
+
+def test_settings_that_cant_work_refuse_to_start(harness: ChatwootHarness) -> None:
+    """A missing secret or token, a weak one, and a token that no header can hold, are errors that show nothing."""
+    cases: list[dict[str, Any]] = [
+        {"secret_env": None},
+        {"token_env": None},
+        {"secrets": ("short",)},
+        {"token": "line\nend"},
+        {"token": "ключ"},
+    ]
+    for case in cases:
+        with pytest.raises(ConfigError, match=re.escape("channels.chat.")) as caught:
+            harness.made(**case)
+        assert "short" not in str(caught.value)
+    assert door(harness.channel, harness.request(harness.body())) is None
