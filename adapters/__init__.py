@@ -16,6 +16,7 @@ CHANNELS: Mapping[str, str] = {
     "imap": "adapters.channels.imap:ImapChannel",
     "maildrop": "adapters.channels.maildrop:MaildropChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
+    "meta": "adapters.channels.meta:MetaChannel",
 }
 LEDGERS: Mapping[str, str] = {
     "local": "adapters.crms.local:LocalLedger",

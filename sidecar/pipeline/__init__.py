@@ -38,7 +38,12 @@ class Pipeline:
         self.hints = Hints(parts)
 
     def receive(self, channel: str, request: HookRequest) -> Future[Any]:
-        """Take a webhook request; the future is done when its bytes, or what the CRM hints at, are durable."""
+        """Take a webhook request; the future is done when its bytes, or what the CRM hints at, are durable.
+
+        A handshake's future holds the `Greeting` that is to be said.
+        """
+        if request.method != "POST":
+            return self.intake.greet(channel, request)
         if channel == LEDGER:
             return self.hints.receive(request)
         return self.intake.receive(channel, request)

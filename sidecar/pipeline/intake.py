@@ -13,7 +13,7 @@ from sidecar.errors import PermanentError, RejectedInput
 from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
 from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
 from sidecar.pipeline.parts import Parts
-from sidecar.ports import Captured, Channel, HookRequest, PollBatch
+from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, PollBatch
 from sidecar.resolve import identifiers_of, resolve
 
 MAX_WAITING = 200
@@ -37,6 +37,17 @@ class Intake:
         future = self._journal.append(Entry(facts=(delivery,), touches=(Touch(key, if_new=True),)))
         future.add_done_callback(lambda done: self._parts.wake([key]) if _is_durable(done) else None)
         return future
+
+    def greet(self, channel: str, request: HookRequest) -> Future[Greeting]:
+        """Answer a sender that asks whether this address is ours; nothing is kept of it."""
+        adapter = self._parts.channels.get(channel)
+        if adapter is None or not adapter.capabilities.webhook:
+            raise RejectedInput(f"there is no webhook channel {channel!r}", status=404)
+        if not (adapter.capabilities.handshake and isinstance(adapter, Greeter)):
+            raise RejectedInput("this channel is never asked whether its address is ours", status=405)
+        greeted: Future[Greeting] = Future()
+        greeted.set_result(adapter.greet(request))
+        return greeted
 
     def poll(self, lease: Lease) -> None:
         """Read what is new on a channel; each batch is durable together with the cursor that follows it."""

@@ -9,7 +9,16 @@ and a pydantic `Options` model as the class attribute `Options`, against which `
 the config, so that the core knows no vendor's key.
 """
 
-from sidecar.ports.channel import Captured, Channel, ChannelCapabilities, Extent, HookRequest, PollBatch
+from sidecar.ports.channel import (
+    Captured,
+    Channel,
+    ChannelCapabilities,
+    Extent,
+    Greeter,
+    Greeting,
+    HookRequest,
+    PollBatch,
+)
 from sidecar.ports.context import Clock, Context, Observe, unobserved
 from sidecar.ports.engine import Due, Engine, Handler
 from sidecar.ports.ledger import (
@@ -46,6 +55,8 @@ __all__ = [
     "Extent",
     "Failed",
     "FieldSpec",
+    "Greeter",
+    "Greeting",
     "Handler",
     "HookRequest",
     "LLMCapabilities",

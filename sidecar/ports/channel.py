@@ -18,15 +18,24 @@ class ChannelCapabilities:
     edits: bool = False
     deletions: bool = False
     bookings: bool = False
+    handshake: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A request at the door, its body whole and raw, header names in lower case."""
+    """A request at the door, its body whole and raw, header names in lower case. A GET has a query and no body."""
 
     headers: Mapping[str, str]
     body: bytes
     query: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """The plain text by which a sender recognises that an address is ours."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +94,11 @@ class Channel(Protocol):
 
     def check(self) -> Sequence[str]:
         """Try the connection; return what is wrong with the remedy, one line each; nothing when all is well."""
+
+
+@runtime_checkable
+class Greeter(Protocol):
+    """What a channel with `handshake` offers beside: its sender asks by GET whether the address is ours."""
+
+    def greet(self, request: HookRequest) -> Greeting:
+        """Return what the sender wants to hear, and keep nothing; `RejectedInput` (403) for anybody else."""

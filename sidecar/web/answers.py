@@ -22,7 +22,6 @@ WORDS = {
 }
 MAX_RETRY_S = 3_600
 _HEADERS = (
-    (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -31,16 +30,18 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a JSON body and the headers that are not on every answer."""
+    """A status, a body (JSON, but for a greeting) and the headers that are not on every answer."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = b"application/json"
 
     def head(self, *, close: bool = False) -> list[tuple[bytes, bytes]]:
         """Return all headers; `close` says that no other request may follow on this connection."""
         length = (b"content-length", str(len(self.body)).encode())
-        return [*_HEADERS, length, *self.headers, *([(b"connection", b"close")] if close else [])]
+        kind = (b"content-type", self.content_type)
+        return [kind, *_HEADERS, length, *self.headers, *([(b"connection", b"close")] if close else [])]
 
 
 class Refused(Exception):
@@ -52,6 +53,11 @@ class Refused(Exception):
 
 
 ACCEPTED = Answer(202, orjson.dumps({"status": "accepted"}))
+
+
+def greeting(text: str) -> Answer:
+    """Return the answer to a sender that asks whether this address is ours: plain text, never to be read as a page."""
+    return Answer(200, text.encode(), content_type=b"text/plain; charset=utf-8")
 
 
 def refusal(status: int, *, retry_after_s: float | None = None) -> Answer:

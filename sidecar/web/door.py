@@ -21,6 +21,7 @@ class Door(Protocol):
     def receive(self, channel: str, request: HookRequest) -> Future[object]:
         """Verify and queue a request; the future is done when it is durable. May not wait: it is called by the loop.
 
+        The future of a GET holds a `Greeting`, and nothing is kept.
         `RejectedInput` for an unknown channel or anything wrong with the signature; the future's error, or an error
         raised at once, is a `TemporaryError` when the sender should come again.
         """

@@ -1,4 +1,4 @@
-"""The door for webhooks: `POST /hooks/{channel}`, as one plain ASGI app.
+"""The door for webhooks: `POST /hooks/{channel}`, and the GET by which some senders first ask whose address it is.
 
 It reads a body only when path, method, encoding and declared length allow it, hands the raw bytes on, and says 202 when
 they are durable. It never looks into a body. A framework's routing would cost as much as all of that together, for one
@@ -18,8 +18,8 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from sidecar.errors import RejectedInput, TemporaryError
-from sidecar.ports import HookRequest
-from sidecar.web.answers import ACCEPTED, Answer, Refused, refusal, send_answer
+from sidecar.ports import Greeting, HookRequest
+from sidecar.web.answers import ACCEPTED, Answer, Refused, greeting, refusal, send_answer
 from sidecar.web.bell import Bell
 from sidecar.web.door import Door
 from sidecar.web.limits import Limits
@@ -70,7 +70,7 @@ class Hooks:
         query = _query(scope)
         body = await self._read(reader)
         try:
-            await self._keep(channel, HookRequest(headers, body, query))
+            kept = await self._keep(channel, HookRequest(headers, body, query, scope["method"]))
         except RejectedInput as error:
             return self._rejected(channel, error)
         except (TemporaryError, TimeoutError) as error:
@@ -80,7 +80,7 @@ class Hooks:
         except Exception as error:  # the sender keeps it and comes again; what it sent stays out of the log
             self._log.say("error", "hook_failed", channel=channel, error=type(error).__name__, where=where(error))
             return refusal(503, retry_after_s=RETRY_S)
-        return ACCEPTED
+        return greeting(kept.text) if isinstance(kept, Greeting) else ACCEPTED
 
     async def _read(self, reader: "_Body") -> bytes:
         limits, begun = self._limits, asyncio.get_running_loop().time()
@@ -107,12 +107,12 @@ class Hooks:
         if self._held_bytes > self._limits.held_bytes:
             raise Refused(refusal(503, retry_after_s=RETRY_S))
 
-    async def _keep(self, channel: str, request: HookRequest) -> None:
-        """Hand a request over and wait until it is durable."""
+    async def _keep(self, channel: str, request: HookRequest) -> object:
+        """Hand a request over, wait until it is durable, and return what came of it."""
         future = self._door.receive(channel, request)
         if not future.done():
             await self._bell.wait(future, self._limits.ack_timeout_s)
-        future.result(timeout=0)
+        return future.result(timeout=0)
 
     def _rejected(self, channel: str, error: RejectedInput) -> Answer:
         status = error.status if 400 <= error.status < 500 else 400
@@ -161,7 +161,7 @@ def _channel(scope: Scope, headers: dict[str, str], max_body_bytes: int) -> str:
     match = _PATH.fullmatch(scope["path"])
     if match is None:
         raise Refused(refusal(404))
-    if scope["method"] != "POST":
+    if scope["method"] != "POST" and not _asks(scope, headers):
         raise Refused(refusal(405))
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise Refused(refusal(415))
@@ -173,6 +173,12 @@ def _channel(scope: Scope, headers: dict[str, str], max_body_bytes: int) -> str:
     if int(length[:20]) > max_body_bytes:
         raise Refused(refusal(413))
     return match.group(1)
+
+
+def _asks(scope: Scope, headers: dict[str, str]) -> bool:
+    """Say whether a request is a sender's question whose address this is: a GET with a query and no body."""
+    has_body = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    return scope["method"] == "GET" and bool(scope["query_string"]) and not has_body
 
 
 def _headers(scope: Scope, most: int) -> dict[str, str]:

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, TemporaryError, UnsupportedFeature
 from sidecar.model import Activity, Delivery, Mint, Own, Role
-from sidecar.ports import Captured, Channel, Context, HookRequest, PollBatch
+from sidecar.ports import Captured, Channel, Context, Greeter, HookRequest, PollBatch
 
 NOW = datetime(2026, 11, 22, 10, 0, 5, tzinfo=UTC)
 INSTALLED = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -219,6 +219,7 @@ class ChannelContract:
     def test_c9_what_is_not_declared_is_refused(self, harness: ChannelHarness) -> None:
         """C9: a call that the capabilities don't declare raises at once. Seed: poll returns an empty list."""
         channel, can = harness.channel, harness.channel.capabilities
+        assert isinstance(channel, Greeter) == can.handshake
         calls: dict[str, tuple[bool, Callable[[], object]]] = {
             "verify": (can.webhook, lambda: channel.verify(HookRequest({}, b""))),
             "poll": (can.poll, lambda: channel.poll(None)),

@@ -19,9 +19,7 @@ from sidecar.config.sections import AdapterSection, ChannelSection, RouteSection
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
-ENV = {"WEB_SECRET": "x", "MAIL_PASSWORD": "x"} | dict.fromkeys(
-    ("OPS_WEBHOOK_URL", "OPS_WEBHOOK_SECRET", "OPS_SMTP_PASSWORD", "CHATWOOT_SECRET", "CHATWOOT_TOKEN"), "x"
-)
+ENV = dict.fromkeys(re.findall(r'(?m)^#?\w+_env = "(\w+)"', TEXT), "x")
 SECTIONS = {"channels": adapters.CHANNELS, "crm": adapters.LEDGERS, "llm": adapters.LLMS}
 LEGENDS = ("channels", "stages", "fields")
 TYPES = [(section, kind) for section, table in SECTIONS.items() for kind in table]
