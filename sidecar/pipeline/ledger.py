@@ -37,6 +37,7 @@ from sidecar.pipeline.heard import heard, unheard
 from sidecar.pipeline.hints import touched
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.questions import asked
+from sidecar.pipeline.selection import has_no_answer
 from sidecar.pipeline.sight import Sight, cause_of, look_back, see
 from sidecar.ports import Ledger
 from sidecar.sync import (
@@ -197,7 +198,7 @@ class LedgerSteps:
             keys = [WorkKey(WorkKind.WATCH, lease.work.key)]
             if questions:
                 keys.append(WorkKey(WorkKind.SYNC, DESK + self.route(sight.standing).owner))
-            if sight.standing.needs_whole:
+            if sight.standing.needs_whole and not has_no_answer(self._journal, sight.standing):
                 keys.append(WorkKey(WorkKind.PARTY, lease.work.key))
             with self._parts.room(len(made.changes)):
                 self._journal.commit(Entry(facts=facts, touches=tuple(Touch(key) for key in keys), fence=lease))

@@ -103,6 +103,15 @@ def whole_instead(past: Past, standing: Standing, pending: Sequence[Matched]) ->
     return whole if whole.whole else None
 
 
+def has_no_answer(past: Past, standing: Standing) -> bool:
+    """Say whether the whole history was tried as it is now, or often enough, and had no answer."""
+    history = list(reversed(past.timeline(standing.party, MAX_WHOLE)))
+    kept, gone = _newest(_current(history), MAX_WHOLE_CHARS), overtaken(history)
+    tried = _tried(past, kept, gone)
+    is_as_now = bool(tried) and max(tried) >= max(activity.at for _, activity in kept)
+    return is_as_now or _is_hopeless(past, standing, kept, gone)
+
+
 def overtaken(history: Sequence[Matched]) -> list[Matched]:
     """Return what was edited, deleted or said again later, of some activities in order of time."""
     kept = {activity.id for _, activity in _current(history)}
@@ -131,18 +140,24 @@ def _is_due(standing: Standing, history: Sequence[Matched], news: Collection[str
 
 
 def _is_hopeless(past: Past, standing: Standing, history: Sequence[Matched], gone: Sequence[Matched]) -> bool:
-    """Say whether the whole history had no answer since it last doubled: else each message pays for another try.
-
-    What was asked with words that are gone by now says nothing about the rest.
-    """
-    if standing.activities <= WHOLE_ACTIVITIES or not history:
+    """Say whether the whole history had no answer since it last doubled: else each message pays for another try."""
+    if standing.activities <= WHOLE_ACTIVITIES:
         return False
-    called = (i for i in past.effects(history[0][1].id, Inference.KIND) if isinstance(i, Inference) and i.stop != END)
-    without = {activity.id for _, activity in gone}
-    tried = {inference.newest_at for inference in called if without.isdisjoint(inference.because)}
+    tried = _tried(past, history, gone)
     if len(tried) < (MAX_FORCED if standing.needs_whole else 1):
         return False
     return 2 * sum(activity.at > max(tried) for _, activity in history) < standing.activities
+
+
+def _tried(past: Past, history: Sequence[Matched], gone: Sequence[Matched]) -> set[datetime]:
+    """Return the newest times of the readings from the beginning that had no answer.
+
+    What was asked with words that are `gone` by now says nothing about the rest.
+    """
+    called = past.effects(history[0][1].id, Inference.KIND) if history else []
+    unanswered = (fact for fact in called if isinstance(fact, Inference) and fact.stop != END)
+    without = {activity.id for _, activity in gone}
+    return {inference.newest_at for inference in unanswered if without.isdisjoint(inference.because)}
 
 
 def _current(history: Sequence[Matched]) -> list[Matched]:

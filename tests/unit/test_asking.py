@@ -15,9 +15,11 @@ from sidecar.infer import WHOLE_ACTIVITIES
 from sidecar.infer.question import MAX_TOKENS
 from sidecar.model import Claim, Inference, Prompt
 from sidecar.model.means import REASONS, Hard
+from sidecar.ports import LLMCapabilities
 from tests.support.houses import House, buys, op, says
 
 Open = Callable[..., House]
+PAID = LLMCapabilities(structured_outputs=True, deterministic=True)
 SMALL, STRONG = "scripted-1", "two"
 WON = says("signed", op("stage", "closed_won", "signed"))
 NOTHING = {"match": "no such words"}
@@ -156,6 +158,38 @@ def test_a_small_call_is_booked_though_the_stronger_one_fails(open_house: Open) 
     assert house.journal.counts()["pending"] == 1
     (row,) = [row for row in house.journal.work("waiting") if row.work.kind == "party"]
     assert row.attempts == 1
+
+
+def test_a_small_call_is_paid_for_once_while_the_stronger_one_is_away(tmp_path: Path, open_house: Open) -> None:
+    """The retries take its booked answer; seen to fail with the small model asked again by each of them."""
+    house = open_house({"match": "hard", "stop": "refusal"}, two=[{"match": "hard", "error": "temporary"}])
+    house.llm.capabilities = PAID
+    house.hear("hard")
+    for _ in range(3):
+        house.clock.move(3_600)
+        house.work()
+    assert calls(house) == [(SMALL, "refusal")]
+    assert len(house.llm.questions) == 1
+    (tmp_path / "two.json").write_text(json.dumps([says("hard", op("intent", "buy", "hard"))]))
+    house.restart()
+    house.llm.capabilities = PAID
+    house.app.ready()
+    house.clock.move(3_600)
+    house.work()
+    assert house.fields()["intent"] == "buy"
+    first, second = inferences(house)
+    assert (len(house.llm.questions), second.model, second.escalated_from) == (0, STRONG, first.id)
+
+
+def test_another_model_is_asked_anew(open_house: Open) -> None:
+    """A booked answer is taken to the question of the very same version alone; seen to fail with the words compared."""
+    house = open_house({"match": "hard", "stop": "refusal"}, two=[{"match": "hard", "error": "temporary"}])
+    house.llm.capabilities = PAID
+    house.hear("hard")
+    house.llm.model = "scripted-2"
+    house.clock.move(3_600)
+    house.work()
+    assert (len(house.llm.questions), len(inferences(house))) == (2, 2)
 
 
 def test_a_conflict_is_shown_the_whole_history_before_anybody_stronger(open_house: Open) -> None:

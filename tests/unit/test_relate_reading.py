@@ -1,6 +1,7 @@
 """Which part of a history a run reads: whole while that is cheap, then the news, whole again when it has doubled."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -98,6 +99,33 @@ def test_a_history_that_has_no_answer_is_tried_again_only_when_it_has_doubled(tm
             costs.append(len(house.llm.questions))
         asked = [after - before for before, after in pairwise(costs)]
         assert [number for number, calls in enumerate(asked, 1) if calls > 1] == [48, 96]
+        assert house.journal.counts()["pending"] == 0
+
+
+def test_a_reading_that_must_be_made_and_has_no_answer_is_tried_twice(tmp_path: Path) -> None:
+    """After an edit, too, nobody pays for a try with each message; words that were taken back are worth a new one.
+
+    Seen to fail with a try by each message and one more after it, which parked the party each time.
+    """
+    with House(tmp_path, "sqlite:///j.db", buys()).start() as house:
+        for number in range(18):
+            house.hear(f"buy {number}", id=f"b{number}")
+
+        def costs(happens: Callable[[], object]) -> int:
+            before = len(house.llm.questions)
+            house.clock.move(60)
+            happens()
+            house.work()
+            return len(house.llm.questions) - before
+
+        house.llm.reworded = lambda a: replace(a, stop="refusal") if len(house.llm.questions[-1].new) > 5 else a
+        assert costs(lambda: house.edit("b3", "buy three")) == 2
+        assert [costs(lambda: house.say("and on")) for _ in range(5)] == [2, 1, 1, 1, 1]
+        assert not house.parked() and house.standing().needs_whole
+        house.llm.reworded = lambda a: a
+        assert [costs(lambda: house.say("and on")) for _ in range(3)] == [1, 1, 1]
+        assert costs(lambda: house.delete("b3")) == 1
+        assert whole(house)[-1] and not house.standing().needs_whole
         assert house.journal.counts()["pending"] == 0
 
 
