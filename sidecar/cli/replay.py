@@ -40,6 +40,9 @@ Parties = Annotated[list[str] | None, typer.Option("--party", help="A party by i
 AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most so many parties.")]
 Noise = Annotated[int, typer.Option("--noise", min=0, help="Parties that are also read once more by what is in force.")]
 Both = Annotated[bool, typer.Option("--both", help="Let what is in force read, too: former versions wrote the book.")]
+MaxUsd = Annotated[
+    float | None, typer.Option("--max-usd", min=0, help="Stop when so much is spent. Default: llm.daily_usd.")
+]
 Batch = Annotated[
     bool, typer.Option("--batch", help="Hand questions in together: half the price with Anthropic, and hours.")
 ]
@@ -72,6 +75,7 @@ def _replay(
     noise: Noise = 20,
     both: Both = False,
     batch: Batch = False,
+    max_usd: MaxUsd = None,
     out: Out = None,
     as_json: AsJson = False,
     yes: Yes = False,
@@ -85,7 +89,7 @@ def _replay(
         zone = ZoneInfo(app.settings.own_section.timezone)
         start = since.replace(tzinfo=zone).astimezone(UTC) if since else None
         wanted = _wanted(app, prompt, (model, effort), policy, start, parties or (), limit, (noise, both), out)
-        wanted = _patient(wanted) if batch else wanted
+        wanted = _bounded(_patient(wanted) if batch else wanted, max_usd, app.settings.llm.daily_usd)
         much = estimate(app.journal, wanted)
         _announce(much, wanted)
         if app.dry_run:
@@ -149,6 +153,14 @@ def _patient(wanted: "Wanted") -> "Wanted":
     return replace(wanted, sleep=Event().wait)
 
 
+def _bounded(wanted: "Wanted", max_usd: float | None, daily_usd: float) -> "Wanted":
+    """Return what is wanted with its bound: what was told, else what a day may cost, where 0 is no bound."""
+    from dataclasses import replace
+    from math import inf
+
+    return replace(wanted, max_usd=(daily_usd or inf) if max_usd is None else max_usd)
+
+
 def _trial(app: "App", was: "Side", prompt: str | None, model: tuple[str | None, str], policy: Path | None) -> "Side":
     from dataclasses import replace
 
@@ -193,12 +205,16 @@ def _candidate(app: "App", told: str) -> "Prompt":
 
 
 def _announce(much: "Estimate", wanted: "Wanted") -> None:
+    from math import inf
+
     usd = much.usd
     cost = f"about ${usd:.2f}" if usd >= MIN_USD else "less than a cent" if usd else "nothing"
     stronger = wanted.new.llm.stronger if usd and wanted.new.hard.reasons else None
-    cost += f"; {stronger.model} reads the hard cases again, for more" if stronger else ""
+    cost += f", the hard cases once more with {stronger.model} as often as in the book" if stronger else ""
     what = f"{many(much.readings, 'reading', 'readings')} of {many(much.parties, 'party', 'parties')}"
     tell(f"Replay {wanted.id}: {what} with {wanted.new.llm.model}, which costs {cost}.")
+    if usd and wanted.max_usd < inf:
+        tell(f"It ends at ${wanted.max_usd:g} (--max-usd); the same command then goes on.")
     if wanted.new.llm.capabilities.is_baseline and wanted.new.version.prompts != wanted.was.version.prompts:
         tell("The baseline reads by rules and by no prompt: an edited one changes nothing here.")
 

@@ -11,9 +11,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from threading import Lock
 
+from sidecar.errors import ConfigError
 from sidecar.infer.question import again, digest
 from sidecar.model import Inference
 from sidecar.ports import LLM, Answer, Question
@@ -101,6 +103,7 @@ class Remembering:
         if held is not None:
             self.spent.add(reused=1)
             return replace(held, cost_usd=0.0)
+        self.spent.open()
         answer = self._llm.infer(question)
         self.spent.add(asked=1, usd=answer.cost_usd, tokens=answer.input_tokens + answer.output_tokens)
         self._answers.put(key, answer)
@@ -121,11 +124,19 @@ class Remembering:
 
 
 class Spent:
-    """What a trial asked, reused and paid; safe to add to from several threads."""
+    """What a trial asked, reused and paid, and what it may pay at most; safe to add to from several threads."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
+    def __init__(self, max_usd: float = inf) -> None:
+        self._lock, self._max_usd = Lock(), max_usd
         self.asked, self.reused, self.tokens, self.usd = 0, 0, 0, 0.0
+
+    def open(self) -> None:
+        """Raise `ConfigError` when no more may be paid: what is under way in other threads comes on top."""
+        with self._lock:
+            if self.usd >= self._max_usd:
+                raise ConfigError(
+                    f"${self._max_usd:g} are spent, and what was answered is kept: the same command goes on from there"
+                )
 
     def add(self, *, asked: int = 0, reused: int = 0, tokens: int = 0, usd: float = 0.0) -> None:
         """Count."""

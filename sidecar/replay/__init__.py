@@ -8,6 +8,7 @@ the very same question was answered in the book is not asked again. Whoever pays
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import ceil, inf
 from pathlib import Path
 
 from sidecar.errors import ConfigError, PermanentError
@@ -62,7 +63,8 @@ class Wanted:
 
     `noise` is how many of the parties are read once more by what is in force, `folder` where paid answers are kept.
     With `both`, what is in force reads, too, instead of what the book holds, which former versions may have read.
-    With `sleep`, questions are handed in together at a batch's price, and waited for by it.
+    With `sleep`, questions are handed in together at a batch's price, and waited for by it. Once `max_usd` is paid,
+    nothing more is asked.
     """
 
     was: Side
@@ -75,6 +77,7 @@ class Wanted:
     both: bool = False
     folder: Path | None = None
     threads: int = 4
+    max_usd: float = inf
     sleep: Callable[[float], object] | None = None
     told: Callable[[int, int], None] = field(default=lambda done, of: None)
 
@@ -86,7 +89,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How much there is to read, and what that costs at most; what the book answers already costs nothing."""
+    """How much there is to read, and what that costs at most; what the book answers already costs nothing.
+
+    The hard cases are as many as in the book.
+    """
 
     parties: int
     readings: int
@@ -96,8 +102,8 @@ class Estimate:
 
 
 def estimate(book: Journal, wanted: Wanted) -> Estimate:
-    """Say what a replay would read, from the requests that the book holds."""
-    parties = readings = chars = noise_readings = noise_chars = 0
+    """Say what a replay would read, from the requests that the book holds, and how often a stronger model read too."""
+    parties = readings = chars = noise_readings = noise_chars = hard = 0
     torn = rejoined(book)
     for number, standing in enumerate(chosen(book, wanted)):
         known = history(book, standing.party)
@@ -106,11 +112,21 @@ def estimate(book: Journal, wanted: Wanted) -> Estimate:
         size = sum(len(i.request.get("user", "")) + OUTPUT_CHARS for i in due)
         size += len(wanted.new.prompt(standing).source) * len(due)
         parties, readings, chars = parties + 1, readings + len(due), chars + size
+        hard += sum(bool(i.escalated_from) for i in due)
         times = int(is_torn or wanted.both) + int(not is_torn and number < _noise(wanted))
         noise_readings, noise_chars = noise_readings + times * len(due), noise_chars + times * size
-    usd = wanted.new.llm.estimate_usd(chars, readings)
-    usd += wanted.was.llm.estimate_usd(noise_chars, noise_readings) if noise_readings else 0.0
+    share = hard / readings if readings else 0.0
+    usd = _estimated(wanted.new, chars, readings, share)
+    usd += _estimated(wanted.was, noise_chars, noise_readings, share) if noise_readings else 0.0
     return Estimate(parties, readings, chars, noise_readings, usd)
+
+
+def _estimated(side: Side, chars: int, readings: int, share: float) -> float:
+    """Return what a side's readings cost, of which a `share` is read by the stronger model as well."""
+    usd, stronger = side.llm.estimate_usd(chars, readings), side.llm.stronger
+    if share and stronger and side.hard.reasons and not side.llm.capabilities.is_baseline:
+        usd += stronger.estimate_usd(ceil(share * chars), ceil(share * readings))
+    return usd
 
 
 def chosen(book: Journal, wanted: Wanted) -> Iterator[Standing]:
@@ -133,7 +149,7 @@ def replay(book: Journal, wanted: Wanted, now: datetime) -> Report:
     report = Report(wanted.id, now, wanted.since, was.version, new.version)
     report.is_part = bool(wanted.parties) or wanted.limit is not None
     report.is_deterministic = was.llm.capabilities.deterministic
-    answers, spent = Answers(wanted.folder / "answers.jsonl" if wanted.folder else None), Spent()
+    answers, spent = Answers(wanted.folder / "answers.jsonl" if wanted.folder else None), Spent(wanted.max_usd)
     standings, torn = list(chosen(book, wanted)), rejoined(book)
 
     threads, rounds = _readers(wanted, len(standings))

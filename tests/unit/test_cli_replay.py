@@ -163,4 +163,7 @@ def test_what_is_paid_for_asks_first(office: Office) -> None:
     result = office.sidecar("replay", "--model", "other")
     assert result.exit_code == 1
     assert "less than a cent" in result.stderr and "say --yes" in result.stderr
+    assert "It ends at $5 (--max-usd)" in result.stderr, "a day's budget, where nothing is said"
+    told = office.sidecar("--dry-run", "replay", "--model", "other", "--max-usd", "0.5").stderr
+    assert "It ends at $0.5 (--max-usd); the same command then goes on." in told
     assert "takes one question at a time" in office.refused("replay", "--model", "other", "--batch", "--yes")
