@@ -5,7 +5,7 @@ were believed, whether anybody would have looked or not, and a person's answer i
 `sidecar quality` and is a label. Nobody's belief changes by it; what is wrong in the CRM is put right there.
 
 The draw is kept as a small state in the journal's settings, together with the place up to which the book was read: each
-look reads only what is new. What is drawn by a decision's hash is the same in every process. The first draw is made as
+look reads only what is new. What is drawn by the value's hash is the same in every process. The first draw is made as
 soon as there is something to draw from, the next ones with each new week of our time zone.
 """
 
@@ -32,7 +32,9 @@ PAGE, MAX_PAGES = 500, 20
 MAX_PER_FIELD = 50
 _NOT_READ = ("code", "person", "past")
 _Row = list[str]
-"""A decision that may be drawn: its hash, which is its lot, and its id."""
+"""A decision that may be drawn: its lot, which is the hash of whose value it is and which, and its id."""
+MAX_DRAWN = 1_000
+"""How many lots are remembered, so that a value which is read again isn't asked about again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Samples:
         before = self._app.journal.meta(STATE)
         state = self._read(_parsed(before), per_field)
         still = [one.decision for one in self._unanswered(state["asked"])]
-        state = {**state, "asked": list(dict.fromkeys((*still, *_drawn(state["pool"], per_field)))), "pool": {}}
+        asked, drawn = _drawn(state["pool"], per_field), _remembered(state, per_field)
+        state = {**state, "asked": list(dict.fromkeys((*still, *asked))), "pool": {}, "drawn": drawn}
         self._app.journal.swap_meta(STATE, before, json.dumps(state))
         return self.waiting()
 
@@ -107,7 +110,8 @@ class Samples:
         week = self._week()
         state = self._read(state, per_field)
         if state["week"] != week and any(state["pool"].values()):
-            state = {**state, "week": week, "asked": _drawn(state["pool"], per_field), "pool": {}}
+            asked, drawn = _drawn(state["pool"], per_field), _remembered(state, per_field)
+            state = {**state, "week": week, "asked": asked, "pool": {}, "drawn": drawn}
         after = json.dumps(state)
         if after != before:
             self._app.journal.swap_meta(STATE, before, after)
@@ -120,9 +124,10 @@ class Samples:
             page = list(self._app.journal.written((Decision.KIND,), after=seq, limit=PAGE))
             for row in page:
                 if isinstance(row.fact, Decision) and self._may_be_drawn(row.fact):
-                    lot = sha256(row.fact.id.encode()).hexdigest()[:16]
-                    rows = pool.setdefault(row.fact.field, [])
-                    pool[row.fact.field] = sorted([*rows, [lot, row.fact.id]])[:keep]
+                    lot = _lot(row.fact)
+                    others = [one for one in pool.get(row.fact.field, []) if one[0] != lot]
+                    if lot not in state["drawn"]:
+                        pool[row.fact.field] = sorted([*others, [lot, row.fact.id]])[:keep]
             seq = page[-1].seq if page else seq
             if len(page) < PAGE:
                 break
@@ -167,6 +172,17 @@ def _answered(effects: list[Fact]) -> bool:
     return any(isinstance(fact, Release) and fact.action in ANSWERS for fact in effects)
 
 
+def _lot(decision: Decision) -> str:
+    """Return what is the same for the same value of one party, however often it is read."""
+    words = json.dumps([decision.party, decision.engagement, decision.field, decision.value], default=str)
+    return sha256(words.encode()).hexdigest()[:16]
+
+
+def _remembered(state: dict[str, Any], per_field: int) -> list[str]:
+    drawn = [row[0] for rows in state["pool"].values() for row in rows[:per_field]]
+    return [*state["drawn"], *drawn][-MAX_DRAWN:]
+
+
 def _drawn(pool: dict[str, list[_Row]], per_field: int) -> list[str]:
     return [row[1] for _, rows in sorted(pool.items()) for row in rows[:per_field]]
 
@@ -181,6 +197,7 @@ def _parsed(text: str | None) -> dict[str, Any]:
             "week": str(state.get("week", "")),
             "asked": [str(i) for i in state.get("asked", [])],
             "pool": pool,
+            "drawn": [str(lot) for lot in state.get("drawn", [])],
         }
     except (ValueError, TypeError, AttributeError):
-        return {"seq": 0, "week": "", "asked": [], "pool": {}}
+        return {"seq": 0, "week": "", "asked": [], "pool": {}, "drawn": []}

@@ -31,7 +31,7 @@ def _funnel(
 ) -> None:
     """Show how far relationships come, over which channel, and why they stop: stage by channel by reason."""
     from sidecar.files import write
-    from sidecar.report import funnel, html
+    from sidecar.report import WORDS, funnel, html
     from sidecar.report.funnel import share
 
     screen = console(sys.stderr)
@@ -49,12 +49,12 @@ def _funnel(
         emit({"at": found.at, "since": found.since, "engagements": found.engagements, "stages": found.stages,
               "cells": found.cells})  # fmt: skip
         return
-    rows = table("stage", "came so far>", "share>", *(f"{name}>" for name in found.reasons))
+    rows = table("stage", "came so far>", "share>", *(f"{WORDS[name]}>" for name in found.reasons))
     for row in found.stages:
         counts = (row.reasons.get(name, 0) or "" for name in found.reasons)
         add(rows, row.stage, row.reached, f"{share(row, found.stages):.0%}", *counts)
     by_channel = table("channel", "stage", "why", "engagements>")
     for cell in sorted(found.cells, key=lambda c: (c.channel, -c.count)):
-        add(by_channel, cell.channel, cell.stage, cell.reason, cell.count)
+        add(by_channel, cell.channel, cell.stage, WORDS[cell.reason], cell.count)
     show(rows, "", by_channel)
     show(f"{found.engagements} engagements; each counts once, at the furthest open stage that it reached.")

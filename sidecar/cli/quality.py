@@ -189,9 +189,9 @@ def _rate(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _answers(row: dict[str, Any]) -> tuple[str, ...]:
     counts = (
-        (row["suggestions_approved"], "approved"),
-        (row["suggestions_rejected"], "rejected"),
-        (row["samples_confirmed"], "samples confirmed"),
-        (row["samples_refuted"], "samples refuted"),
+        (row["suggestions_approved"], "approved", "approved"),
+        (row["suggestions_rejected"], "rejected", "rejected"),
+        (row["samples_confirmed"], "sample confirmed", "samples confirmed"),
+        (row["samples_refuted"], "sample refuted", "samples refuted"),
     )
-    return tuple(f"{count} {what}" for count, what in counts if count)
+    return tuple(many(*count) for count in counts if count[0])

@@ -66,8 +66,8 @@ def _unquiet(number: int, quiet_s: float) -> str:
     """Say what to do about conversations that are left unread, for somebody who waited for them to be read."""
     are = "conversation is" if number == 1 else "conversations are"
     return (
-        f"{number} {are} not read yet: each waits until nothing new has come for {quiet_s:g} s. Run this again then, or "
-        "add --no-wait to read now; `sidecar serve` reads by itself."
+        f"{number} {are} not read yet: each waits until nothing new has come for {quiet_s:g} s. Run this again then, "
+        "or add --no-wait to read now; `sidecar serve` reads by itself."
     )
 
 

@@ -12,7 +12,7 @@ from sidecar.evaluate.figures import BINS, PAID, is_better, is_share, lower_is_b
 from sidecar.evaluate.report import HEADLINE, Comparison, Report
 from sidecar.markup import text
 from sidecar.markup.document import document
-from sidecar.markup.drawing import grid, interval, table
+from sidecar.markup.drawing import grid, interval, table, under
 
 MAX_ROWS = 400
 """Mistakes that are listed; the JSON has all."""
@@ -104,12 +104,14 @@ def _figures(report: Report) -> str:
     rows = [
         (
             name + (" (less is better)" if lower_is_better(name) else ""), shown(name, held.value),
-            f"{shown(name, held.low)} to {shown(name, held.high)}",
-            interval(held.value, held.low, held.high) if held.high <= 1 and name not in PAID else "",
+            under(
+                f"{shown(name, held.low)} to {shown(name, held.high)}",
+                interval(held.value, held.low, held.high) if held.high <= 1 and name not in PAID else "",
+            ),
         )
         for name, held in ordered(report.figures).items()
     ]  # fmt: skip
-    return table(("figure", "value>", "95 % interval>", ""), rows)
+    return table(("figure", "value>", "95 % interval>"), rows)
 
 
 def ordered(figures: Mapping[str, T]) -> dict[str, T]:
@@ -123,8 +125,11 @@ def _compared(compared: Comparison) -> str:
     span = (-most, most)
     rows = [
         (
-            name, shown(name, held.first), shown(name, held.second), points(name, held.by), f"{held.p:.3f}",
-            verdict(name, held), interval(held.by, held.low, held.high, span=span) if abs(held.by) <= 1 else "",
+            name, shown(name, held.first), shown(name, held.second),
+            under(
+                points(name, held.by), interval(held.by, held.low, held.high, span=span) if abs(held.by) <= 1 else ""
+            ),
+            f"{held.p:.3f}", verdict(name, held),
         )
         for name, held in ordered(compared.differences).items()
     ]  # fmt: skip
@@ -141,7 +146,7 @@ def _compared(compared: Comparison) -> str:
         )
         if cases
     )
-    head = ("figure", "first>", "second>", "difference>", "p>", "", "")
+    head = ("figure", "first>", "second>", "difference>", "p>", "")
     return _section("The second side beside the first", told + apart + table(head, rows))
 
 

@@ -67,6 +67,11 @@ def interval(value: float, low: float, high: float, *, span: tuple[float, float]
     )
 
 
+def under(words: str, drawing: str) -> Drawn:
+    """Return words with a drawing beneath them, for one cell: beside them a small screen has no room for it."""
+    return Drawn(f"{text(words)}{drawing}")
+
+
 def _cell(tag: str, value: object, is_figure: bool) -> str:
     shown = value if isinstance(value, Drawn) else text("" if value is None else value)
     return f'<{tag} class="n">{shown}</{tag}>' if is_figure else f"<{tag}>{shown}</{tag}>"

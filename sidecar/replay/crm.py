@@ -63,14 +63,14 @@ def _difference(
 def _cells(field: DesiredField | None, known: Known) -> tuple[Cell, ...]:
     if field is None or field.value is None:
         return ()
-    quotes: list[str] = []
+    quotes, formula = list[str](), ""
     confidence = 0.0
     for decision in known(field.because).values():
         claim = known([decision.claim]).get(decision.claim) if isinstance(decision, Decision) else None
         if isinstance(claim, Claim):
             quotes += [evidence.quote for evidence in claim.evidence]
-            confidence = claim.confidence
-    return (Cell(field.value, "set", Verdict.APPLY.value, "", "", tuple(quotes), confidence),)
+            confidence, formula = claim.confidence, "" if claim.field == "summary" else claim.formula
+    return (Cell(field.value, "set", Verdict.APPLY.value, "", formula, tuple(quotes), confidence),)
 
 
 def _kept(standing: Standing, wanted: DesiredRecord | None, name: str) -> str:

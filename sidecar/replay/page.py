@@ -130,7 +130,8 @@ def _cells(cells: Sequence[Cell]) -> str:
 
 def _cell(cell: Cell) -> str:
     value = f"{cell.op} {cell.value if cell.value is not None else ''}" if cell.op != "set" else cell.value
-    verdict = f' <span class="sub">{text(cell.verdict)}: {text(cell.reason)}</span>' if cell.rule else ""
+    reason = f"{cell.verdict}: {cell.reason}" if cell.rule else cell.reason
+    verdict = f' <span class="sub">{text(reason)}</span>' if reason else ""
     return f'<p><b class="value">{text(value)}</b>{verdict}</p>{_quotes(cell.quotes)}'
 
 

@@ -17,7 +17,10 @@ _WORDED = ("text", "long_text")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One statement: what it says, what became of it and by which rule, and the words that it rests on."""
+    """One statement: what it says, what became of it and by which rule, and the words that it rests on.
+
+    Of what code computed, `rule` is empty and `reason` its formula.
+    """
 
     value: Value
     op: str

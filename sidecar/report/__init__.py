@@ -5,6 +5,6 @@ and no history. An engagement counts once, at the furthest open stage that it re
 """
 
 from sidecar.report.funnel import Funnel, StageRow, funnel
-from sidecar.report.page import html
+from sidecar.report.page import WORDS, html
 
-__all__ = ["Funnel", "StageRow", "funnel", "html"]
+__all__ = ["WORDS", "Funnel", "StageRow", "funnel", "html"]

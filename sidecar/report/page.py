@@ -16,7 +16,7 @@ WORDS: Mapping[str, str] = {
     ACTIVE: "talking", WE_OWE: "we owe an answer", THEY_OWE: "they owe an answer", SILENT: "silent", NO_SHOW: "no-show",
     LOST: "lost", WON: "won",
 }  # fmt: skip
-_WIDTH, _NAME, _BAR, _ROW = 960, 150, 620, 34
+_BAR, _HEIGHT = 720, 24
 
 
 def html(found: Funnel) -> str:
@@ -33,30 +33,32 @@ def html(found: Funnel) -> str:
 
 
 def _bars(found: Funnel) -> str:
-    height = _ROW * len(found.stages)
-    rows = "".join(_bar(row, found, number * _ROW) for number, row in enumerate(found.stages))
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" role="img">{rows}</svg>'
+    return "".join(_bar(row, found) for row in found.stages)
 
 
-def _bar(row: StageRow, found: Funnel, top: int) -> str:
-    """The whole bar came this far; what stays here has colours, what went on is light."""
+def _bar(row: StageRow, found: Funnel) -> str:
+    """The whole bar came this far; what stays here has colours, what went on is light.
+
+    What it says stands over it as text of the page: within the drawing it would shrink with it on a small screen.
+    """
     total = max((r.reached for r in found.stages), default=0) or 1
-    parts, left = [], float(_NAME)
+    parts, left = [], 0.0
     for name in found.reasons:
         count = row.reasons.get(name, 0)
         width = _BAR * count / total
         if count:
             parts.append(
-                f'<rect x="{left:.1f}" y="{top + 4}" width="{width:.1f}" height="{_ROW - 10}" fill="{COLOURS[name]}">'
+                f'<rect x="{left:.1f}" width="{width:.1f}" height="{_HEIGHT}" fill="{COLOURS[name]}">'
                 f"<title>{text(row.stage)}, {WORDS[name]}: {count}</title></rect>"
             )
         left += width
     went_on = row.reached - sum(row.reasons.values())
     width = _BAR * went_on / total
-    on = f'<rect x="{left:.1f}" y="{top + 4}" width="{width:.1f}" height="{_ROW - 10}" fill="#d8dde5"/>'
+    on = f'<rect x="{left:.1f}" width="{width:.1f}" height="{_HEIGHT}" fill="#d8dde5"/>'
     return (
-        f'<g><text x="0" y="{top + 22}">{text(row.stage)}</text>{"".join(parts)}{on if went_on else ""}'
-        f'<text x="{left + width + 8:.1f}" y="{top + 22}">{row.reached} ({share(row, found.stages):.0%})</text></g>'
+        f'<p>{text(row.stage)} <span class="sub">{row.reached} ({share(row, found.stages):.0%})</span></p>'
+        f'<svg viewBox="0 0 {_BAR} {_HEIGHT}" width="{_BAR}" height="{_HEIGHT}" role="img">'
+        f"<title>{text(row.stage)}</title>{''.join(parts)}{on if went_on else ''}</svg>"
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from sidecar.journal import Entry
 from sidecar.model import Alert, Change, Claim, Decision, Inference, Verdict
+from sidecar.report import WORDS
 from tests.support.offices import Office
 
 PHONE = "+447700900123"
@@ -283,6 +284,16 @@ def test_a_models_answer_comes_out_as_it_came_in(settled: Office) -> None:
     assert settled.sidecar("activities", "--raw", read.id[:22]).stdout_bytes == read.answer.encode() != b""
     data = settled.data("activities", "--raw", read.id)
     assert (data["answer"], data["stop"], data["model"]) == (read.answer, read.stop, read.model)
+
+
+def test_a_funnel_says_why_in_words(settled: Office) -> None:
+    """People read words, programs the names of the reasons."""
+    told, data = settled.told("funnel"), settled.data("funnel")
+    reasons = {cell["reason"] for cell in data["cells"]}
+    assert reasons <= set(WORDS)
+    for reason in reasons:
+        assert WORDS[reason] in told
+        assert "_" not in reason or reason not in told
 
 
 def test_a_party_is_found_by_whatever_one_knows(settled: Office) -> None:

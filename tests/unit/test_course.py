@@ -168,5 +168,6 @@ def test_the_page_is_valid_and_draws_the_figures(open_house: Callable[..., House
     page = html(funnel(house.journal, house.app.policy, house.clock()))
     JustHTML(page, strict=True)
     assert page.count("<rect") >= 2
+    assert "<text" not in page, "a label in a drawing shrinks with it"
     assert "<script" not in page
     assert json.dumps([row.reached for row in funnel(house.journal, house.app.policy, house.clock()).stages])[1] == "1"

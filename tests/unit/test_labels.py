@@ -198,6 +198,19 @@ def test_each_week_some_values_of_each_field_wait(house: House) -> None:
     assert [one.party for one in after] == [house.standing("late").party] * 2
 
 
+def test_a_value_that_is_read_again_is_one_sample(house: House) -> None:
+    """Nobody judges the same value of one party twice, now or next week; seen to fail with decisions for lots."""
+    for _ in range(3):
+        house.hear("I want to buy.", "ann")
+        house.clock.move(60)
+    samples = Samples(house.app)
+    drawn = [one.field for one in samples.draw(50)]
+    assert sorted(drawn) == sorted(set(drawn)) == ["intent", "sentiment"]
+    house.hear("I want to buy.", "ann")
+    house.clock.move(WEEK_S)
+    assert [one.field for one in samples.waiting()] == drawn
+
+
 def test_an_answered_sample_waits_no_more_and_counts(house: House) -> None:
     """The answer is a fact that names the value, once; no belief moves by it."""
     house.hear("I want to buy.", "ann")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from html import unescape
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 from justhtml import JustHTML
 
-from sidecar.errors import PermanentError, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.model import SEVERAL, Author, AuthorKind, FieldClass, FieldPolicy, Policy, Prompt
+from sidecar.model.means import Hard
 from sidecar.ports import Answer, LLMCapabilities, Question
 from sidecar.replay import Report, Side, Wanted, as_data, estimate, faults, from_data, replay, with_prompt
 from sidecar.replay.page import html, summary
@@ -57,7 +59,7 @@ class Scripted:
         house.script(*rules)
         self._llm, house.llm.llm = house.llm.llm, held
         self.name, self.model, self.effort, self.capabilities = "scripted", model, "", PAID
-        self.stronger = None
+        self.stronger: Scripted | None = None
         self.asked = 0
         self.fails_after: int | None = None
         self.words = ""
@@ -171,6 +173,35 @@ def test_a_replay_that_was_cut_short_pays_for_nothing_twice(open_house: Open, tm
     report = run(house, trial)
     assert other.asked == 4
     assert (report.asked, report.reused, report.usd) == (2, 2, 2.0)
+
+
+def test_a_replay_ends_where_its_money_does(open_house: Open, tmp_path: Path) -> None:
+    """No question is asked beyond the bound, and the same command goes on; seen to fail with the bound left unread."""
+    house = lived(open_house)
+    other = Scripted(house, *NEW_RULES)
+    trial = wanted(house, other, folder=tmp_path, max_usd=2.0, threads=1)
+    with pytest.raises(ConfigError, match=r"\$2 are spent, and what was answered is kept"):
+        run(house, trial)
+    assert other.asked == 2
+    report = run(house, trial)
+    assert (report.asked, report.reused, report.usd) == (2, 2, 2.0)
+    assert run(house, replace(trial, max_usd=0.0)).reused == 4, "what was paid for needs no money"
+
+
+def test_hard_cases_are_estimated_by_their_share_of_the_book(open_house: Open, tmp_path: Path) -> None:
+    """The stronger model's calls are the dearer ones; seen to fail with none of them in the estimate."""
+    won = says("signed", op("stage", "closed_won", "signed"))
+    (tmp_path / "two.json").write_text(json.dumps([won]))
+    env = {"SIDECAR_LLM__MODELS": '{"two": "two.json"}', "SIDECAR_LLM__STRONGER_MODEL": "two"}
+    house = open_house(buys(), won, env=env)
+    house.hear("I want to buy")
+    house.hear("we have signed")
+    other = Scripted(house, buys())
+    trial = wanted(house, other)
+    assert estimate(house.journal, trial).usd == 2.0
+    other.stronger = Scripted(house, won, model="other-2")
+    assert estimate(house.journal, trial).usd == 3.0
+    assert estimate(house.journal, replace(trial, new=replace(trial.new, hard=Hard(())))).usd == 2.0
 
 
 def test_chance_is_told_beside_the_change(open_house: Open) -> None:
@@ -297,6 +328,16 @@ def test_the_page_is_valid_and_obeys_nothing(open_house: Open) -> None:
     assert "<script" not in page
     assert "\u202e" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_what_code_computed_says_by_what_formula(open_house: Open) -> None:
+    """Whoever sees that a score differs sees why; seen to fail with the formula left out."""
+    house = lived(open_house)
+    house.hear("about 900")
+    report = run(house, wanted(house, Scripted(house, says("about 900", op("stage", "booked", "about 900")))))
+    (score, *_) = (difference for difference in report.differences if difference.field == "score")
+    (reason,) = (cell.reason for cell in score.new)
+    assert reason and reason in unescape(html(report))
 
 
 def test_a_party_that_cannot_be_read_is_named(open_house: Open) -> None:
