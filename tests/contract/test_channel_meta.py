@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.channels.meta import MetaChannel, MetaOptions
 from adapters.channels.meta.signature import verify
@@ -191,6 +193,25 @@ class TestMetaChannel(WebhookContract):
             with pytest.raises(RejectedInput) as caught:
                 channel.greet(HookRequest({}, b"", query, "GET"))
             assert caught.value.status == 403
+
+    def test_no_address_check_raises_anything_else(self, harness: MetaHarness) -> None:
+        """Whatever stands in the query, it is greeted in plain letters or is a 403."""
+        names = st.sampled_from(["hub.mode", "hub.verify_token", "hub.challenge"])
+        values = st.text(max_size=40) | st.sampled_from(
+            ["subscribe", TOKEN, "115", "\ud800", "<b>", "1\r\nset-cookie: a"]
+        )
+
+        @given(st.dictionaries(names, values))
+        def ask(query: dict[str, str]) -> None:
+            try:
+                text = harness.channel.greet(HookRequest({}, b"", query, "GET")).text
+            except RejectedInput as refused:
+                assert refused.status == 403
+                return
+            assert query["hub.verify_token"] == TOKEN
+            assert text.replace("-", "a").replace("_", "a").isalnum() and text.isascii()
+
+        ask()
 
     def test_without_a_token_nobody_is_greeted(self, harness: MetaHarness) -> None:
         """Where no token is configured, an empty one is none; seen to fail with the empty text as a token."""

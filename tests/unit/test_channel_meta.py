@@ -208,7 +208,7 @@ def test_the_same_person_on_two_pages_isnt_assumed() -> None:
 
 
 def test_what_comes_again_in_other_company_is_the_same() -> None:
-    """Meta sends again in other batches: ids depend on the message alone; seen to fail with the request hashed into them."""
+    """Meta sends again in other batches: ids depend on the message alone; seen to fail with the request hashed in."""
     whole = read("whatsapp_cloud/composed_every_type.json")
     again: list[Activity] = []
     for place in reversed(range(len(whole))):
@@ -217,6 +217,19 @@ def test_what_comes_again_in_other_company_is_the_same() -> None:
         value["messages"] = [value["messages"][place]]
         again += body(json.dumps(request).encode())
     assert {a.id for a in again} == {a.id for a in whole}
+
+
+def test_a_full_batch_is_read_and_more_than_meta_sends_is_parked() -> None:
+    """A thousand messages of a thousand people are one request; seen to fail with no bound on the items."""
+    request = json.loads((FIXTURES / "whatsapp_cloud/composed_bsuid_only_no_phone.json").read_bytes())
+    value = request["entry"][0]["changes"][0]["value"]
+    (contact,), (message,) = value["contacts"], value["messages"]
+    value["contacts"] = [{**contact, "user_id": f"US.{n}", "parent_user_id": f"US.ENT.{n}"} for n in range(1_000)]
+    value["messages"] = [{**message, "from_user_id": f"US.{n}", "id": f"wamid.{n}"} for n in range(1_000)]
+    assert len({next(iter(a.actor.identifiers)) for a in body(json.dumps(request).encode())}) == 1_000
+    request["entry"].append(request["entry"][0])
+    with pytest.raises(PermanentError, match="more than 1000 items"):
+        body(json.dumps(request).encode())
 
 
 def test_one_unreadable_item_holds_up_no_other() -> None:

@@ -18,7 +18,7 @@ from sidecar.errors import PermanentError
 from sidecar.model import Activity, Delivery
 
 SHOWN_FAULTS = 5
-MAX_ENTRIES = 1_000
+MAX_ENTRIES = MAX_ITEMS = 1_000
 
 Reader: TypeAlias = Callable[[Delivery, str, Mapping[str, Any], frozenset[str]], Iterator[Item]]
 
@@ -57,6 +57,8 @@ def read_delivery(delivery: Delivery, bot_apps: frozenset[str]) -> Sequence[Acti
             faults.append(f"entry[{place}]: {_rules(error)}")
             found.append(noted(delivery, platform, "?", "unreadable", entry, problem=faults[-1]))
             continue
+        if len(found) + len(items) > MAX_ITEMS:
+            raise PermanentError(f"more than {MAX_ITEMS} items in one request; Meta sends no more than that")
         for item in items:
             try:
                 found.append(item.read())

@@ -114,8 +114,9 @@ def items(delivery: Delivery, business: str, entry: Mapping[str, Any], bot_apps:
         lists = {key: value[key] for key in _LISTS.get(name, ()) if isinstance(value.get(key), list)}
         if not lists:
             yield _note(delivery, business, name, value)
+        around = _around(value)
         for key, raws in lists.items():
-            yield from (_item(delivery, business, key, value, raw) for raw in raws)
+            yield from (_item(delivery, business, key, around, raw) for raw in raws)
 
 
 def _unreadable() -> Activity:
@@ -126,13 +127,21 @@ def _note(delivery: Delivery, side: str, event: str, raw: object) -> Item:
     return Item(side, event, raw, lambda: noted(delivery, PLATFORM, side, event, raw))
 
 
-def _item(delivery: Delivery, business: str, key: str, value: Mapping[str, Any], raw: object) -> Item:
+def _around(value: Mapping[str, Any]) -> Value | ValueError:
+    """Read once what all messages of a change share, or return what each of them can't be read for."""
+    try:
+        return Value.model_validate({name: value[name] for name in ("metadata", "contacts") if name in value})
+    except ValueError as error:
+        return error
+
+
+def _item(delivery: Delivery, business: str, key: str, around: Value | ValueError, raw: object) -> Item:
     if key == "errors":
         return _note(delivery, business, key, raw)
-    shared = {name: value.get(name) for name in ("metadata", "contacts") if name in value}
 
     def read() -> Activity:
-        around = Value.model_validate(shared)
+        if isinstance(around, ValueError):
+            raise around
         if not isinstance(raw, dict):
             raise ValueError("no object")
         if key == "statuses":
