@@ -15,6 +15,7 @@ CHANNELS: Mapping[str, str] = {
     "webhook": "adapters.channels.webhook:WebhookChannel",
     "imap": "adapters.channels.imap:ImapChannel",
     "maildrop": "adapters.channels.maildrop:MaildropChannel",
+    "caldav": "adapters.channels.caldav:CaldavChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
     "meta": "adapters.channels.meta:MetaChannel",
 }

@@ -91,15 +91,37 @@ def mail_activities(
 
 
 def entry_activities(delivery: Delivery, own: Own, how: str, authenticated: bool = False) -> tuple[Activity, ...]:
-    """Turn a calendar's own entries, as of the delivery's receipt, into activities; `how` is how we know of them."""
+    """Turn a calendar's own entries, as of the delivery's receipt, into activities; `how` is how we know of them.
+
+    They are authenticated, where that is asked for, only if our side began them: invitations come from anybody.
+    """
     found: dict[tuple[str, str], Activity] = {}
     for event in read_calendar(delivery.raw, own.timezone):
         at = event.stamped_at or delivery.received_at
         status = _entered_status(event, own, delivery.received_at)
-        told = _Told(status, Actor(Role.SYSTEM, how, authenticated), min(at, delivery.received_at))
+        is_sure = authenticated and (event.organizer is None or _is_ours(event.organizer, own))
+        told = _Told(status, Actor(Role.SYSTEM, how, is_sure), min(at, delivery.received_at))
         activity = _activity(delivery, event, told, own)
         found.setdefault((activity.external_id, activity.version), activity)
     return tuple(found.values())
+
+
+def removal_activity(delivery: Delivery, uid: str, how: str) -> Activity:
+    """Turn an entry's removal from a calendar into an activity; whether it was cancelled is nothing that it shows."""
+    text = "Meeting removed from the calendar, for a reason that is not known."
+    return Activity(
+        channel=delivery.channel,
+        account=delivery.account,
+        external_id=uid,
+        kind="meeting",
+        version=f"removed:{delivery.key}",
+        at=delivery.received_at,
+        actor=Actor(Role.SYSTEM, how),
+        thread=uid,
+        text=text,
+        said=(Said(0, len(text), Role.SYSTEM, False),),
+        attributes={"uid": uid, "status": "removed"},
+    )
 
 
 def _sent_status(event: Event, sender: Actor, own: Own) -> str:

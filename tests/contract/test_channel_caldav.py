@@ -1,0 +1,270 @@
+"""A calendar under the contract, against a real Radicale over a real socket."""
+
+import base64
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import ValidationError
+
+from adapters.channels.caldav import CaldavChannel, CaldavOptions
+from adapters.channels.caldav.dav import Access, Dav
+from sidecar.errors import TemporaryError
+from sidecar.ports import Captured
+from tests.contract.channel import (
+    CANARY,
+    INSTALLED,
+    NOW,
+    PollContract,
+    Secrets,
+    all_captured,
+    context,
+    last_cursor,
+    parsed,
+)
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "ics"
+USER, PASSWORD = "rep", "long-password-5d1"
+MAX_BYTES = 20_000
+NUMBERS = count(1)
+CONFIG = """[server]
+hosts = 127.0.0.1:{port}
+[auth]
+type = htpasswd
+htpasswd_filename = {base}/users
+htpasswd_encryption = plain
+delay = 0
+[storage]
+filesystem_folder = {base}/collections
+[logging]
+level = error
+"""
+
+
+def ics(uid: str, start: datetime = NOW + timedelta(days=3), more: str = "") -> bytes:
+    """Return a calendar with one event of an hour."""
+    end = start + timedelta(hours=1)
+    lines = [
+        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//EN", "BEGIN:VEVENT", f"UID:{uid}", "DTSTAMP:20261121T090000Z",
+        f"DTSTART:{start:%Y%m%dT%H%M%SZ}", f"DTEND:{end:%Y%m%dT%H%M%SZ}", "SUMMARY:Offer",
+        "ORGANIZER:mailto:anna@ours.test", "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:ann@example.org", *more.splitlines(),
+        "END:VEVENT", "END:VCALENDAR", "",
+    ]  # fmt: skip
+    return "\r\n".join(lines).encode()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a Radicale for the module and return its address."""
+    base = tmp_path_factory.mktemp("radicale")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (base / "users").write_text(f"{USER}:{PASSWORD}\n")
+    (base / "config").write_text(CONFIG.format(port=port, base=base))
+    command = [sys.executable, "-m", "radicale", "--config", str(base / "config")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(300):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            else:
+                pytest.fail("Radicale didn't come up")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@dataclass
+class CalendarHarness:
+    """A calendar of its own on the server, into which the test writes."""
+
+    server: str
+    base: Path
+    name: str
+    fixtures: Path = FIXTURES
+    parked: frozenset[str] = frozenset()
+    secrets: tuple[str, ...] = (PASSWORD,)
+    batch_size: int = 3
+    entries: int = 0
+    url: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.url = f"{self.server}/{USER}/{self.name}/"
+        self.ask("MKCALENDAR", "", b"", 201)
+
+    @property
+    def channel(self) -> CaldavChannel:
+        """The calendar's channel."""
+        return self.reopen()
+
+    def reopen(self, clock: Callable[[], datetime] = lambda: NOW) -> CaldavChannel:
+        """Make the channel anew."""
+        return self.made(clock)
+
+    def made(
+        self, clock: Callable[[], datetime] = lambda: NOW, password: str = PASSWORD, **options: Any
+    ) -> CaldavChannel:
+        """Make a channel with some options changed."""
+        settings = {"url": self.url, "username": USER, "password_env": "PASSWORD", "timeout_s": 10}
+        settings |= {"batch_size": self.batch_size, "max_entry_bytes": MAX_BYTES}
+        made = context(self.base, Secrets(PASSWORD=password), clock)
+        return CaldavChannel("calendar", CaldavOptions.model_validate({**settings, **options}), made)
+
+    def ask(self, method: str, path: str, content: bytes, *statuses: int) -> bytes:
+        """Ask the server for something, as a calendar program would."""
+        token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        headers = {"authorization": f"Basic {token}", "content-type": "text/calendar"}
+        answer = httpx2.request(method, self.url + path, content=content, headers=headers, timeout=10)
+        assert answer.status_code in statuses, (method, answer.status_code)
+        return answer.content
+
+    def write(self, name: str, content: bytes) -> bytes:
+        """Write an entry and return what lies there."""
+        self.ask("PUT", f"{name}.ics", content, 201, 204)
+        return self.ask("GET", f"{name}.ics", b"", 200)
+
+    def put(self) -> bytes:
+        """Write a new event."""
+        self.entries += 1
+        return self.write(f"e{self.entries}", ics(f"{self.name}-{self.entries}"))
+
+    def put_old(self) -> bytes:
+        """Write an event that was over before the installation."""
+        self.entries += 1
+        return self.write(f"e{self.entries}", ics(f"{self.name}-{self.entries}", INSTALLED - timedelta(days=30)))
+
+    def put_oversized(self) -> None:
+        """Write an event with a description that is too long."""
+        self.write("large", ics("large", more=f"DESCRIPTION:{'x' * MAX_BYTES}"))
+
+    def receive(self) -> Captured:
+        """Write an event and poll it."""
+        self.put()
+        return all_captured(self.channel.poll(None))[-1]
+
+    def broken(self) -> Captured:
+        """Write an event that the server takes and that can't be told from others."""
+        self.write("broken", ics("u" * 600, more=f"DESCRIPTION:{CANARY}"))
+        return all_captured(self.channel.poll(None))[-1]
+
+    def from_fixture(self, path: Path) -> Captured:
+        """Write a recorded event into the empty calendar and poll it."""
+        self.ask("DELETE", "", b"", 200)
+        self.ask("MKCALENDAR", "", b"", 201)
+        self.write("fixture", path.read_bytes())
+        return all_captured(self.channel.poll(None))[-1]
+
+    def unreachable(self) -> CaldavChannel:
+        """Return a channel whose server is away."""
+        return self.made(url="http://127.0.0.1:9/rep/x/")
+
+    def refused(self) -> CaldavChannel:
+        """Return a channel with a wrong password."""
+        return self.made(password="wrong-password-9f2")
+
+
+@pytest.fixture
+def harness(server: str, tmp_path: Path) -> CalendarHarness:
+    """A calendar of its own for each test."""
+    return CalendarHarness(server, tmp_path, f"calendar-{next(NUMBERS)}")
+
+
+class TestCaldav(PollContract):
+    """The contract, and what a calendar promises beside."""
+
+    def test_a_change_comes_again_and_a_removal_is_told(self, harness: CalendarHarness) -> None:
+        """A moved entry is read anew in its thread, a deleted one is a removal; seen to fail with `gone` ignored."""
+        harness.put()
+        cursor = last_cursor(harness.channel.poll(None))
+        harness.write("e1", ics(f"{harness.name}-1", NOW + timedelta(days=9)))
+        (moved,) = all_captured(harness.reopen().poll(cursor))
+        cursor = last_cursor(harness.reopen().poll(cursor))
+        harness.ask("DELETE", "e1.ics", b"", 200)
+        (removed,) = all_captured(harness.reopen().poll(cursor))
+        meeting, end = parsed(harness.channel, moved)[0], parsed(harness.channel, removed)[0]
+        assert meeting.text.startswith("Meeting planned for 2026-12-01 10:00")
+        assert (end.attributes["status"], end.thread) == ("removed", meeting.thread)
+        assert not end.actor.authenticated
+        assert not all_captured(harness.reopen().poll(last_cursor(harness.reopen().poll(cursor))))
+
+    @pytest.mark.parametrize("token", ["", "http://radicale.org/ns/sync/never", "<&>"])
+    def test_a_refused_token_costs_a_listing(self, harness: CalendarHarness, token: str) -> None:
+        """With a token that the server forgot, what is new and what is gone is found by ETags, and no more."""
+        harness.put(), harness.put()
+        cursor = {**(last_cursor(harness.channel.poll(None)) or {}), "token": token}
+        harness.ask("DELETE", "e1.ics", b"", 200)
+        new = harness.put()
+        found = all_captured(harness.reopen().poll(cursor))
+        assert [captured.raw for captured in found] == [new, b""]
+        assert found[1].headers["removed"] == f"{harness.name}-1"
+
+    def test_a_server_without_sync_is_listed(self, harness: CalendarHarness) -> None:
+        """Plain WebDAV says the same as a sync report, but for the token."""
+        harness.put(), harness.put()
+        with Dav(Access(harness.url, USER, PASSWORD, 10, "channels.x")) as dav:
+            synced, listed = dav.listing(""), dav._listed()
+        assert listed.there == synced.there
+        assert len(listed.there) == 2
+        assert (listed.token, listed.is_whole, synced.is_whole) == ("", True, True)
+
+    def test_what_was_over_before_we_came_is_history(self, harness: CalendarHarness) -> None:
+        """A calendar of many years brings what is to come; a series that began long ago goes on."""
+        harness.put_old()
+        series = harness.write("series", ics("series", INSTALLED - timedelta(days=30), "RRULE:FREQ=WEEKLY"))
+        new = harness.put()
+        found = [captured.raw for captured in all_captured(harness.channel.poll(None))]
+        assert sorted(found) == sorted([series, new])
+
+    def test_a_task_is_no_meeting(self, harness: CalendarHarness) -> None:
+        """Tasks lie in the same calendar and are left there."""
+        harness.write("task", ics("task").replace(b"VEVENT", b"VTODO").replace(b"DTEND", b"DUE"))
+        assert not all_captured(harness.channel.poll(None))
+
+    def test_only_what_we_have_begun_is_the_calendars_own_word(self, harness: CalendarHarness) -> None:
+        """Anybody can lay an invitation into a calendar by writing a mail."""
+        harness.write("ours", ics("ours"))
+        harness.write("theirs", ics("theirs").replace(b"anna@ours.test", b"eve@evil.test"))
+        found = [parsed(harness.channel, captured)[0] for captured in all_captured(harness.channel.poll(None))]
+        assert {a.external_id: a.actor.authenticated for a in found} == {"ours": True, "theirs": False}
+
+    def test_an_address_that_is_no_calendars_is_said(self, harness: CalendarHarness) -> None:
+        """Whoever names the folder of calendars hears it before he waits for meetings."""
+        assert "no calendar's" in harness.made(url=f"{harness.server}/{USER}/").check()[0]
+
+    @pytest.mark.parametrize("url", ["http://dav.example.com/a/", "https://u:p@dav.example.com/", "ftp://x/", "dav"])
+    def test_the_password_goes_nowhere_in_clear(self, url: str) -> None:
+        """An address without TLS, or with a password in it, isn't taken."""
+        with pytest.raises(ValidationError):
+            CaldavOptions(url=url, username=USER, password_env="PASSWORD")
+
+    def test_an_answer_that_could_grow_is_not_read(self, harness: CalendarHarness) -> None:
+        """Document types and foreign hosts in an answer lead nowhere."""
+        with Dav(Access(harness.url, USER, PASSWORD, 10, "channels.x")) as dav:
+            bomb = b'<!DOCTYPE x [<!ENTITY a "b">]><D:multistatus xmlns:D="DAV:">&a;</D:multistatus>'
+            for body in (bomb, bomb.decode().encode("utf-16"), b"<", b"\xff"):
+                with pytest.raises(TemporaryError):
+                    dav._tree(_answer(body))
+            page = (
+                '<D:multistatus xmlns:D="DAV:"><D:response><D:href>http://evil.test/x.ics</D:href><D:propstat>'
+                '<D:prop><D:getetag>"1"</D:getetag></D:prop></D:propstat></D:response></D:multistatus>'
+            )
+            assert not list(dav._entries(dav._tree(_answer(page.encode()))))
+
+
+def _answer(body: bytes) -> Any:
+    from adapters.http.raw import RawReply
+
+    return RawReply(207, body)
