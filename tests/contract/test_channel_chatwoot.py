@@ -279,7 +279,8 @@ def test_a_private_note_stays_private(harness: ChatwootHarness) -> None:
     """No word of a note, or of Chatwoot's own lines, gets into the talk; seen to fail with `private` not looked at."""
     for name in ("message_created_private_note", "message_created_activity"):
         activity = harness.fixture(name)
-        assert (activity.kind, activity.text, activity.said) == ("status", "", ())
+        assert (activity.kind, activity.text, activity.said, activity.participants) == ("status", "", (), ())
+        assert activity.thread != harness.fixture("message_created_incoming").thread
         payload = json.loads((FIXTURES / f"composed_{name}.json").read_bytes())
         assert payload["content"] not in repr(activity)
 
@@ -319,12 +320,49 @@ def test_only_the_chosen_inboxes_count(harness: ChatwootHarness) -> None:
 
 
 def test_events_without_words_are_kept_and_make_no_talk(harness: ChatwootHarness) -> None:
-    """A conversation's status is a status; what nobody here knows is kept raw and yields nothing."""
+    """A conversation's status is a status; what nobody here knows is one too, named if its name is a word."""
     activity = harness.fixture("conversation_status_changed")
-    assert (activity.kind, activity.attributes["status"], activity.thread) == ("status", "resolved", "42")
-    for event in ("contact_updated", "conversation_typing_on", "an_event_of_next_year"):
-        request = harness.request(json.dumps({"event": event, "id": 1}).encode())
-        assert parsed(harness.channel, harness.channel.verify(request)) == ()
+    assert (activity.kind, activity.attributes["status"], activity.external_id) == (
+        "status",
+        "resolved",
+        "conversation:42",
+    )
+    assert not activity.participants
+    told = {"contact_updated": "contact_updated", "an_event_of_next_year": "an_event_of_next_year", CANARY: "?"}
+    for event, shown in told.items():
+        request = harness.request(json.dumps({"event": event, "id": 1, "content": CANARY}).encode())
+        (noted,) = parsed(harness.channel, harness.channel.verify(request))
+        assert (noted.kind, noted.text, noted.participants, noted.attributes) == ("status", "", (), {"event": shown})
+        assert CANARY not in repr(noted)
+
+
+def test_what_matters_little_costs_no_message(harness: ChatwootHarness) -> None:
+    """Odd shapes beside the words, as old servers and forks write them, don't park what a customer said."""
+    good = json.loads(harness.body())
+    conversation = {**good["conversation"], "updated_at": "2026-11-22T10:00:00Z", "additional_attributes": None}
+    odd: list[dict[str, Any]] = [
+        {"attachments": None, "changed_attributes": {"content": []}},
+        {"attachments": [{"file_type": 7, "data_url": "https://x.test/" + "a" * 5_000}]},
+        {"attachments": [{"data_url": "http://[broken/"}], "content_attributes": ""},
+        {"conversation": {**conversation, "meta": None}, "sender": {**good["sender"], "name": ["x"], "email": 7}},
+    ]
+    for fields in odd:
+        captured = harness.channel.verify(harness.request(json.dumps(good | fields).encode()))
+        (activity,) = parsed(harness.channel, captured)
+        assert activity.text.startswith(good["content"])
+    deleted = good | {"event": "message_updated", "content_attributes": '{"deleted": true}'}
+    (activity,) = parsed(harness.channel, harness.channel.verify(harness.request(json.dumps(deleted).encode())))
+    assert (activity.kind, activity.text) == ("deletion", "")
+
+
+def test_two_contacts_of_one_conversation_stay_two(harness: ChatwootHarness) -> None:
+    """Who writes in a group has his own identifiers, and none of whom the conversation is with. Seed: always merged."""
+    other = {"id": 9, "name": "Bob", "email": None, "phone_number": "+447700900123", "identifier": None}
+    good = json.loads(harness.body()) | {"sender": {**other, "type": "contact"}}
+    good["conversation"]["meta"]["sender"]["email"] = "mariana@customer.test"
+    (activity,) = parsed(harness.channel, harness.channel.verify(harness.request(json.dumps(good).encode())))
+    expected = {Identifier("chat", "contact:9"), Identifier("phone", "+447700900123")}
+    assert set(activity.participants[0].identifiers) == set(activity.actor.identifiers) == expected
 
 
 def test_long_lists_are_paged_to_the_floor_and_no_further(harness: ChatwootHarness) -> None:

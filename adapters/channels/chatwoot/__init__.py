@@ -102,7 +102,7 @@ class ChatwootChannel:
         yield from batches(found, place, self.options.batch_size, goal, overlap_s)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
-        """Read one event into its activity, or into none where nobody said or did anything."""
+        """Read one event into its activity, or into none where its inbox doesn't count."""
         if "fault" in delivery.headers:
             raise PermanentError(delivery.headers["fault"])
         return read_activities(delivery, read_json(delivery.raw), self.options.inboxes)

@@ -2,7 +2,8 @@
 
 The signature, or our own token, says that Chatwoot told it: so what an agent wrote in Chatwoot is our side's word, and
 a contact's stays a customer's. A bot is never our side. Private notes and Chatwoot's own lines ("resolved by Ann")
-become a status without a word of theirs: nobody said them to anybody, and the raw bytes keep them.
+become a status without a word of theirs: nobody said them to anybody, and the raw bytes keep them. A status names
+nobody and stands beside the conversation, so that it is kept and counted and asks no model anything.
 
 Chatwoot doesn't say what an update changed (its open pull request 15908 would), and an outgoing message is updated at
 every receipt. So an update is an edit where it says so, or where the customer wrote it; any other is the message again,
@@ -34,7 +35,7 @@ _BOTS = frozenset({"agent_bot", "captain_assistant"})
 
 
 def read_activities(delivery: Delivery, data: Mapping[str, Any], inboxes: Sequence[int]) -> tuple[Activity, ...]:
-    """Turn one event into its activity; one that nobody needs, or of an inbox that isn't watched, into none."""
+    """Turn one event into its activity; one of an inbox that doesn't count into none."""
     if data["event"] in MESSAGES:
         message = read_as(Message, data)
         _of_this_account(delivery, message.account.id)
@@ -44,7 +45,7 @@ def read_activities(delivery: Delivery, data: Mapping[str, Any], inboxes: Sequen
         if event.account:
             _of_this_account(delivery, event.account.id)
         return () if inboxes and event.inbox_id not in inboxes else (_status_changed(delivery, event),)
-    return ()
+    return (_noted(delivery, data["event"]),)
 
 
 def _of_this_account(delivery: Delivery, account: int) -> None:
@@ -92,8 +93,7 @@ def _unsaid(delivery: Delivery, message: Message) -> Activity:
         version=kind,
         at=at,
         actor=Actor(Role.SYSTEM, f"a {kind} of Chatwoot's, kept out of the talk"),
-        participants=_about(delivery.channel, message.conversation),
-        thread=str(message.conversation.id),
+        thread=f"beside:{message.conversation.id}",
         attributes={"status": kind},
         problems=late,
     )
@@ -125,9 +125,23 @@ def _status_changed(delivery: Delivery, event: ConversationEvent) -> Activity:
         version=f"{event.event}:{status}:{told or delivery.sha256[:16]}",
         at=delivery.received_at,
         actor=Actor(Role.SYSTEM, "an event of Chatwoot's"),
-        participants=_about(delivery.channel, event),
-        thread=str(event.id),
+        thread=f"beside:{event.id}",
         attributes={"status": status, "event": event.event},
+    )
+
+
+def _noted(delivery: Delivery, event: str) -> Activity:
+    """Whatever else Chatwoot tells, now or one day: kept and counted by its name, which is shown if it is a word."""
+    name = event if event.isascii() and event.isidentifier() and len(event) <= 60 else "?"
+    return Activity(
+        channel=delivery.channel,
+        account=delivery.account,
+        external_id=f"{name}:{delivery.sha256[:32]}",
+        kind="status",
+        at=delivery.received_at,
+        actor=Actor(Role.SYSTEM, "an event of Chatwoot's"),
+        thread="beside",
+        attributes={"event": name},
     )
 
 
@@ -152,12 +166,16 @@ def _contact(message: Message) -> Person:
     sender = message.sender
     if message.message_type != "incoming" or sender is None or sender.type not in (None, "contact"):
         return told
+    if sender.id != told.id:  # somebody else in a group: nothing of the two is mixed
+        return sender
     return sender.model_copy(update={k: v for k, v in told.model_dump().items() if getattr(sender, k) is None})
 
 
 def _participants(channel: str, message: Message, actor: Actor) -> tuple[Participant, ...]:
     contact = _contact(message)
-    identifiers = (*_identifiers(channel, contact), *_visitor(channel, message.conversation))
+    told = message.conversation.meta.sender
+    is_same = told is None or told.id == contact.id
+    identifiers = (*_identifiers(channel, contact), *(_visitor(channel, message.conversation) if is_same else ()))
     customer = Participant(
         "from" if actor.role is Role.CUSTOMER else "to", contact.name or "", tuple(dict.fromkeys(identifiers))
     )
@@ -197,7 +215,8 @@ def _own_identifiers(channel: str, person: Person, role: Role) -> tuple[Identifi
 def _is_edit(message: Message) -> bool:
     if message.event != "message_updated":
         return False
-    changed = [key for item in message.changed_attributes or () if isinstance(item, dict) for key in item]
+    told = message.changed_attributes if isinstance(message.changed_attributes, list) else ()
+    changed = [key for item in told if isinstance(item, dict) for key in item]
     if changed or message.content_attributes.get("is_edited") is True:
         return "content" in changed or not changed
     return message.message_type == "incoming"

@@ -10,7 +10,7 @@ conversations a page, newest activity first; 20 messages before an id; 3000 call
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapters.http.calls import Timeouts, answer, number
@@ -31,7 +31,7 @@ class Reached:
 
     base_url: str
     account_id: int
-    token: str
+    token: str = field(repr=False)
     timeouts: Timeouts
     max_wait_s: float
     calls_per_s: float

@@ -23,6 +23,7 @@ POLLED = "message_polled"
 MESSAGES = frozenset({"message_created", "message_updated", POLLED})
 CONVERSATIONS = frozenset({"conversation_created", "conversation_status_changed"})
 MAX_TEXT_CHARS = 200_000
+MAX_ADDRESS_CHARS = 4_000
 SHOWN_ERRORS = 5
 YEARS = (1970, 2200)
 _TYPES: Mapping[object, str] = {0: "incoming", 1: "outgoing", 2: "activity", 3: "template"}
@@ -81,15 +82,30 @@ def _line(value: object) -> object:
     return text if 0 < len(text) <= 320 else None
 
 
-def _nothing_is_empty(value: object) -> object:
-    return {} if value is None else value
+def _bag(value: object) -> object:
+    """Read an object, which old servers wrote as a text of JSON; what is neither is empty."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> object:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _address(value: object) -> object:
+    return value if isinstance(value, str) and len(value) <= MAX_ADDRESS_CHARS else None
 
 
 At = Annotated[datetime, BeforeValidator(_time)]
 Id = Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)]
 Line = Annotated[Annotated[str, AfterValidator(_shown)] | None, BeforeValidator(_line)]
-Text = Annotated[Annotated[str, Field(max_length=MAX_TEXT_CHARS, strict=True), AfterValidator(_shown)] | None, Field()]
-Bag = Annotated[dict[str, Any], BeforeValidator(_nothing_is_empty)]
+Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS, strict=True), AfterValidator(_shown)]
+Bag = Annotated[dict[str, Any], BeforeValidator(_bag)]
+Number = Annotated[float | None, BeforeValidator(_number)]
 
 
 class Part(BaseModel):
@@ -128,18 +144,18 @@ class Conversation(Part):
     inbox_id: Id | None = None
     channel: Line = None
     status: Line = None
-    meta: Meta = Meta()
+    meta: Annotated[Meta, BeforeValidator(_bag)] = Meta()
     contact_inbox: ContactInbox | None = None
     additional_attributes: Bag = {}
-    updated_at: float | None = None
-    timestamp: float | None = None
+    updated_at: Number = None
+    timestamp: Number = None
 
 
 class Attachment(Part):
     """A file of a message; it is named, never fetched."""
 
     file_type: Line = None
-    data_url: Annotated[str, Field(max_length=4000)] | None = None
+    data_url: Annotated[str | None, BeforeValidator(_address)] = None
 
 
 class Account(Part):
@@ -165,14 +181,14 @@ class Message(Part):
     created_at: At
     message_type: Annotated[Literal["incoming", "outgoing", "activity", "template"], BeforeValidator(_word)]
     private: Annotated[bool, Field(strict=True)] = False
-    content: Text = None
+    content: Text | None = None
     content_attributes: Bag = {}
     source_id: Line = None
     sender: Person | None = None
     inbox: Inbox | None = None
     inbox_id: Id | None = None
     attachments: Annotated[tuple[Attachment, ...] | None, Field(max_length=100)] = ()
-    changed_attributes: list[Any] | None = None
+    changed_attributes: Any = None
 
     @property
     def inbox_number(self) -> int | None:
