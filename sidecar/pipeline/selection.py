@@ -68,10 +68,11 @@ class Reading:
         return len(self.new) == 1 and not self.earlier
 
 
-def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole: bool) -> Reading:
+def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole: bool, anyhow: bool = False) -> Reading:
     """Choose what a run reads: a short or doubled history whole, else the news after the last few words.
 
-    A whole reading that has no room for all the news waits until these have been read.
+    A whole reading that has no room for all the news waits until these have been read; one that had no answer is given
+    up, unless it is to be made `anyhow`.
     """
     news = {activity.id for _, activity in pending}
     many = {activity.id: n for _, activity in pending if (n := questions_about(activity)) > 1}
@@ -80,7 +81,7 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
         history = list(reversed(past.timeline(standing.party, MAX_WHOLE)))
         kept = _newest(_current(history), MAX_WHOLE_CHARS)
         late = overtaken(history)
-        given_up = bool(pending) and _is_hopeless(past, standing, kept, late)
+        given_up = bool(pending) and not anyhow and _is_hopeless(past, standing, kept, late)
         if not given_up and _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *late)}:
             return Reading(kept, (), True, late)
     late = [p for p in pending if _is_overtaken(past, p[1])] if standing.needs_whole else overtaken(pending)
@@ -96,10 +97,13 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
 
 
 def whole_instead(past: Past, standing: Standing, pending: Sequence[Matched]) -> Reading | None:
-    """Return the whole history for a model that doubts the state; None when it was read just now, or can't be."""
+    """Return the whole history for a model that doubts the state; None when it was read just now, or can't be.
+
+    That it had no answer is no reason: a replay knows only of answers, and must choose as the run that it follows did.
+    """
     if standing.activities - standing.activities_at_whole <= EARLIER:
         return None
-    whole = select(past, replace(standing, needs_whole=True), pending, whole=True)
+    whole = select(past, replace(standing, needs_whole=True), pending, whole=True, anyhow=True)
     return whole if whole.whole else None
 
 
