@@ -1,6 +1,7 @@
 """What Meta tells of WhatsApp, Messenger and Instagram, read into activities: whose words, under which id."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 
 from adapters.channels.meta import MetaChannel, MetaOptions
 from adapters.channels.meta.drafts import MAX_SKEW
+from sidecar.config import load
 from sidecar.errors import PermanentError
 from sidecar.model import Activity, Identifier, Role
 from sidecar.ports import Captured
 from tests.contract.channel import NOW, Secrets, context, delivered, parsed
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "meta"
+SECRETS = {"META_APP_SECRET": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "META_VERIFY_TOKEN": "kD93-hw0Lq_7sVnTz2"}
 PAGE, PERSON = "180005062406476", "1630934236957797"
 ANN = Identifier("phone", "+447700900123")
 
@@ -256,6 +259,15 @@ def test_what_can_not_be_read_at_all_is_parked(raw: bytes) -> None:
     """A signed body that is no webhook of Meta's is parked for a person, never an error of ours."""
     with pytest.raises(PermanentError):
         body(raw)
+
+
+def test_the_documented_config_is_valid(tmp_path: Path) -> None:
+    """Whoever copies the block of the manual gets options that hold, and a door as wide as Meta's bodies."""
+    (block,) = re.findall(r"```toml\n(.*?)```", (FIXTURES.parents[2] / "docs" / "meta.md").read_text(), re.DOTALL)
+    (tmp_path / "config.toml").write_text(block)
+    loaded = load(tmp_path / "config.toml", SECRETS)
+    options = MetaOptions.model_validate(loaded.channels["meta"].options)
+    assert loaded.limits.max_body_bytes >= options.max_body_bytes
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
