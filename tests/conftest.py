@@ -14,7 +14,12 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.databases", "tests.support.secrecy", "tests.support.soundness"]
+pytest_plugins = [
+    "tests.support.databases",
+    "tests.support.openings",
+    "tests.support.secrecy",
+    "tests.support.soundness",
+]
 
 # Tests assert no times, so neither do generated examples: a slow machine is not a wrong one.
 _PATIENT = [HealthCheck.too_slow]

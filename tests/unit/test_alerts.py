@@ -1,33 +1,16 @@
 """Alerts: what went silent or is overdue is raised once, listed for its owner each day, and goes with its reason."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from sidecar.journal import Entry, Touch
 from sidecar.model import Alert, Record, WorkKey, WorkKind
 from tests.support.houses import House, op, says
+from tests.support.openings import Open
 
-Open = Callable[..., House]
 QUALIFIED = says("ready", op("stage", "qualified", "ready"))
 DAY_S = 86_400.0
-
-
-@pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
-    """Opens houses; time begins on a Monday at noon."""
-    opened: list[House] = []
-
-    def make(*rules: dict[str, Any], **more: Any) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, **more))
-        return opened[-1].start()
-
-    yield make
-    for house in opened:
-        house.app.close()
 
 
 def look(house: House, days: float = 0.0) -> None:

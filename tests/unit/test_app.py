@@ -1,9 +1,8 @@
 """The app: it refuses to start on what it can't trust, makes adapters as late as it can, and gives everything back."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,23 +10,15 @@ from sidecar.app import App
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.worker import BY_ERROR
 from tests.support.houses import SECRET, House, buys
+from tests.support.openings import Open, opener
 
-Open = Callable[..., House]
 PROMPT = Path("prompts/relationship.md").read_text()
 
 
 @pytest.fixture
 def open_house(tmp_path: Path) -> Iterator[Open]:
     """Opens houses, which are not started yet."""
-    opened: list[House] = []
-
-    def make(*rules: dict[str, Any], **more: Any) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, **more))
-        return opened[-1]
-
-    yield make
-    for house in opened:
-        house.app.close()
+    yield from opener(tmp_path, "sqlite:///journal.db", starts=False)
 
 
 def another(house: House, **env: str) -> App:

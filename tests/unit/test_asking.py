@@ -1,7 +1,7 @@
 """Asking: the small model first, the stronger one about hard cases, every call booked, nobody asked in circles."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from sidecar.model import Claim, Inference, Prompt
 from sidecar.model.means import REASONS, Hard
 from sidecar.ports import LLMCapabilities
 from tests.support.houses import House, buys, op, says
+from tests.support.openings import Open
 
-Open = Callable[..., House]
 PAID = LLMCapabilities(structured_outputs=True, deterministic=True)
 SMALL, STRONG = "scripted-1", "two"
 WON = says("signed", op("stage", "closed_won", "signed"))
@@ -26,19 +26,15 @@ NOTHING = {"match": "no such words"}
 
 
 @pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
+def open_house(tmp_path: Path, open_house: Open) -> Open:
     """Opens houses with a small model that follows the rules given, and a stronger one that follows those of `two`."""
-    opened: list[House] = []
 
     def make(*rules: dict[str, Any], two: Sequence[dict[str, Any]] = (NOTHING,), **env: str) -> House:
         (tmp_path / "two.json").write_text(json.dumps(two))
         models = {"SIDECAR_LLM__MODELS": '{"two": "two.json"}', "SIDECAR_LLM__STRONGER_MODEL": "two"}
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, env={**models, **env}))
-        return opened[-1].start()
+        return open_house(*rules, env={**models, **env})
 
-    yield make
-    for house in opened:
-        house.app.close()
+    return make
 
 
 def calls(house: House) -> list[tuple[str, str]]:

@@ -1,10 +1,7 @@
 """Where a relationship is heading and where it broke off: by words and by the clock, with dates and causes."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from justhtml import JustHTML
@@ -14,7 +11,8 @@ from sidecar.model import Claim, Decision, Engagement, Policy, StagePolicy, Stan
 from sidecar.model.standing import Mark
 from sidecar.report import Funnel, funnel, html
 from sidecar.verify import verify
-from tests.support.houses import House, buys, op, says
+from tests.support.houses import buys, op, says
+from tests.support.openings import Open
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 POLICY = Policy({}, {"enquired": StagePolicy("enquired", ("lost",)), "lost": StagePolicy("lost", terminal=True)})
@@ -24,20 +22,6 @@ RULES = (
     says("cancel", op("intent", "cancel", "cancel")),
     says("no thanks", op("stage", "closed_lost", "no thanks")),
 )
-
-
-@pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """Opens houses."""
-    opened: list[House] = []
-
-    def make(*rules: dict[str, Any], **more: Any) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, **more))
-        return opened[-1].start()
-
-    yield make
-    for house in opened:
-        house.app.close()
 
 
 def standing(*scores: tuple[float, float], heard: float = 0.0, closed: bool = False) -> Standing:
@@ -72,7 +56,7 @@ def test_a_course_is_the_change_of_the_score_and_silence_overrules_it(
     assert all(cause.startswith("decision-") for cause in made.causes)
 
 
-def test_the_clock_alone_cools_a_relationship(open_house: Callable[..., House]) -> None:
+def test_the_clock_alone_cools_a_relationship(open_house: Open) -> None:
     """Nobody speaks, and the field says so, with its causes; seen to fail with the clock left out of the watch."""
     house = open_house(*RULES)
     house.hear("I want to buy")
@@ -98,7 +82,7 @@ def test_the_clock_alone_cools_a_relationship(open_house: Callable[..., House]) 
     assert house.fields()["trajectory"] != "cooling"
 
 
-def test_an_open_question_is_a_field_with_its_words(open_house: Callable[..., House]) -> None:
+def test_an_open_question_is_a_field_with_its_words(open_house: Open) -> None:
     """Who waits for whom can be quoted; seen to fail without evidence."""
     house = open_house(*RULES)
     house.hear("I want to buy. Do you deliver?")
@@ -117,7 +101,7 @@ def test_an_open_question_is_a_field_with_its_words(open_house: Callable[..., Ho
     assert not list(verify(house.journal, house.app.channels))
 
 
-def test_why_it_stands_still_has_a_name(open_house: Callable[..., House]) -> None:
+def test_why_it_stands_still_has_a_name(open_house: Open) -> None:
     """Each party once, at the furthest open stage; seen to fail with each at the first stage."""
     house = open_house(*RULES)
     house.hear("I want to buy. Do you deliver?", "ann")
@@ -144,7 +128,7 @@ def test_why_it_stands_still_has_a_name(open_house: Callable[..., House]) -> Non
     assert funnel(house.journal, policy, house.clock(), channels=["mail"]).engagements == 0
 
 
-def test_a_stage_that_a_person_set_counts_as_reached(open_house: Callable[..., House]) -> None:
+def test_a_stage_that_a_person_set_counts_as_reached(open_house: Open) -> None:
     """Who was taken further in the CRM and lost then was lost there; seen to fail with our own moves alone."""
     house = open_house(*RULES)
     house.hear("I want to buy", "cid")
@@ -160,7 +144,7 @@ def test_a_stage_that_a_person_set_counts_as_reached(open_house: Callable[..., H
     assert {row.stage: row.reasons for row in found.stages if row.reasons} == {"booked": {"lost": 1}}
 
 
-def test_the_page_is_valid_and_draws_the_figures(open_house: Callable[..., House]) -> None:
+def test_the_page_is_valid_and_draws_the_figures(open_house: Open) -> None:
     """Judged by a parser of another make, empty and full."""
     house = open_house(*RULES)
     JustHTML(html(Funnel(NOW, None)), strict=True)

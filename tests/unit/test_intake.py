@@ -1,10 +1,9 @@
 """Intake: bytes are durable first, one thing said is one activity, one person is one party, strangers stay outside."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,32 +12,19 @@ from sidecar.journal import Entry, Receipt
 from sidecar.model import Activity, Delivery, Match, Outcome, WorkKey, WorkKind
 from sidecar.ports import HookRequest
 from tests.support.houses import House, buys, op, says
-
-Open = Callable[..., House]
+from tests.support.openings import Open, opener
 
 
 @pytest.fixture
 def open_house(tmp_path: Path, journal_url: str) -> Iterator[Open]:
     """Opens a house on each database in turn."""
-    yield from _opener(tmp_path, journal_url)
+    yield from opener(tmp_path, journal_url)
 
 
 @pytest.fixture
 def open_on_sqlite(tmp_path: Path) -> Iterator[Open]:
     """Opens a house on SQLite, for what no database decides."""
-    yield from _opener(tmp_path, "sqlite:///journal.db")
-
-
-def _opener(folder: Path, url: str) -> Iterator[Open]:
-    opened: list[House] = []
-
-    def make(*rules: dict[str, Any], **more: Any) -> House:
-        opened.append(House(folder, url, *rules, **more))
-        return opened[-1].start()
-
-    yield make
-    for house in opened:
-        house.app.close()
+    yield from opener(tmp_path, "sqlite:///journal.db")
 
 
 # The door -----------------------------------------------------------------------------------------------------------

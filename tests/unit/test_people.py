@@ -1,7 +1,6 @@
 """People: a person's word settles whose things are, who is one, what is approved, pinned or given back."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,24 +9,10 @@ from sidecar.errors import PermanentError
 from sidecar.model import Outcome, Standing
 from sidecar.pipeline.people import People
 from tests.support.houses import House, buys, op, says
+from tests.support.openings import Open
 
-Open = Callable[..., House]
 SUPPORT = says("support", op("intent", "support", "support"))
 ANGRY = says("angry", op("sentiment", "angry", "angry"))
-
-
-@pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
-    """Opens houses."""
-    opened: list[House] = []
-
-    def make(*rules: dict[str, Any], **more: Any) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, **more))
-        return opened[-1].start()
-
-    yield make
-    for house in opened:
-        house.app.close()
 
 
 def people(house: House) -> People:

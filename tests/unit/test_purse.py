@@ -1,8 +1,6 @@
 """The purse: what a spent budget holds back waits for the day or for another budget, and holds up nobody else."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,25 +8,22 @@ import pytest
 from sidecar.infer.question import MAX_TOKENS
 from sidecar.ports import LLMCapabilities
 from tests.support.houses import House, buys
+from tests.support.openings import Open
 
-Open = Callable[..., House]
 ANN_ALONE = {"SIDECAR_LLM__PARTY_DAILY_USD": "0", "SIDECAR_LLM__SENDER_DAILY_USD": "0.4"}
 PAID = LLMCapabilities(structured_outputs=True, deterministic=True)
 
 
 @pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
+def open_house(open_house: Open) -> Open:
     """Opens a house whose model takes half a dollar for each answer."""
-    opened: list[House] = []
 
     def make(*rules: dict[str, Any], **env: str) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, env=env).start())
-        _charge(opened[-1])
-        return opened[-1]
+        house = open_house(*rules, env=env)
+        _charge(house)
+        return house
 
-    yield make
-    for house in opened:
-        house.app.close()
+    return make
 
 
 def _charge(house: House) -> None:

@@ -1,10 +1,8 @@
 """Relate: what one run reads, what it costs, and what becomes of an answer that is none."""
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,24 +13,10 @@ from sidecar.pipeline.relate import MAX_NEW
 from sidecar.ports import LLMCapabilities
 from tests.support.facts import SetClock
 from tests.support.houses import House, buys, op, says
+from tests.support.openings import Open
 
-Open = Callable[..., House]
 EXPLODES = {"match": "explode", "stop": "refusal"}
 PAID = LLMCapabilities(structured_outputs=True, deterministic=True)
-
-
-@pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
-    """Opens houses."""
-    opened: list[House] = []
-
-    def make(*rules: dict[str, Any], **more: Any) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, **more))
-        return opened[-1].start()
-
-    yield make
-    for house in opened:
-        house.app.close()
 
 
 def inferences(house: House) -> list[Inference]:

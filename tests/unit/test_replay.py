@@ -1,7 +1,6 @@
 """Replay: another prompt, model or policy reads stored words, says what would differ, and changes nothing."""
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import unescape
 from itertools import count
@@ -19,8 +18,8 @@ from sidecar.replay import Report, Side, Wanted, as_data, estimate, faults, from
 from sidecar.replay.page import html, summary
 from sidecar.replay.sides import Cell, compare
 from tests.support.houses import House, buys, op, says
+from tests.support.openings import Open
 
-Open = Callable[..., House]
 PAID = LLMCapabilities(structured_outputs=True)
 NOW_RULES = (
     buys(),
@@ -37,18 +36,15 @@ HOSTILE = "</td><script>alert(1)</script> \u202eevil"
 
 
 @pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
+def open_house(open_house: Open) -> Open:
     """Opens houses whose model is a paid one as far as anybody can tell."""
-    opened: list[House] = []
 
     def make(*rules: dict[str, Any], **more: Any) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, **more))
-        opened[-1].llm.capabilities = PAID
-        return opened[-1].start()
+        house = open_house(*rules, **more)
+        house.llm.capabilities = PAID
+        return house
 
-    yield make
-    for house in opened:
-        house.app.close()
+    return make
 
 
 class Scripted:

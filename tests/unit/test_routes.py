@@ -1,14 +1,13 @@
 """Routes: a conversation goes to the CRM by its channel, and by the address of ours that it was sent to."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.support.houses import House, op, says
+from tests.support.openings import Open
 
-Open = Callable[..., House]
 CRM = """
 [[crm.pipelines]]
 ref = "retail"
@@ -44,17 +43,9 @@ READY = says("I am ready", op("stage", "qualified", "I am ready"))
 
 
 @pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
+def open_house(open_house: Open) -> Open:
     """Opens houses with three routes."""
-    opened: list[House] = []
-
-    def make(*rules: dict[str, Any]) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, after=ROUTES + CRM))
-        return opened[-1].start()
-
-    yield make
-    for house in opened:
-        house.app.close()
+    return partial(open_house, after=ROUTES + CRM)
 
 
 def pipelines(house: House) -> dict[str, Any]:

@@ -1,37 +1,18 @@
 """Shadow: what reads stored words for a trial reads and believes what the running sidecar did."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
-
-import pytest
 
 from sidecar.model import Activity, Decision, Inference, Match, Standing
 from sidecar.pipeline.shadow import Reader, Shadow
 from tests.support.houses import House, buys, op, says
+from tests.support.openings import Open
 
-Open = Callable[..., House]
 SCRIPT = (
     buys(),
     says("angry", op("sentiment", "angry", "angry"), op("risks", "angry about the invoice", "angry")),
     says("call me", steps=[{"what": "call Ann", "who": "us", "evidence": [{"quote": "call me"}]}]),
     says("We need it", op("stage", "qualified", "We need it")),
 )
-
-
-@pytest.fixture
-def open_house(tmp_path: Path) -> Iterator[Open]:
-    """Opens houses."""
-    opened: list[House] = []
-
-    def make(*rules: dict[str, Any], **more: Any) -> House:
-        opened.append(House(tmp_path, "sqlite:///journal.db", *rules, **more))
-        return opened[-1].start()
-
-    yield make
-    for house in opened:
-        house.app.close()
 
 
 def shadow_of(house: House) -> Shadow:

@@ -4,13 +4,12 @@ It prints the settings that lead a sidecar to it, and then is the keyboard of ev
 line on standard input is a person's edit, a workflow's, or a failure. All is in memory; the end of input ends it.
 """
 
-import argparse
 import shlex
 from typing import ClassVar
 
 from tests.twins.hubspot import HubSpotTwin, Status
 from tests.twins.hubspot.errors import ApiError
-from tests.twins.wire.keyboard import Keyboard
+from tests.twins.wire.keyboard import Keyboard, parser
 
 SETTINGS = """HUBSPOT_TOKEN={token}
 [crm]
@@ -45,11 +44,10 @@ class HubSpotKeyboard(Keyboard):
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
-    parser = argparse.ArgumentParser(prog="python -m tests.twins.hubspot", description="A HubSpot account to try with.")
-    parser.add_argument("--port", type=int, default=4210, help="on 127.0.0.1; 0 takes any free one")
-    parser.add_argument("--portal", type=int, default=4242, help="the account's id")
-    parser.add_argument("--search-lag", type=float, default=5.0, help="seconds that search is behind")
-    given = parser.parse_args(arguments)
+    reads = parser("hubspot", "A HubSpot account", 4210)
+    reads.add_argument("--portal", type=int, default=4242, help="the account's id")
+    reads.add_argument("--search-lag", type=float, default=5.0, help="seconds that search is behind")
+    given = reads.parse_args(arguments)
     with HubSpotTwin(port=given.port, portal_id=given.portal, search_lag_s=given.search_lag) as twin:
         HubSpotKeyboard(twin).cmdloop(SETTINGS.format(token=twin.token, url=twin.url))
 

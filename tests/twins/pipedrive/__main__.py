@@ -4,21 +4,19 @@ It prints the settings that lead a sidecar to it, and then is the keyboard of ev
 Fields go by their names, as people see them, and choices by their labels: codes and numbers are the API's alone.
 """
 
-import argparse
 from typing import Any, ClassVar
 
 from tests.twins.pipedrive import PipedriveTwin, Status, refused
 from tests.twins.pipedrive.errors import ApiError
 from tests.twins.pipedrive.fields import Definition
 from tests.twins.pipedrive.hands import ALIASES
-from tests.twins.wire.keyboard import Keyboard
+from tests.twins.wire.keyboard import Keyboard, parser, typed
 
 SETTINGS = """PIPEDRIVE_TOKEN={token}
 [crm]
 type = "pipedrive"
 base_url = "{url}"
 """
-WORDS: dict[str, Any] = {"": None, "true": True, "false": False}
 ROWS = {"email": "emails", "phone": "phones"}
 
 
@@ -60,7 +58,7 @@ class PipedriveKeyboard(Keyboard):
         named = {of.name.casefold(): of for of in known.values() if of.is_custom}
         given: dict[str, Any] = {}
         for name, text in super().values(kind, pairs).items():
-            value = int(text[1:]) if text.startswith("#") else WORDS.get(text, text)
+            value = typed(text, int)
             field = named.get(name.casefold())
             if name in ROWS:
                 given[ROWS[name]] = [{"value": value, "primary": True}] if value else []
@@ -77,9 +75,7 @@ class PipedriveKeyboard(Keyboard):
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
-    parser = argparse.ArgumentParser(prog="python -m tests.twins.pipedrive", description="A company to try with.")
-    parser.add_argument("--port", type=int, default=4230, help="on 127.0.0.1; 0 takes any free one")
-    given = parser.parse_args(arguments)
+    given = parser("pipedrive", "A company", 4230).parse_args(arguments)
     with PipedriveTwin(port=given.port) as twin:
         PipedriveKeyboard(twin).cmdloop(SETTINGS.format(token=twin.token, url=twin.url))
 

@@ -4,13 +4,12 @@ It prints the settings that lead a sidecar to it, and then is the keyboard of ev
 secret is used rather than a key, because it fits on one line.
 """
 
-import argparse
 import shlex
 from typing import Any, ClassVar
 
 from tests.twins.salesforce import SalesforceTwin, Status, refused
 from tests.twins.salesforce.errors import ApiError
-from tests.twins.wire.keyboard import Keyboard
+from tests.twins.wire.keyboard import Keyboard, parser, typed
 
 SETTINGS = """SALESFORCE_SECRET={secret}
 [crm]
@@ -19,7 +18,6 @@ auth = "client_credentials"
 client_id = "{key}"
 base_url = "{url}"
 """
-WORDS: dict[str, Any] = {"": None, "true": True, "false": False}
 
 
 class SalesforceKeyboard(Keyboard):
@@ -47,11 +45,7 @@ class SalesforceKeyboard(Keyboard):
 
     def values(self, kind: str, pairs: list[str]) -> dict[str, Any]:
         """Return what a line's pairs say: nothing clears, true and false are flags, #5 is a number."""
-        given = super().values(kind, pairs)
-        return {
-            name: float(value[1:]) if value.startswith("#") else WORDS.get(value, value)
-            for name, value in given.items()
-        }
+        return {name: typed(value) for name, value in super().values(kind, pairs).items()}
 
     def failure(self, status: int) -> Status:
         """Return a refusal as Salesforce writes it."""
@@ -60,9 +54,7 @@ class SalesforceKeyboard(Keyboard):
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
-    parser = argparse.ArgumentParser(prog="python -m tests.twins.salesforce", description="An org to try with.")
-    parser.add_argument("--port", type=int, default=4220, help="on 127.0.0.1; 0 takes any free one")
-    given = parser.parse_args(arguments)
+    given = parser("salesforce", "An org", 4220).parse_args(arguments)
     with SalesforceTwin(port=given.port) as twin:
         switches = twin.switches
         told = SETTINGS.format(secret=switches.consumer_secret, key=switches.consumer_key, url=twin.url)

@@ -3,11 +3,27 @@
 What all twins' hands can do is here; a vendor's own deeds and its settings are with its twin. All is in memory.
 """
 
+import argparse
 import cmd
 import shlex
+from collections.abc import Callable
 from typing import IO, Any, ClassVar
 
 from tests.twins.wire.faults import Status
+
+WORDS: dict[str, Any] = {"": None, "true": True, "false": False}
+
+
+def parser(name: str, what: str, port: int) -> argparse.ArgumentParser:
+    """Return what reads the arguments of `python -m tests.twins.NAME`."""
+    made = argparse.ArgumentParser(prog=f"python -m tests.twins.{name}", description=f"{what} to try with.")
+    made.add_argument("--port", type=int, default=port, help="on 127.0.0.1; 0 takes any free one")
+    return made
+
+
+def typed(text: str, number: Callable[[str], float] = float) -> Any:
+    """Return what somebody typed: nothing clears, true and false are flags, #5 is a number."""
+    return number(text[1:]) if text.startswith("#") else WORDS.get(text, text)
 
 
 class Keyboard(cmd.Cmd):

@@ -3,11 +3,10 @@
 It prints the settings that lead a sidecar to it, and then is the keyboard of everybody else who uses the org.
 """
 
-import argparse
 import shlex
 from typing import Any, ClassVar
 
-from tests.twins.wire.keyboard import Keyboard
+from tests.twins.wire.keyboard import Keyboard, parser, typed
 from tests.twins.zoho import Status, ZohoTwin, refused
 from tests.twins.zoho.errors import ApiError, RowError
 
@@ -17,7 +16,6 @@ type = "zoho"
 client_id = "{client}"
 accounts_url = "{url}"
 """
-WORDS: dict[str, Any] = {"": None, "true": True, "false": False}
 
 
 class ZohoKeyboard(Keyboard):
@@ -36,11 +34,7 @@ class ZohoKeyboard(Keyboard):
 
     def values(self, kind: str, pairs: list[str]) -> dict[str, Any]:
         """Return what a line's pairs say: nothing clears, true and false are flags, #5 is a number."""
-        given = super().values(kind, pairs)
-        return {
-            name: float(value[1:]) if value.startswith("#") else WORDS.get(value, value)
-            for name, value in given.items()
-        }
+        return {name: typed(value) for name, value in super().values(kind, pairs).items()}
 
     def failure(self, status: int) -> Status:
         """Return a refusal as Zoho writes it."""
@@ -49,9 +43,7 @@ class ZohoKeyboard(Keyboard):
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
-    parser = argparse.ArgumentParser(prog="python -m tests.twins.zoho", description="An org to try with.")
-    parser.add_argument("--port", type=int, default=4240, help="on 127.0.0.1; 0 takes any free one")
-    given = parser.parse_args(arguments)
+    given = parser("zoho", "An org", 4240).parse_args(arguments)
     with ZohoTwin(port=given.port) as twin:
         switches = twin.switches
         told = SETTINGS.format(
