@@ -231,3 +231,19 @@ def test_old_mail_that_was_handed_in_is_collected_later(tmp_path: Path) -> None:
         house.clock.move(3_600)
         read_in_rounds(house.app, sleep=lambda s: None, told=lambda done: None)
         assert (house.journal.counts()["pending"], len(vendor.handed_in)) == (0, 1)
+
+
+def test_a_round_is_all_that_passes_the_day_s_budget(tmp_path: Path) -> None:
+    """What is handed in is paid for, and nothing is asked after it; seen to fail with the purse asked once a run."""
+    rules, env = ({"match": "long", "stop": "truncated"}, buys()), {"SIDECAR_LLM__DAILY_USD": "0.4"}
+    with House(tmp_path, "sqlite:///journal.db", *rules, env=env).start() as house:
+        vendor = Vendor(house.llm.llm.infer)
+        house.app.pipeline.parts.llm = vendor
+        for who, text in (("ann", "a long story"), ("bob", "I want to buy")):
+            house.clock.move(1)
+            house.say(text, who)
+        read_in_rounds(house.app, sleep=lambda s: None, told=lambda done: None)
+        assert [len(batch) for batch in vendor.handed_in.values()] == [2]
+        assert house.fields("bob")["intent"] == "buy"
+        (row,) = house.journal.work("waiting")
+        assert row.waits_for == "llm.daily_usd = 0.4 is spent; this waits until tomorrow"
