@@ -120,6 +120,7 @@ def removal_activity(delivery: Delivery, uid: str, how: str) -> Activity:
         thread=uid,
         text=text,
         said=(Said(0, len(text), Role.SYSTEM, False),),
+        relates_to=uid,  # it names nobody, so it is the party's whose the entry was
         attributes={"uid": uid, "status": "removed"},
     )
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from adapters.channels.caldav import CaldavChannel, CaldavOptions
 from adapters.channels.caldav.dav import Access, Dav
 from sidecar.errors import TemporaryError
+from sidecar.model import Activity, Match
 from sidecar.ports import Captured
 from tests.contract.channel import (
     CANARY,
@@ -31,11 +32,13 @@ from tests.contract.channel import (
     last_cursor,
     parsed,
 )
+from tests.support.houses import House, buys
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "ics"
 USER, PASSWORD = "rep", "long-password-5d1"
 MAX_BYTES = 20_000
 NUMBERS = count(1)
+POLLED: dict[Path, Captured] = {}
 CONFIG = """[server]
 hosts = 127.0.0.1:{port}
 [auth]
@@ -161,11 +164,13 @@ class CalendarHarness:
         return all_captured(self.channel.poll(None))[-1]
 
     def from_fixture(self, path: Path) -> Captured:
-        """Write a recorded event into the empty calendar and poll it."""
-        self.ask("DELETE", "", b"", 200)
-        self.ask("MKCALENDAR", "", b"", 201)
-        self.write("fixture", path.read_bytes())
-        return all_captured(self.channel.poll(None))[-1]
+        """Write a recorded event into the empty calendar and poll it, once for all tests."""
+        if path not in POLLED:
+            self.ask("DELETE", "", b"", 200)
+            self.ask("MKCALENDAR", "", b"", 201)
+            self.write("fixture", path.read_bytes())
+            POLLED[path] = all_captured(self.channel.poll(None))[-1]
+        return POLLED[path]
 
     def unreachable(self) -> CaldavChannel:
         """Return a channel whose server is away."""
@@ -262,6 +267,28 @@ class TestCaldav(PollContract):
                 '<D:prop><D:getetag>"1"</D:getetag></D:prop></D:propstat></D:response></D:multistatus>'
             )
             assert not list(dav._entries(dav._tree(_answer(page.encode()))))
+
+
+def test_a_calendar_reaches_the_party_and_so_does_its_removal(server: str, tmp_path: Path) -> None:
+    """From the server into the book: the guest whom we know, and what became of the meeting, in one thread."""
+    table = '[channels.calendar]\ntype = "caldav"\nurl = "{}"\nusername = "{}"\npassword_env = "PASSWORD"\n'
+    calendar = CalendarHarness(server, tmp_path, f"calendar-{next(NUMBERS)}")
+    after = table.format(calendar.url, USER)
+    with House(tmp_path, "sqlite:///journal.db", buys(), after=after, env={"PASSWORD": PASSWORD}).start() as house:
+        assert not house.app.channels["calendar"].check()
+        house.say("I want to buy", "ann")
+        house.work()
+        calendar.write("e", ics("m-1", house.clock() + timedelta(days=3)).replace(b"ann@example.org", b"ann@x.test"))
+        house.app.worker.poll_all(["calendar"])
+        house.work()
+        calendar.ask("DELETE", "e.ics", b"", 200)
+        house.app.worker.poll_all(["calendar"])
+        house.work()
+        meetings = [a for a in house.facts("activity") if isinstance(a, Activity) and a.kind == "meeting"]
+        assert [a.attributes["status"] for a in meetings] == ["planned", "removed"]
+        matches = {m.activity: m.party for m in house.facts("match") if isinstance(m, Match)}
+        assert [matches[a.id] for a in meetings] == [house.standing().party] * 2
+        assert not house.parked()
 
 
 def _answer(body: bytes) -> Any:
