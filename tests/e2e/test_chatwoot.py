@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from tests.contract.test_channel_chatwoot import FIRST, signed
+from tests.contract.chatwoot_accounts import FIRST, signed
 from tests.support.served import Sidecar, sidecar, until
 from tests.twins.chatwoot import ChatwootTwin
 from tests.twins.wire.faults import Status

@@ -60,13 +60,13 @@ class Api:
         query = {"status": "all", "assignee_type": "all", "sort_by": "last_activity_at_desc", "page": str(page)}
         reply = self._read("conversations", "conversations", query)
         told = reply.data.get("data") if isinstance(reply.data, dict) else None
-        return _rows(told, "conversations")
+        return _rows(told, "conversations", ("last_activity_at", "timestamp"))
 
     def messages(self, conversation: int, before: int | None) -> list[dict[str, Any]]:
         """Return the newest messages of a conversation, or those before an id, oldest first; none where it is gone."""
         query = {"before": str(before)} if before is not None else {}
         reply = self._read("messages", f"conversations/{conversation}/messages", query, may_be_gone=True)
-        return [] if reply.status == 404 else _rows(reply.data, "messages")
+        return [] if reply.status == 404 else _rows(reply.data, "messages", ("created_at",))
 
     def _read(self, operation: str, path: str, query: Mapping[str, str], *, may_be_gone: bool = False) -> "Reply":
         reached = self._reached
@@ -118,8 +118,17 @@ def _nap(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def _rows(told: Any, operation: str) -> list[dict[str, Any]]:
+def _rows(told: Any, operation: str, times: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the rows of an answer; one without an id or a time would be passed over in silence, so there is none."""
     rows = told.get("payload") if isinstance(told, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and isinstance(row.get("id"), int) for row in rows):
+    if not isinstance(rows, list) or not all(_is_row(row, times) for row in rows):
         raise Again(f"Chatwoot's answer to {operation} is no list of them")
     return rows
+
+
+def _is_row(row: Any, times: tuple[str, ...]) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("id"), int) and any(_is_number(row.get(t)) for t in times)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

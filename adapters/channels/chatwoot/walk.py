@@ -185,8 +185,8 @@ def lay_down(account: str, conversation: Mapping[str, Any], message: Mapping[str
 
 def active(conversation: Mapping[str, Any]) -> int:
     """Return the time of a conversation's last activity, in seconds."""
-    told = conversation.get("last_activity_at", conversation.get("timestamp"))
-    return int(told) if isinstance(told, int | float) else 0
+    told = (conversation.get(name) for name in ("last_activity_at", "timestamp"))
+    return next((int(at) for at in told if isinstance(at, int | float)), 0)
 
 
 def _created(message: Mapping[str, Any]) -> int:
