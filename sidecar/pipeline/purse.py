@@ -38,9 +38,13 @@ class Purse:
                 raise BudgetSpent(f"{over}; this waits until tomorrow", retry_after_s=_until_tomorrow(now))
         return self._of_senders(pending, now)
 
-    def hold(self, party: str, news: Sequence[Matched]) -> None:
-        """Raise `BudgetSpent` when a call about this news may not be paid any more; at once, for what others said."""
-        if len(self.affordable(party, news)) < len(news):
+    def hold(self, party: str, news: Sequence[Matched], asked: Sequence[Matched]) -> None:
+        """Raise `BudgetSpent` when a call about some of a run's news may not be paid any more.
+
+        It holds until tomorrow, or for no time where what others said can be read without it.
+        """
+        left = {match.id for match, _ in self.affordable(party, news)}
+        if not left >= {match.id for match, _ in asked}:
             raise BudgetSpent("a sender's share is spent; what others said is read without it", retry_after_s=0.0)
 
     def _of_senders(self, pending: Sequence[Matched], now: datetime) -> Sequence[Matched]:

@@ -23,15 +23,16 @@ _Request = tuple[str, str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The answers that a run may take from those before it; `hold` raises `BudgetSpent` when none may be paid for.
+    """The answers that a run may take from those before it, and whether it may ask for others.
 
-    `news` are the activities that wait to be read, `is_anew` says that a person wants another answer.
+    `news` are the activities that wait to be read; `hold` raises `BudgetSpent` when no call may be paid for that is
+    about some of them (the second). `is_anew` says that a person wants another answer.
     """
 
     prompt: Prompt
     news: Sequence[Matched]
     effects: Callable[[str, str], Sequence[Fact]]
-    hold: Callable[[Sequence[Matched]], None]
+    hold: Callable[[Sequence[Matched], Sequence[Matched]], None]
     is_anew: bool
     is_retry: bool
     _taken: dict[_Request, Inference] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class Unfinished:
         may_take = self.is_retry or (bool(news) and not self.is_anew)
         held = self._booked(question, llm) if may_take else None
         if held is None:
-            self.hold(news)
+            self.hold(self.news, news)
             return None
         self._taken[_request(held)] = held
         return Answer(held.answer, held.model, END if held.stop == INVALID else held.stop, held.request_id)

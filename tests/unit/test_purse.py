@@ -96,6 +96,7 @@ def test_a_share_is_asked_for_before_each_call_and_the_search_goes_on_where_it_e
     for text in ("explode", "buy 1", "buy 2", "buy 3"):
         house.clock.move(1)
         house.say(text)
+    house.resolve()
     asked = days(house, 4)
     assert [[len(texts) for texts in day] for day in asked] == [[4], [2], [1], [3]]
     assert len(house.parked()) == 1
@@ -109,6 +110,7 @@ def test_a_share_that_is_spent_within_a_run_is_nobody_else_s(open_house: Open) -
     house.say("explode", "ann")
     house.clock.move(1)
     house.answer("We buy nothing, thank you", "ann")
+    house.resolve()
     house.work()
     house.clock.move(60)
     house.work()
