@@ -117,7 +117,7 @@ def test_what_the_image_says_about_itself(image: Image) -> None:
 
 
 def test_what_is_in_the_image(image: Image) -> None:
-    """It holds what runs and nothing else: no pip, no test of ours, no file that its user could change, all compiled."""
+    """It holds what runs, and nothing else: no pip, no test of ours, nothing that its user could change; compiled."""
     files = [path for path in image.box.at("/opt/sidecar").rglob("*") if not path.is_symlink()]
     packages = image.box.at("/opt/sidecar").rglob("site-packages/*")  # some bring tests of their own along
     installed = {path.name for path in packages} | {path.name for path in files if path.is_file()}
