@@ -4,6 +4,7 @@ It asks the model once and keeps nothing: no fact, no belief, no change. What it
 budget of the day.
 """
 
+from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +51,7 @@ def _try(
     with session(ctx).open() as app:
         standing = find_party(app.journal, party)
         one = side(app.settings, Wanted(prompt, llm, model, effort), app.clock, "", opened=app)
-        done = attempt(app.journal, standing, one, app.settings.llm.daily_usd)
+        done = attempt(app.journal, standing, one, app.settings.llm.daily_usd or inf)
     if as_json:
         emit(done)
     else:

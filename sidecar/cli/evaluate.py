@@ -8,6 +8,7 @@ stops a build.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -180,7 +181,7 @@ def _measured(
     sides = [side(settings, one, utc_now, name) for one, name in zip(wanted, names, strict=True)]
     paid = [one for one in sides if not one.llm.capabilities.offline]
     held = Answers()
-    max_usd = settings.llm.daily_usd if told.max_usd is None else told.max_usd
+    max_usd = (settings.llm.daily_usd or inf) if told.max_usd is None else told.max_usd
     if paid:
         _agreed(paid, cases, told, max_usd, yes=yes, as_json=as_json)
         file = told.answers or settings.base / ANSWERS
@@ -221,7 +222,8 @@ def _agreed(
         usd += much.usd
         hard = f"; {one.llm.stronger.model} reads the hard cases again, for more" if one.llm.stronger else ""
         tell(f"{one.llm.model}: {len(cases)} conversations, about {much.calls} questions and ${much.usd:.4f}{hard}")
-    tell(f"Answers that were kept cost nothing again. It ends at ${max_usd:g} (--max-usd).")
+    end = f"It ends at ${max_usd:g} (--max-usd)." if max_usd < inf else "Nothing bounds it but --max-usd."
+    tell(f"Answers that were kept cost nothing again. {end}")
     if told.looks_only:
         raise typer.Exit
     if usd:
