@@ -117,6 +117,19 @@ def lived(open_house: Open) -> House:
     return house
 
 
+def puts_right(house: House, **fields: str) -> None:
+    """A rep edits Ann's contact, and we hear of it."""
+    house.app.worker.poll_all([])
+    house.work()
+    (contact,) = house.records("contact")
+    house.clock.move(60)
+    author = Author(AuthorKind.PERSON, "rep", "Rep")
+    house.app.ledger.edit("contact", contact.ref, fields, author=author)  # type: ignore[attr-defined]
+    house.clock.move(60)
+    house.app.worker.poll_all([])
+    house.work()
+
+
 def test_the_same_answers_differ_in_nothing(open_house: Open) -> None:
     """An edit that changes no answer shows no difference; seen to fail with the standing of before not rebuilt."""
     house = lived(open_house)
@@ -227,15 +240,7 @@ def test_chance_is_told_beside_the_change(open_house: Open) -> None:
 def test_what_a_person_holds_stays_and_judges_both_sides(open_house: Open) -> None:
     """A correction counts for who agrees with it; seen to fail with what people did left out of the trial."""
     house = lived(open_house)
-    house.app.worker.poll_all([])
-    house.work()
-    (contact,) = house.records("contact")
-    house.clock.move(60)
-    author = Author(AuthorKind.PERSON, "rep", "Rep")
-    house.app.ledger.edit("contact", contact.ref, {"ai_budget": "about 900"}, author=author)  # type: ignore[attr-defined]
-    house.clock.move(60)
-    house.app.worker.poll_all([])
-    house.work()
+    puts_right(house, ai_budget="about 900")
     report = run(house, wanted(house, Scripted(house, *NEW_RULES)))
     budget = next(row for row in report.fields if row.name == "budget")
     assert (budget.judged, budget.agreed_was, budget.agreed_new) == (1, 0, 1)
@@ -246,15 +251,7 @@ def test_what_a_person_holds_stays_and_judges_both_sides(open_house: Open) -> No
 def test_a_persons_value_judges_what_was_believed_before_it(open_house: Open) -> None:
     """Both sides were wrong, and both are told so; seen to fail with the person's own value taken for the trial's."""
     house = lived(open_house)
-    house.app.worker.poll_all([])
-    house.work()
-    (contact,) = house.records("contact")
-    house.clock.move(60)
-    author = Author(AuthorKind.PERSON, "rep", "Rep")
-    house.app.ledger.edit("contact", contact.ref, {"ai_budget": "no limit"}, author=author)  # type: ignore[attr-defined]
-    house.clock.move(60)
-    house.app.worker.poll_all([])
-    house.work()
+    puts_right(house, ai_budget="no limit")
     report = run(house, wanted(house, Scripted(house, *NEW_RULES)))
     budget = next(row for row in report.fields if row.name == "budget")
     assert (budget.judged, budget.agreed_was, budget.agreed_new) == (1, 0, 0)
