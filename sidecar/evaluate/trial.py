@@ -30,12 +30,12 @@ from sidecar.model import (
 from sidecar.model import Outcome as Whose
 from sidecar.model.means import Hard
 from sidecar.pipeline.asking import Asking
+from sidecar.pipeline.selection import AT_ONCE
 from sidecar.pipeline.shadow import Reader, Reread, Shadow
 from sidecar.ports import LLM
 
 _MINT = Mint(sha256(b"an evaluation").digest())
 """Always the same, so that the same question has the same name and an answer that is known is found again."""
-_AT_ONCE = ("booking_", "edit", "deletion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _readings(activities: Sequence[Activity], side: Side) -> Iterator[list[Activ
 def _is_due(now: datetime, since: datetime, arrived: datetime, last: Activity, side: Side) -> bool:
     """Say whether what waits was read before the next activity arrived."""
     due = min(now + timedelta(seconds=side.quiet_s), since + timedelta(seconds=side.max_wait_s))
-    return last.kind.startswith(_AT_ONCE) or arrived > due
+    return last.kind.startswith(AT_ONCE) or arrived > due
 
 
 def _match(activity: Activity, party: str, policy: Policy) -> Match:

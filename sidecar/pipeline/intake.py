@@ -13,11 +13,11 @@ from sidecar.errors import PermanentError, RejectedInput
 from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
 from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
 from sidecar.pipeline.parts import Parts
+from sidecar.pipeline.selection import AT_ONCE
 from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, PollBatch
 from sidecar.resolve import identifiers_of, resolve
 
 MAX_WAITING = 200
-_AT_ONCE = ("booking_", "edit", "deletion")
 
 
 class Intake:
@@ -143,7 +143,7 @@ class Intake:
 
     def _touches(self, activity: Activity, matches: Sequence[Match]) -> tuple[Touch, ...]:
         """The parties that have news now."""
-        quiet = 0.0 if activity.kind.startswith(_AT_ONCE) else self._parts.quiet_s
+        quiet = 0.0 if activity.kind.startswith(AT_ONCE) else self._parts.quiet_s
         parties = [m.party for m in matches if m.outcome is Outcome.PARTY and m.party]
         return tuple(Touch(WorkKey(WorkKind.PARTY, p), quiet, self._parts.max_wait_s) for p in parties)
 

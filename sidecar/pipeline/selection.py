@@ -17,6 +17,8 @@ MAX_NEWS_CHARS = 100_000
 MAX_WHOLE = 300
 MAX_FORCED = 2
 """How often a history that must be read whole, and has no answer, is tried before it has doubled."""
+AT_ONCE = ("booking_", "edit", "deletion")
+"""How the kinds begin of what is read at once, however lively the conversation is."""
 MIN_REPEATED_CHARS = 200
 """A short word may mean something else when it comes again ("yes"); so many characters don't."""
 END = "end"
