@@ -61,6 +61,7 @@ from sidecar.model.standing import (
 )
 from sidecar.model.things import (
     Actor,
+    Attachment,
     Author,
     AuthorKind,
     Candidate,
@@ -97,6 +98,7 @@ __all__ = [
     "Activity",
     "Actor",
     "Alert",
+    "Attachment",
     "Author",
     "AuthorKind",
     "Candidate",

@@ -14,6 +14,7 @@ from typing import Any
 from sidecar.model.mint import Fact
 from sidecar.model.things import (
     Actor,
+    Attachment,
     Author,
     Candidate,
     Edit,
@@ -75,6 +76,7 @@ class Activity(Fact):
     relates_to: str | None = None
     automated: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
     problems: tuple[str, ...] = ()
 
 

@@ -73,6 +73,22 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that an activity names and doesn't hold: `ref` is what its channel fetches it by.
+
+    Kinds are image, audio, voice, video and document; `sha256` is hex, as the provider told it, and empty if it didn't.
+    """
+
+    ref: str
+    kind: str
+    content_type: str = ""
+    name: str = ""
+    size_bytes: int | None = None
+    sha256: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """A verbatim place in an activity's text: `text[start:end] == quote`, and who said it."""
 

@@ -18,6 +18,8 @@ from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, Pol
 from sidecar.resolve import identifiers_of, resolve
 
 MAX_WAITING = 200
+HINT_QUIET_S, HINT_WAIT_S = 1.0, 10.0
+"""A poll that a webhook hints at waits until the hints pause, so that many of them make one poll."""
 
 
 class Intake:
@@ -27,27 +29,31 @@ class Intake:
         self._parts = parts
         self._journal = parts.journal
 
-    def receive(self, channel: str, request: HookRequest) -> Future[Receipt]:
-        """Verify a request on its raw bytes and journal it; the future is done when it is durable."""
-        adapter = self._parts.channels.get(channel)
-        if adapter is None or not adapter.capabilities.webhook:
-            raise RejectedInput(f"there is no webhook channel {channel!r}", status=404)
-        delivery = to_delivery(adapter.verify(request), channel, self._parts.clock(), self._journal.mint)
+    def receive(self, channel: str, request: HookRequest) -> Future[Any]:
+        """Verify a request on its raw bytes and journal it; the future is done when it is durable.
+
+        It holds a `Greeting` where the sender wants to hear something of its own.
+        """
+        adapter = self._hooked(channel)
+        if isinstance(adapter, Greeter) and (greeting := adapter.greet(request)) is not None:
+            return _done(greeting)
+        captured = adapter.verify(request)
+        delivery = to_delivery(captured, channel, self._parts.clock(), self._journal.mint)
         key = WorkKey(WorkKind.PARSE, delivery.id)
-        future = self._journal.append(Entry(facts=(delivery,), touches=(Touch(key, if_new=True),)))
+        touches = [Touch(key, if_new=True)]
+        if adapter.capabilities.hints:
+            touches.append(Touch(WorkKey(WorkKind.POLL, channel), HINT_QUIET_S, HINT_WAIT_S, if_new=True))
+        future = self._journal.append(Entry(facts=(delivery,), touches=tuple(touches)))
         future.add_done_callback(lambda done: self._parts.wake([key]) if _is_durable(done) else None)
-        return future
+        return future if captured.answer is None else _then(future, captured.answer)
 
     def greet(self, channel: str, request: HookRequest) -> Future[Greeting]:
         """Answer a sender that asks whether this address is ours; nothing is kept of it."""
-        adapter = self._parts.channels.get(channel)
-        if adapter is None or not adapter.capabilities.webhook:
-            raise RejectedInput(f"there is no webhook channel {channel!r}", status=404)
-        if not (adapter.capabilities.handshake and isinstance(adapter, Greeter)):
+        adapter = self._hooked(channel)
+        greeting = adapter.greet(request) if isinstance(adapter, Greeter) else None
+        if greeting is None:
             raise RejectedInput("this channel is never asked whether its address is ours", status=405)
-        greeted: Future[Greeting] = Future()
-        greeted.set_result(adapter.greet(request))
-        return greeted
+        return _done(greeting)
 
     def poll(self, lease: Lease) -> None:
         """Read what is new on a channel; each batch is durable together with the cursor that follows it."""
@@ -100,6 +106,12 @@ class Intake:
         is_news = any(self._known(activity) != known for activity, known in left)
         self._journal.commit(Entry(touches=held, finish=Finish(lease, "again" if is_news else "done")))
         self._parts.wake([touch.work for touch in held])
+
+    def _hooked(self, name: str) -> Channel:
+        adapter = self._parts.channels.get(name)
+        if adapter is None or not adapter.capabilities.webhook:
+            raise RejectedInput(f"there is no webhook channel {name!r}", status=404)
+        return adapter
 
     def _channel(self, name: str) -> Channel:
         adapter = self._parts.channels.get(name)
@@ -168,6 +180,28 @@ class Intake:
             if party:
                 return party
         return None
+
+
+def _done(greeting: Greeting) -> Future[Greeting]:
+    future: Future[Greeting] = Future()
+    future.set_result(greeting)
+    return future
+
+
+def _then(durable: Future[Receipt], answer: Greeting) -> Future[Greeting]:
+    """Return a future of the answer, done when the bytes are durable; it fails as they do."""
+    told: Future[Greeting] = Future()
+
+    def tell(done: Future[Receipt]) -> None:
+        if done.cancelled():
+            told.cancel()
+        elif (error := done.exception()) is not None:
+            told.set_exception(error)
+        else:
+            told.set_result(answer)
+
+    durable.add_done_callback(tell)
+    return told
 
 
 def _is_durable(done: Future[Receipt]) -> bool:

@@ -13,13 +13,17 @@ from sidecar.ports.channel import (
     Captured,
     Channel,
     ChannelCapabilities,
+    Counted,
     Extent,
     Greeter,
     Greeting,
     HookRequest,
+    Media,
+    MediaSource,
     PollBatch,
+    Subscriber,
 )
-from sidecar.ports.context import Clock, Context, Observe, unobserved
+from sidecar.ports.context import Clock, Context, NoTokens, Observe, Tokens, unobserved
 from sidecar.ports.engine import Due, Engine, Handler
 from sidecar.ports.ledger import (
     ChangedPage,
@@ -49,6 +53,7 @@ __all__ = [
     "Clock",
     "Condition",
     "Context",
+    "Counted",
     "Create",
     "Due",
     "Engine",
@@ -62,11 +67,16 @@ __all__ = [
     "LLMCapabilities",
     "Ledger",
     "LedgerCapabilities",
+    "Media",
+    "MediaSource",
+    "NoTokens",
     "Notifier",
     "Observe",
     "Pipeline",
     "PollBatch",
     "Question",
+    "Subscriber",
+    "Tokens",
     "Update",
     "View",
     "Written",

@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from sidecar.model import Activity, Delivery
+from sidecar.model import Activity, Attachment, Delivery
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelCapabilities:
-    """What a channel can do."""
+    """What a channel can do.
+
+    With `handshake` it is a `Greeter`, with `census` a `Counted`, with `media` a `MediaSource`, with `subscriptions` a
+    `Subscriber`. `hints`: its webhook may say only that there is news, so each one also makes a poll due. `stamped`:
+    what its sender signs holds the time, so that an old request can be told from a new one.
+    """
 
     webhook: bool = False
     poll: bool = False
@@ -19,23 +24,33 @@ class ChannelCapabilities:
     deletions: bool = False
     bookings: bool = False
     handshake: bool = False
+    hints: bool = False
+    stamped: bool = True
+    census: bool = False
+    media: bool = False
+    subscriptions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A request at the door, its body whole and raw, header names in lower case. A GET has a query and no body."""
+    """A request at the door, its body whole and raw, header names in lower case. A GET has a query and no body.
+
+    `raw_query` is the query as it stood in the address, for those who sign it.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    raw_query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """The plain text by which a sender recognises that an address is ours."""
+    """What a sender wants to hear from us, with status 200: the text by which it knows that an address is ours."""
 
     text: str
+    content_type: str = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Captured:
     """Raw bytes that a channel vouches for; `key` is the channel's delivery id, or None for the bytes' own hash.
 
     `fault` is set when the bytes are known to be unreadable (a file that is too large): the delivery is kept, parked.
+    `answer` is what the sender hears once they are durable, where "202 accepted" isn't what it understands.
     """
 
     account: str
@@ -50,6 +66,7 @@ class Captured:
     key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: str | None = None
+    answer: Greeting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +115,46 @@ class Channel(Protocol):
 
 @runtime_checkable
 class Greeter(Protocol):
-    """What a channel with `handshake` offers beside: its sender asks by GET whether the address is ours."""
+    """What a channel with `handshake` offers beside: its sender first asks whether the address is ours."""
 
-    def greet(self, request: HookRequest) -> Greeting:
-        """Return what the sender wants to hear, and keep nothing; `RejectedInput` (403) for anybody else."""
+    def greet(self, request: HookRequest) -> Greeting | None:
+        """Return what the sender wants to hear, and keep nothing; None for a POST that asks nothing.
+
+        `RejectedInput` (403) for a GET of anybody else. Every POST is shown here before `verify`.
+        """
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """What a channel with `census` offers beside: all that its provider holds, to be counted against the journal."""
+
+    def census(self, since: datetime) -> Iterator[PollBatch]:
+        """Yield everything from `since` until now under the ids that poll, webhook and backfill give it.
+
+        The batches' cursors are empty and never kept.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file as fetched: whole, within the adapter's own bounds of size, type and host."""
+
+    raw: bytes
+    content_type: str
+    name: str = ""
+
+
+@runtime_checkable
+class MediaSource(Protocol):
+    """What a channel with `media` offers beside: the files that its activities name."""
+
+    def media(self, attachment: Attachment) -> Media:
+        """Fetch a file. `TemporaryError` while that may still work, `PermanentError` when it is gone or not allowed."""
+
+
+@runtime_checkable
+class Subscriber(Protocol):
+    """What a channel with `subscriptions` offers beside: until when its provider will tell it of news."""
+
+    def subscriptions(self, cursor: Mapping[str, Any] | None) -> Mapping[str, datetime]:
+        """Return when each subscription ends, by a name that may be shown, as the poll's cursor knows it."""

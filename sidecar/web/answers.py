@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from sidecar.ports import Greeting
+
 WORDS = {
     400: "this is not a request that is understood here",
     401: "the signature is missing, wrong or too old",
@@ -21,6 +23,7 @@ WORDS = {
     503: "come again later",
 }
 MAX_RETRY_S = 3_600
+_SPOKEN = frozenset({"application/json", "text/xml; charset=utf-8"})
 _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'"),
@@ -55,9 +58,10 @@ class Refused(Exception):
 ACCEPTED = Answer(202, orjson.dumps({"status": "accepted"}))
 
 
-def greeting(text: str) -> Answer:
-    """Return the answer to a sender that asks whether this address is ours: plain text, never to be read as a page."""
-    return Answer(200, text.encode(), content_type=b"text/plain; charset=utf-8")
+def greeting(told: Greeting) -> Answer:
+    """Return what a sender wants to hear in its own words; text that could be read as a page is sent as plain text."""
+    kind = told.content_type if told.content_type in _SPOKEN else "text/plain; charset=utf-8"
+    return Answer(200, told.text.encode(), content_type=kind.encode())
 
 
 def refusal(status: int, *, retry_after_s: float | None = None) -> Answer:

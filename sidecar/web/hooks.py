@@ -67,10 +67,13 @@ class Hooks:
     async def _answer(self, scope: Scope, reader: "_Body") -> Answer:
         headers = _headers(scope, self._limits.headers)
         channel = reader.channel = _channel(scope, headers, self._door.max_body_bytes)
-        query = _query(scope)
+        raw_query: bytes = scope["query_string"]
+        query = _query(raw_query)
         body = await self._read(reader)
         try:
-            kept = await self._keep(channel, HookRequest(headers, body, query, scope["method"]))
+            kept = await self._keep(
+                channel, HookRequest(headers, body, query, scope["method"], raw_query.decode("latin-1"))
+            )
         except RejectedInput as error:
             return self._rejected(channel, error)
         except (TemporaryError, TimeoutError) as error:
@@ -80,7 +83,7 @@ class Hooks:
         except Exception as error:  # the sender keeps it and comes again; what it sent stays out of the log
             self._log.say("error", "hook_failed", channel=channel, error=type(error).__name__, where=where(error))
             return refusal(503, retry_after_s=RETRY_S)
-        return greeting(kept.text) if isinstance(kept, Greeting) else ACCEPTED
+        return greeting(kept) if isinstance(kept, Greeting) else ACCEPTED
 
     async def _read(self, reader: "_Body") -> bytes:
         limits, begun = self._limits, asyncio.get_running_loop().time()
@@ -193,8 +196,7 @@ def _headers(scope: Scope, most: int) -> dict[str, str]:
     return headers
 
 
-def _query(scope: Scope) -> dict[str, str]:
-    query: bytes = scope["query_string"]
+def _query(query: bytes) -> dict[str, str]:
     if not query:
         return {}
     try:

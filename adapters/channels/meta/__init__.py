@@ -38,7 +38,7 @@ class MetaChannel:
     """Takes what Meta's webhooks tell of WhatsApp numbers, Facebook pages and Instagram accounts."""
 
     Options = MetaOptions
-    capabilities = ChannelCapabilities(webhook=True, edits=True, deletions=True, handshake=True)
+    capabilities = ChannelCapabilities(webhook=True, edits=True, deletions=True, handshake=True, stamped=False)
 
     def __init__(self, name: str, options: MetaOptions, context: Context) -> None:
         at = f"channels.{name}"
@@ -54,8 +54,10 @@ class MetaChannel:
             text = context.secret(options.verify_token_env, options.verify_token_file)
             self._tokens = read_secrets(text, setting)
 
-    def greet(self, request: HookRequest) -> Greeting:
+    def greet(self, request: HookRequest) -> Greeting | None:
         """Return Meta's challenge to whoever knows the verify token; 403 for anybody else."""
+        if request.method == "POST":
+            return None
         return Greeting(greet(request.query, self._tokens))
 
     def verify(self, request: HookRequest) -> Captured:
