@@ -91,12 +91,19 @@ def mail_activities(
 
 
 def entry_activities(delivery: Delivery, own: Own, how: str, authenticated: bool = False) -> tuple[Activity, ...]:
-    """Turn a calendar's own entries, as of the delivery's receipt, into activities; `how` is how we know of them.
+    """Turn the iCalendar entries of a calendar, as of the delivery's receipt, into activities; see below."""
+    return event_activities(delivery, read_calendar(delivery.raw, own.timezone), own, how, authenticated)
+
+
+def event_activities(
+    delivery: Delivery, events: Iterable[Event], own: Own, how: str, authenticated: bool = False
+) -> tuple[Activity, ...]:
+    """Turn a calendar's own entries, however they were told, into activities; `how` is how we know of them.
 
     They are authenticated, where that is asked for, only if our side began them: invitations come from anybody.
     """
     found: dict[tuple[str, str], Activity] = {}
-    for event in read_calendar(delivery.raw, own.timezone):
+    for event in events:
         at = event.stamped_at or delivery.received_at
         status = _entered_status(event, own, delivery.received_at)
         is_sure = authenticated and (event.organizer is None or _is_ours(event.organizer, own))
