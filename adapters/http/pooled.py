@@ -11,7 +11,8 @@ httpx2 at its top, so whoever needs it imports it late. Source: httpx2 2.16, rea
 import json
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,11 +26,22 @@ _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: header names in lower case; `data` is the parsed JSON, None where the body was none."""
+    """What came back: header names in lower case; `data` is the parsed JSON, None where the body `raw` was none."""
 
     status: int
     headers: Mapping[str, str]
     data: Any = field(default=None, repr=False)
+    raw: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RawReply:
+    """What came back as bytes, whatever its status; of an answer that was cut, its beginning."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    is_cut: bool = False
 
 
 class Pooled:
@@ -57,13 +69,35 @@ class Pooled:
         form: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send JSON or a form and return the answer, whatever its status; `NotSentError` or `CutOffError` without."""
-        ends_at = time.monotonic() + self._whole_s
         given = {"params": dict(query) if query else None, "json": body, "data": dict(form) if form else None}
+        ends_at = time.monotonic() + self._whole_s
+        with self._answered(method, url, headers, given) as answer:
+            content = whole(answer.iter_bytes(), ends_at)
+            return Reply(answer.status_code, _lower(answer), _json(content))
+
+    def read(
+        self, url: str, headers: Mapping[str, str], max_bytes: int, *, query: Mapping[str, str] | None = None
+    ) -> RawReply:
+        """Get bytes as they come, at most so many; `NotSentError` or `CutOffError` without an answer."""
+        ends_at = time.monotonic() + self._whole_s
+        content = bytearray()
+        with self._answered("GET", url, headers, {"params": dict(query) if query else None}) as answer:
+            for part in answer.iter_bytes():
+                content += part
+                if len(content) > max_bytes:
+                    return RawReply(answer.status_code, _lower(answer), bytes(content[:max_bytes]), is_cut=True)
+                if time.monotonic() > ends_at:
+                    raise TooLateError("the answer took too long")
+            return RawReply(answer.status_code, _lower(answer), bytes(content))
+
+    @contextmanager
+    def _answered(
+        self, method: str, url: str, headers: Mapping[str, str], given: Mapping[str, Any]
+    ) -> Iterator[httpx2.Response]:
+        """An answer whose body is not read yet, and what goes wrong until its end in our words."""
         try:
             with self._client.stream(method, url, headers=dict(headers), **given) as answer:
-                content = whole(answer.iter_bytes(), ends_at)
-                told = {name.lower(): value for name, value in answer.headers.items()}
-                return Reply(answer.status_code, told, _json(content))
+                yield answer
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
             raise NotSentError("this is no address that could be called") from None
         except _UNSENT as error:
@@ -74,6 +108,10 @@ class Pooled:
             raise TooLateError("no answer in time") from None
         except httpx2.HTTPError as error:
             raise CutOffError(f"the connection broke ({type(error).__name__})") from None
+
+
+def _lower(answer: httpx2.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items()}
 
 
 def _json(content: bytes) -> Any:
