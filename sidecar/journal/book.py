@@ -29,6 +29,7 @@ from sidecar.journal.owners import Owner
 from sidecar.journal.page import HMAC_KEY, INSTALLED_AT, Page
 from sidecar.journal.reader import BookReader
 from sidecar.journal.shelves import ShelfReader
+from sidecar.journal.traffic import TrafficReader
 from sidecar.journal.upserts import replace
 from sidecar.journal.work import Claimant
 from sidecar.journal.writer import Writer
@@ -38,7 +39,7 @@ from sidecar.ports import Clock
 KEY_BYTES = 32
 
 
-class Journal(BookReader, ShelfReader, GaugeReader, CostReader):
+class Journal(BookReader, ShelfReader, GaugeReader, CostReader, TrafficReader):
     """An open book: `append` and `commit` write, work rows are claimed, everything else reads."""
 
     def __init__(self, database: Database) -> None:
@@ -144,12 +145,14 @@ class Journal(BookReader, ShelfReader, GaugeReader, CostReader):
         """Keep a setting of this installation."""
         self.commit(Entry(meta={key: value}))
 
-    def swap_meta(self, key: str, held: str | None, value: str) -> bool:
-        """Keep a setting of this installation, if it is still what it was; false when somebody else was first."""
+    def swap_meta(self, key: str, held: str | None, value: str | None) -> bool:
+        """Keep a setting of this installation, or forget it, if it is still what it was; false when it isn't."""
 
         def swapping(connection: Connection, _: int) -> bool:
             found = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar()
-            if found == held:
+            if found == held and value is None:
+                connection.execute(sa.delete(t.meta).where(t.meta.c.key == key))
+            elif found == held:
                 replace(connection, t.meta, [{"key": t.as_key(key), "value": value}])
             return bool(found == held)
 

@@ -59,7 +59,8 @@ class Entry:
 
     With a `fence` it is written only while that lease is ours, else `LeaseLost`. `parks` name work that waits for a
     person from the start, with reasons. `watch_at` says when a party must be looked at again. `texts` are long constant
-    texts by their sha256 (system prompts), kept once for all facts that name it.
+    texts by their sha256 (system prompts), kept once for all facts that name it. `unread` names the channel of each
+    delivery that was read and brought no activity.
     """
 
     facts: Sequence[Fact] = ()
@@ -71,6 +72,7 @@ class Entry:
     watch_at: Mapping[str, datetime | None] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
+    unread: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

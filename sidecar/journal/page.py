@@ -20,7 +20,8 @@ from sidecar.journal import work
 from sidecar.journal.codec import BODY, digest, encode, encode_value
 from sidecar.journal.entry import Entry, Receipt, Touch
 from sidecar.journal.projections import Projections
-from sidecar.journal.upserts import insert, keep, replace
+from sidecar.journal.traffic import unread_rows
+from sidecar.journal.upserts import add, insert, keep, replace
 from sidecar.model import Delivery, Fact, WorkKey
 
 CHUNK = 400
@@ -167,12 +168,14 @@ def _settle(
     cursors: dict[tuple[str, str], dict[str, Any]] = {}
     texts: dict[str, bytes] = {}
     meta: dict[str, str] = {}
+    unread: list[str] = []
     for page, rows in zip(pages, new, strict=True):
         entry = page.entry
         touches += [touch for touch in entry.touches if rows or not touch.if_new]
         parks += entry.parks
         texts |= {sha256: text.encode() for sha256, text in entry.texts.items()}
         meta |= entry.meta
+        unread += entry.unread
         for held in entry.cursors:
             row = {"channel": held.channel, "name": held.name, "value": encode_value(held.value), "updated_at": now}
             cursors[held.channel, held.name] = row
@@ -183,4 +186,5 @@ def _settle(
     work.park(connection, parks, now)
     replace(connection, t.cursor, list(cursors.values()))
     replace(connection, t.meta, [{"key": key, "value": value} for key, value in meta.items()])
+    add(connection, t.unread, unread_rows(unread, now))
     keep(connection, t.text, [{"sha256": sha256, "body": body} for sha256, body in texts.items()])

@@ -21,6 +21,7 @@ from sidecar.journal import tables as t
 from sidecar.journal.codec import BODY, decode, decode_standing, encode_standing
 from sidecar.journal.entry import IdentifierTaken, RecordTaken
 from sidecar.journal.shares import shares
+from sidecar.journal.traffic import Traffic
 from sidecar.journal.upserts import add, keep, replace
 from sidecar.model import (
     Activity,
@@ -52,6 +53,7 @@ class Projections:
         self._live: dict[str, str] = {}
         self._activities: dict[str, Activity] = {}
         self._seen: dict[tuple[str, str], tuple[int, int]] = {}
+        self._traffic = Traffic(connection)
 
     def fold(self, fact: Fact, recorded_at: int) -> None:
         """Take in one new fact."""
@@ -61,6 +63,7 @@ class Projections:
                 self._delivered(fact)
             case Activity():
                 self._happened(fact)
+                self._traffic.said(fact, recorded_at)
             case Match():
                 counts = self._matched(fact)
             case Inference():
@@ -81,6 +84,7 @@ class Projections:
             for (channel, account), (count, last) in sorted(self._seen.items())
         ]
         add(self._connection, t.channel_seen, seen, latest="last_at")
+        self._traffic.save()
         standings = [_standing_row(self._standings[party], at) for party, at in sorted(self._updated.items())]
         replace(self._connection, t.standing, standings)
         self._seen.clear()
@@ -92,6 +96,7 @@ class Projections:
         channel = t.as_key(delivery.channel), t.as_key(delivery.account)
         count, last = self._seen.get(channel, (0, 0))
         self._seen[channel] = count + 1, max(last, t.to_us(delivery.received_at))
+        self._traffic.came(delivery)
 
     def _happened(self, activity: Activity) -> None:
         self._activities[activity.id] = activity

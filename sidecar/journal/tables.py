@@ -219,9 +219,28 @@ channel_seen = sa.Table(
     _int("last_at"),
 )
 
+traffic = sa.Table(
+    "traffic",
+    metadata,
+    _text("channel", pk=True),
+    _int("slot", pk=True),  # a quarter of an hour: when it was said, and of deliveries when they came
+    _int("deliveries"),
+    _int("activities"),
+)
+
+lag = sa.Table(
+    "lag",
+    metadata,
+    _text("channel", pk=True),
+    _int("slot", pk=True),  # the quarter of an hour in which they were written down
+    _int("at_most_s", pk=True),
+    _int("activities"),
+)
+
 BOOK = (fact, payload, because, text, erased)
 PROJECTIONS = (
     party, identifier, activity_index, match_index, waiting, standing, record_link, spent, alert_open, channel_seen,
+    traffic, lag,
 )  # fmt: skip
 
 # State ----------------------------------------------------------------------------------------------------------------
@@ -263,7 +282,11 @@ owner = sa.Table("owner", metadata, _text("id", pk=True), _int("since"))
 pause = sa.Table("pause", metadata, _text("scope", pk=True), _text("reason"), _int("since"))
 meta = sa.Table("meta", metadata, _text("key", pk=True), _text("value"))
 
-STATE = (cursor, work, owner, pause, meta)
+unread = sa.Table(  # deliveries that were read and brought no activity, by when that was
+    "unread", metadata, _text("channel", pk=True), _int("slot", pk=True), _int("deliveries")
+)
+
+STATE = (cursor, work, owner, pause, meta, unread)
 
 
 def to_us(at: datetime) -> int:

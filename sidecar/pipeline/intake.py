@@ -12,12 +12,17 @@ from sidecar.capture import capture, to_delivery
 from sidecar.errors import PermanentError, RejectedInput
 from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
 from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
+from sidecar.pipeline.listening import to_hear
 from sidecar.pipeline.parts import Parts
-from sidecar.pipeline.selection import AT_ONCE
+from sidecar.pipeline.selection import is_appointment, is_at_once
 from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, PollBatch
 from sidecar.resolve import identifiers_of, resolve
 
 MAX_WAITING = 200
+POLLED = "polled:"
+"""Under this and a channel's name stands when its last poll came to its end."""
+UNREAD_S = 20.0
+"""How long an appointment waits for its reading, which may make the deal that it is tied to, before the CRM gets it."""
 HINT_QUIET_S, HINT_WAIT_S = 1.0, 10.0
 """A poll that a webhook hints at waits until the hints pause, so that many of them make one poll."""
 
@@ -61,16 +66,17 @@ class Intake:
         for batch in adapter.poll(self._journal.cursor(lease.work.key, "poll")):
             self.keep(lease.work.key, batch, "poll")
             self._journal.renew(lease)
-        self._journal.commit(Entry(finish=Finish(lease, "done")))
+        meta = {POLLED + lease.work.key: self._journal.now().isoformat()}
+        self._journal.commit(Entry(finish=Finish(lease, "done"), meta=meta))
 
-    def keep(self, channel: str, batch: PollBatch, cursor: str) -> int:
-        """Journal a batch and its cursor; returns how many deliveries were new."""
+    def keep(self, channel: str, batch: PollBatch, cursor: str | None) -> int:
+        """Journal a batch, and its cursor under a name where one is given; returns how many deliveries were new."""
         facts = tuple(self._delivery(channel, captured) for captured in batch.captured)
         keys = [WorkKey(WorkKind.PARSE, fact.id) for fact in facts]
         entry = Entry(
             facts=facts,
             touches=tuple(Touch(key, if_new=True) for key in keys),
-            cursors=(CursorSet(channel, cursor, batch.cursor),),
+            cursors=() if cursor is None else (CursorSet(channel, cursor, batch.cursor),),
         )
         receipt = self._journal.commit(entry)
         batch.committed()
@@ -85,7 +91,8 @@ class Intake:
         activities = capture(delivery, self._channel(delivery.channel), self._journal.mint)
         key = WorkKey(WorkKind.RESOLVE, delivery.id)
         touches = (Touch(key),) if activities else ()
-        self._journal.commit(Entry(facts=activities, touches=touches, finish=Finish(lease, "done")))
+        unread = () if activities else (delivery.channel,)
+        self._journal.commit(Entry(facts=activities, touches=touches, finish=Finish(lease, "done"), unread=unread))
         self._parts.wake([key])
 
     def resolve(self, lease: Lease) -> None:
@@ -147,7 +154,7 @@ class Intake:
             related_party=related,
         )
         touches = self._touches(activity, matches)
-        receipt = journal.commit(Entry(facts=matches, touches=touches))
+        receipt = journal.commit(Entry(facts=matches, touches=(*touches, *to_hear(parts, activity, matches))))
         if receipt.new:
             parts.resolved(activity.channel, matches[0].outcome.value)
         parts.wake([t.work for t in touches if t.quiet_s == 0])
@@ -155,9 +162,12 @@ class Intake:
 
     def _touches(self, activity: Activity, matches: Sequence[Match]) -> tuple[Touch, ...]:
         """The parties that have news now."""
-        quiet = 0.0 if activity.kind.startswith(AT_ONCE) else self._parts.quiet_s
+        quiet = 0.0 if is_at_once(activity) else self._parts.quiet_s
         parties = [m.party for m in matches if m.outcome is Outcome.PARTY and m.party]
-        return tuple(Touch(WorkKey(WorkKind.PARTY, p), quiet, self._parts.max_wait_s) for p in parties)
+        touches = [Touch(WorkKey(WorkKind.PARTY, p), quiet, self._parts.max_wait_s) for p in parties]
+        if is_appointment(activity):
+            touches += [Touch(WorkKey(WorkKind.SYNC, p), UNREAD_S, UNREAD_S) for p in parties]
+        return tuple(touches)
 
     def _held(self, activities: Sequence[Activity]) -> tuple[Touch, ...]:
         """The deliveries without a party that what these activities gave to one may answer."""

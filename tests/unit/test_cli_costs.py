@@ -108,7 +108,7 @@ def test_a_journal_on_a_server_moves_on_when_somebody_says_that_there_is_a_backu
     config = CONFIG.replace("sqlite:///journal.db", postgres_url)
     office = Office(tmp_path).furnish([], config)
     assert "sidecar migrate --backed-up" in office.refused("costs", code=2)
-    assert office.data("migrate", "--backed-up") == {"revision": "0002"}
+    assert office.data("migrate", "--backed-up") == {"revision": "0003"}
     assert office.data("costs")["rows"] == []
 
 

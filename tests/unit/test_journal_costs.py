@@ -17,6 +17,9 @@ from tests.support.facts import NOON, SetClock, an_inference, say
 
 DAY = date(2026, 3, 2)
 BACK = (
+    "DROP TABLE traffic",
+    "DROP TABLE lag",
+    "DROP TABLE unread",
     "DROP TABLE spent",
     "CREATE TABLE spend (quarter BIGINT NOT NULL PRIMARY KEY, nano_usd BIGINT NOT NULL, calls BIGINT NOT NULL)",
     "ALTER TABLE work DROP COLUMN waits_for",
@@ -116,7 +119,7 @@ def test_a_book_of_the_first_revision_keeps_its_costs(journal_url: str) -> None:
         run_sql(journal_url, statement)
     engine_of(journal_url).dispose()
     if journal_url.startswith("postgresql"):
-        with pytest.raises(ConfigError, match=r"0001 to 0002; make a backup.*sidecar migrate --backed-up"):
+        with pytest.raises(ConfigError, match=r"0001 to 0003; make a backup.*sidecar migrate --backed-up"):
             Journal.open(journal_url)
     with Journal.open(journal_url, clock=SetClock(), backed_up=True) as journal:
         assert journal.spent(TOTAL, [""], DAY)[""] == Spent(3, 0, 750_000_000, 270, 30, 21, 0)
@@ -127,7 +130,7 @@ def test_a_book_of_the_first_revision_keeps_its_costs(journal_url: str) -> None:
         journal.rebuild()
     assert rows_of(journal_url, (t.spent,)) == costs
     if journal_url.startswith("sqlite"):
-        assert Path(journal_url.removeprefix("sqlite:///") + ".before-0002").is_file()
+        assert Path(journal_url.removeprefix("sqlite:///") + ".before-0003").is_file()
 
 
 def test_work_says_what_it_waits_for(journal: Journal, clock: SetClock) -> None:
