@@ -27,6 +27,7 @@ from sidecar.app.schedule import Schedule
 from sidecar.app.shown import shown
 from sidecar.app.slips import Slips
 from sidecar.app.tally import OTHER, Tally
+from sidecar.app.vault import Vault
 from sidecar.app.worklists import provision
 from sidecar.config import Settings, load, validate_options
 from sidecar.config.sections import BrakesSection
@@ -108,6 +109,7 @@ class App:
             base=self.settings.base,
             secret=self.settings.secret,
             installed_at=self.journal.installed_at,
+            tokens=Vault(self.settings, self.journal),
         )
 
     @cached_property

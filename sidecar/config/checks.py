@@ -19,6 +19,7 @@ from sidecar.config.settings import Settings
 from sidecar.errors import ConfigError
 from sidecar.links import Links, keys_in
 from sidecar.model import SEVERAL, FieldClass
+from sidecar.seal import Seal, keys_of
 
 _PHRASE = re.compile(r"[^;\n\r]{1,80}")
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -227,6 +228,7 @@ def _secrets(given: Given) -> Iterator[Problem]:
     tables += [(f"ops.{name}", options) for name, options in settings.ops.notifiers.items()]
     tables.append(("journal", settings.journal.model_dump(exclude={"url"}, exclude_none=True)))
     tables.append(("web", settings.web.model_dump(include={"explain_key_env", "explain_key_file"}, exclude_none=True)))
+    tables.append(("tokens", settings.tokens.model_dump(exclude_none=True)))
     for section, options in tables:
         yield from _missing(section, options, given, MAX_OPTION_DEPTH)
 
@@ -242,6 +244,19 @@ def _explain_keys(given: Given) -> Iterator[Problem]:
         Links(web.public_url, keys, web.explain_days)
     except ConfigError as error:
         yield Problem("web.explain_key_env" if web.explain_key_env else "web.explain_key_file", str(error))
+
+
+def _token_keys(given: Given) -> Iterator[Problem]:
+    """Try the keys that seal tokens, where they are there."""
+    tokens = given.settings.tokens
+    try:
+        secret = read_secret(tokens.key_env, tokens.key_file, given.env, given.base)
+    except ConfigError:
+        return
+    try:
+        Seal(keys_of(secret))
+    except ConfigError as error:
+        yield Problem("tokens.key_env" if tokens.key_env else "tokens.key_file", str(error))
 
 
 def _missing(section: str, options: Mapping[str, Any], given: Given, depth: int) -> Iterator[Problem]:
@@ -283,6 +298,7 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"route", "crm", "stages"}), _stage_maps),
 )
 _OF_SECRETS: tuple[tuple[frozenset[str], Check], ...] = (
-    (frozenset({"crm", "llm", "channels", "journal", "ops", "web"}), _secrets),
+    (frozenset({"crm", "llm", "channels", "journal", "ops", "tokens", "web"}), _secrets),
     (frozenset({"web"}), _explain_keys),
+    (frozenset({"tokens"}), _token_keys),
 )

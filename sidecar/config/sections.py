@@ -81,6 +81,13 @@ class WebSection(Section):
         return url.rstrip("/")
 
 
+class TokensSection(Section):
+    """The key that seals what a vendor gives us anew while we run; several, the one in force first."""
+
+    key_env: Text | None = None
+    key_file: Text | None = None
+
+
 class OwnSection(Section):
     """Our side: domains, addresses (e-mail, or phone as +44...), where we are."""
 

@@ -36,6 +36,7 @@ from sidecar.config.sections import (
     RouteSection,
     StageSection,
     StagesSection,
+    TokensSection,
     WatchSection,
     WebSection,
 )
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
 
     journal: JournalSection = JournalSection()
     web: WebSection = WebSection()
+    tokens: TokensSection = TokensSection()
     own_section: OwnSection = Field(default=OwnSection(), alias="own")
     channels: dict[str, ChannelSection] = Field(default_factory=dict)
     crm: CrmSection = CrmSection()
