@@ -30,7 +30,7 @@ from sidecar.model import (
 from sidecar.model import Outcome as Whose
 from sidecar.model.means import Hard
 from sidecar.pipeline.asking import Asking
-from sidecar.pipeline.selection import AT_ONCE
+from sidecar.pipeline.selection import is_at_once
 from sidecar.pipeline.shadow import Reader, Reread, Shadow
 from sidecar.ports import LLM
 
@@ -106,7 +106,7 @@ def _readings(activities: Sequence[Activity], side: Side) -> Iterator[list[Activ
 def _is_due(now: datetime, since: datetime, arrived: datetime, last: Activity, side: Side) -> bool:
     """Say whether what waits was read before the next activity arrived."""
     due = min(now + timedelta(seconds=side.quiet_s), since + timedelta(seconds=side.max_wait_s))
-    return last.kind.startswith(AT_ONCE) or arrived > due
+    return is_at_once(last) or arrived > due
 
 
 def _match(activity: Activity, party: str, policy: Policy) -> Match:

@@ -91,7 +91,7 @@ def nodes(chain: tuple[Node, ...]) -> Iterator[Node]:
 def find(journal: Journal, account: str, record: str) -> tuple[Standing, RecordSync | None]:
     """Return where the party stands that a record belongs to, or that has this id, and what we know of the record."""
     kind, _, ref = record.rpartition(":")
-    for candidate in [kind] if kind else ["contact", "deal", "company", "note", "task"]:
+    for candidate in [kind] if kind else ["contact", "deal", "company", "note", "task", "meeting"]:
         party = journal.linked_party(account, candidate, ref)
         standing = journal.standing(party) if party else None
         if standing:

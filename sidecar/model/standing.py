@@ -113,6 +113,30 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Meeting:
+    """One appointment, as booking systems and calendars told of it; `others` are more names of the same.
+
+    `status` is scheduled, attended, cancelled or no_show; `at` is when the newest word about it was said. When it is
+    rests on the Match `timed_by`, of the activity `timed_in`; how it stands, on `stated_by`. Each has its word's time.
+    """
+
+    id: str
+    engagement: int
+    title: str
+    start: datetime
+    end: datetime | None
+    status: str
+    at: datetime
+    timed_by: str
+    timed_at: datetime
+    timed_in: str
+    stated_by: str
+    stated_at: datetime
+    others: tuple[str, ...] = ()
+    activities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """One thread of the party: its channel, when it began and last moved, how many activities."""
 
@@ -156,7 +180,7 @@ class Standing:
     permits by which a person let us make a contact or a deal, `absorbed` the parties that were merged into it.
     `records` are keyed by their idempotency key. `conversations` holds the newest 20. `activities_at_whole` says how
     many activities there were when the whole history was last read. `channel` and `route` are the newest activity's.
-    `asked` is the last question that nobody has answered, `spoke_last` customer or agent.
+    `asked` is the last question that nobody has answered, `spoke_last` customer or agent. `meetings` are the newest.
     """
 
     party: str
@@ -182,6 +206,7 @@ class Standing:
     absorbed: tuple[str, ...] = ()
     asked: Question | None = None
     spoke_last: str = ""
+    meetings: tuple[Meeting, ...] = ()
 
     @property
     def engagement(self) -> Engagement:

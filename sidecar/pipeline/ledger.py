@@ -50,9 +50,11 @@ from sidecar.sync import (
     lasting,
     links,
     made_on,
+    meetings,
     notes,
     plan,
     post,
+    stated,
     steered,
 )
 
@@ -166,13 +168,15 @@ class LedgerSteps:
         wording = Wording(quotes, lambda name: links.url(party, name, now) if links else "")
         drafts = notes(standing, wording, threads, parts.policy, now, wait=parts.wait)
         kinds = self._ledger().capabilities.kinds
-        wanted = desired(standing, parts.policy_now(), route, drafts, self._journal.mint, self._today(), wording)
+        policy, mint = parts.policy_now(), self._journal.mint
+        wanted = desired(standing, policy, route, drafts, mint, self._today(), wording)
+        wanted += meetings(standing, wanted, policy, route, mint, now, wording)
         if links:
             wanted = lasting(wanted, standing, partial(links.alike, now=now))
         return tuple(record for record in steered(wanted, standing, parts.policy) if record.kind in kinds)
 
     def _quotes(self, standing: Standing) -> tuple[dict[str, tuple[Evidence, ...]], dict[str, str]]:
-        """The evidence behind each value, believed or suggested, and the conversation of each quoted activity."""
+        """The evidence behind each value or meeting, and the conversation of each quoted activity."""
         engagement = standing.engagement
         ids = [f.decision for f in engagement.fields.values()] + [s.decision for s in engagement.steps if s.decision]
         ids += [waiting.decision for waiting in engagement.suggestions.values()]
@@ -180,9 +184,13 @@ class LedgerSteps:
         found = self._journal.get_many([d.claim for d in decisions])
         claims = {c.id: c for c in found.values() if isinstance(c, Claim)}
         quotes = {d.id: claims[d.claim].evidence for d in decisions if d.claim in claims}
-        quoted = sorted({e.activity for evidence in quotes.values() for e in evidence})
-        activities = [a for a in self._journal.get_many(quoted).values() if isinstance(a, Activity)]
-        return quotes, {a.id: a.thread for a in activities}
+        quoted = {e.activity for evidence in quotes.values() for e in evidence} | {
+            m.timed_in for m in standing.meetings
+        }
+        found = self._journal.get_many(sorted(quoted))
+        activities = {a.id: a for a in found.values() if isinstance(a, Activity)}
+        quotes |= {m.timed_by: stated(activities[m.timed_in]) for m in standing.meetings if m.timed_in in activities}
+        return quotes, {a.id: a.thread for a in activities.values()}
 
     def _intend(self, sight: Sight, made: Plan, lease: Lease) -> None:
         """Journal what was seen and what will be sent, each Change with the Reading that it relies on."""

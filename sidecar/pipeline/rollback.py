@@ -46,7 +46,7 @@ from sidecar.sync import EVERYTHING, DesiredRecord, Look, Plan, RecordPlan, ours
 ROLLBACK = "rollback"
 LEASE_S = 120.0
 MAX_TOGETHER = 100
-_DETACHED = ("note", "task")
+_DETACHED = ("note", "task", "meeting")
 """Kinds of records that can be looked at when they are wanted no more: nothing else is told from their fields."""
 
 

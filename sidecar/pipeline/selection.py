@@ -17,8 +17,9 @@ MAX_NEWS_CHARS = 100_000
 MAX_WHOLE = 300
 MAX_FORCED = 2
 """How often a history that must be read whole, and has no answer, is tried before it has doubled."""
-AT_ONCE = ("booking_", "edit", "deletion")
-"""How the kinds begin of what is read at once, however lively the conversation is."""
+_AT_ONCE = ("booking_", "meeting", "edit", "deletion")
+_IDLE = frozenset(("held_as_planned", "removed"))
+"""How a calendar's entry stands when nobody waits for it to be read: its time has passed, or it only went."""
 MIN_REPEATED_CHARS = 200
 """A short word may mean something else when it comes again ("yes"); so many characters don't."""
 END = "end"
@@ -27,6 +28,16 @@ _SENT = "sent:"
 """Before the version of a mail that was read in a sent folder: the trusted copy of the same mail read elsewhere."""
 
 Matched = tuple[Match, Activity]
+
+
+def is_at_once(activity: Activity) -> bool:
+    """Say whether an activity is read at once, however lively the conversation is: a booking, a meeting, an edit."""
+    return activity.kind.startswith(_AT_ONCE) and activity.attributes.get("status") not in _IDLE
+
+
+def is_appointment(activity: Activity) -> bool:
+    """Say whether an activity is news of a booking or a meeting, which the CRM shows natively."""
+    return activity.kind.startswith(("booking_", "meeting")) and is_at_once(activity)
 
 
 class Past(Protocol):

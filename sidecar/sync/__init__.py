@@ -16,6 +16,7 @@ from sidecar.sync.desired import (
     made_on,
 )
 from sidecar.sync.lasting import lasting
+from sidecar.sync.meetings import meeting_key, meetings, stated
 from sidecar.sync.notes import notes
 from sidecar.sync.observe import Observed, Viewpoint, absent, observe
 from sidecar.sync.plan import EVERYTHING, Look, Plan, RecordPlan, Refused, plan, rung_for
@@ -49,6 +50,8 @@ __all__ = [
     "lasting",
     "links",
     "made_on",
+    "meeting_key",
+    "meetings",
     "notes",
     "observe",
     "ours",
@@ -58,5 +61,6 @@ __all__ = [
     "post",
     "rung_for",
     "same",
+    "stated",
     "steered",
 ]

@@ -33,7 +33,9 @@ NO_MODEL = "the baseline doesn't write to this CRM (llm.baseline_writes)"
 CODE = "code"
 EVERYTHING = "*"
 _OF_PEOPLE = ("contact", "company", "deal")
-"""Kinds of records that are people's to make below the highest rung; notes and tasks of ours are not."""
+"""Kinds of records that are people's to make below the highest rung; notes, tasks and meetings of ours are not."""
+_STATED = ("contact", "meeting")
+"""Kinds of records that follow from what was stated: no model is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class _Planner:
             self._refuse(wanted, "", None, wanted.why_not or wanted.muted)
         elif EVERYTHING in self._paused:
             self._refuse(wanted, "", None, self._paused[EVERYTHING])
-        elif wanted.kind != "contact" and (reason := self._waits_for_a_model()):
+        elif wanted.kind not in _STATED and (reason := self._waits_for_a_model()):
             self._refuse(wanted, "", None, reason)
         elif wanted.mode.height < rung_for(wanted, is_new=True).height:
             self._refuse(wanted, "", None, f"the mode is {wanted.mode.value}")

@@ -77,6 +77,7 @@ NATIVE: Mapping[str, Mapping[str, Native]] = {
     },
     "meeting": {
         "title": Native(("hs_meeting_title",), "Title"),
+        "body": Native(("hs_meeting_body",), "Body", "long_text", "rich_text"),
         "start": Native(("hs_meeting_start_time", "hs_timestamp"), "Start", "datetime", "required"),
         "end": Native(("hs_meeting_end_time",), "End", "datetime"),
         "status": Native(

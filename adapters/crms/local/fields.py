@@ -17,6 +17,7 @@ from sidecar.model import Value
 from sidecar.ports import FieldSpec, Pipeline
 
 KINDS = ("contact", "company", "deal", "note", "task", "meeting")
+OUTCOMES = ("scheduled", "attended", "cancelled", "no_show")
 TEXT_CHARS = 255
 LONG_TEXT_CHARS = 65_536
 
@@ -61,9 +62,9 @@ def native(pipelines: Sequence[Pipeline], owners: Mapping[str, str]) -> dict[str
         ),
         "meeting": (
             _text("title", "Title"),
-            FieldSpec("start", "datetime", "Start"),
-            FieldSpec("end", "datetime", "End"),
-            FieldSpec("status", "enum", "Status", options=("scheduled", "attended", "cancelled", "no_show")),
+            _long("body", "Body"),
+            *(FieldSpec(name, "datetime", name.capitalize()) for name in ("start", "end")),
+            FieldSpec("status", "enum", "Status", options=OUTCOMES),
         ),
     }
     return {kind: {spec.name: spec for spec in of_kind} for kind, of_kind in specs.items()}

@@ -24,6 +24,7 @@ from sidecar.model.facts import (
     Verdict,
 )
 from sidecar.model.fold.crm import approved, intended, pinned, posted, read, withheld
+from sidecar.model.fold.meetings import joined, left, met
 from sidecar.model.fold.talk import talked
 from sidecar.model.mint import Fact
 from sidecar.model.standing import (
@@ -81,6 +82,7 @@ def absorb(target: Standing, other: Standing) -> Standing:
         alerts=(*target.alerts, *other.alerts),
         allowed=tuple(dict.fromkeys((*target.allowed, *other.allowed))),
         absorbed=tuple(dict.fromkeys((*target.absorbed, other.party, *other.absorbed))),
+        meetings=joined(target.meetings, other.meetings),
     )
 
 
@@ -107,7 +109,7 @@ def _matched(standing: Standing, match: Match, activity: Activity) -> Standing:
     if engagement.opened_at is None:
         engagement = replace(engagement, opened_at=activity.at, route=match.route)
     return replace(
-        talked(_with(standing, engagement), activity),
+        met(talked(_with(standing, engagement), activity), match, activity),
         name=standing.name or match.name,
         identifiers=tuple(dict.fromkeys((*standing.identifiers, *match.links))),
         known_by=_introduced(standing, match),
@@ -262,9 +264,15 @@ def _without(standing: Standing, release: Release) -> Standing:
         )
         for e in standing.engagements
     )
-    left = max(0, standing.activities - len(gone))
     asked = None if standing.asked and standing.asked.evidence.activity in gone else standing.asked
-    return replace(standing, engagements=engagements, activities=left, asked=asked, needs_whole=True)
+    return replace(
+        standing,
+        engagements=engagements,
+        activities=max(0, standing.activities - len(gone)),
+        asked=asked,
+        needs_whole=True,
+        meetings=left(standing.meetings, gone, release.id, release.at),
+    )
 
 
 _STEPS: Mapping[str, Callable[[Standing, Any], Standing]] = {

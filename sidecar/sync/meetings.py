@@ -1,0 +1,128 @@
+"""Appointments as native meetings of the CRM: when, how it stands, and the words that say so. Pure.
+
+A meeting is made from what a booking system or a calendar stated, so it waits for no model, and none can make one.
+Each of its fields is as new as the word that it rests on, so that a rep who moves a meeting in the CRM keeps that time
+until the customer or the booking system moves it again. When it begins and ends is one thing: where somebody holds one
+of the two, neither is written. Its title and its words below are a person's for good once they change them.
+
+That a meeting's time has passed changes nothing here: who came is told by a booking system or by a person.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sidecar.model import (
+    Activity,
+    AuthorKind,
+    Evidence,
+    FieldClass,
+    FieldSync,
+    Meeting,
+    Mint,
+    Mode,
+    Policy,
+    RecordSync,
+    Route,
+    Standing,
+    Value,
+)
+from sidecar.sync.desired import MAX_TITLE_CHARS, DesiredField, DesiredRecord
+from sidecar.sync.wording import MARKER, Wording, titled
+
+EVENT = "event"
+"""The engine of what a booking system or a calendar stated: nobody inferred it."""
+UNTOLD = timedelta(minutes=30)
+"""How long a meeting is taken to be that nobody gave an end, since several CRMs keep none without."""
+LATE = timedelta(days=7)
+"""How long after its time a meeting is still made: an outage passes, and years that are read anew make none."""
+BOOKING_LINE = f"From a booking or a calendar. Wrong? Change the field itself: what you write stays. {MARKER}"
+_TIMES = ("start", "end")
+
+
+def meetings(
+    standing: Standing,
+    wanted: Sequence[DesiredRecord],
+    policy: Policy,
+    route: Route,
+    mint: Mint,
+    now: datetime,
+    wording: Wording,
+) -> tuple[DesiredRecord, ...]:
+    """Return the meetings wanted for a party, each tied to the contact and its engagement's deal among `wanted`."""
+    return tuple(
+        _record(standing, meeting, wanted, policy.mode_for(route), mint, now, wording) for meeting in standing.meetings
+    )
+
+
+def meeting_key(party: str, name: str, mint: Mint) -> str:
+    """Return the idempotency key of a meeting, by the name under which it became known."""
+    return mint.id("meeting", party, name)
+
+
+def _record(
+    standing: Standing,
+    meeting: Meeting,
+    wanted: Sequence[DesiredRecord],
+    mode: Mode,
+    mint: Mint,
+    now: datetime,
+    wording: Wording,
+) -> DesiredRecord:
+    key = _key(standing, meeting, mint)
+    held = standing.records.get(key)
+    why_not = _why_not(meeting, now)
+    ties = tuple(r.key for r in wanted if r.kind == "contact" or (r.kind, r.engagement) == ("deal", meeting.engagement))
+    fields = _fields(meeting, mode, wording)
+    if held and _is_held(held, meeting.timed_at):
+        fields = {name: field for name, field in fields.items() if name not in _TIMES}
+    return DesiredRecord("meeting", key, meeting.engagement, fields, not why_not, why_not, ties, mode=mode)
+
+
+def _key(standing: Standing, meeting: Meeting, mint: Mint) -> str:
+    """Return the key under which the meeting was made, else that of its first name."""
+    names = (meeting.id, *meeting.others)
+    keys = [meeting_key(party, name, mint) for party in (standing.party, *standing.absorbed) for name in names]
+    records = [standing.records.get(key) for key in keys]
+    return next((r.key for r in records if r and r.ref and not r.gone), keys[0])
+
+
+def _why_not(meeting: Meeting, now: datetime) -> str:
+    if meeting.status == "cancelled":
+        return "it was called off before it was made"
+    return "it was over before it could be made" if meeting.start + LATE < now else ""
+
+
+def _fields(meeting: Meeting, mode: Mode, wording: Wording) -> dict[str, DesiredField]:
+    end = meeting.end or meeting.start + UNTOLD
+    quote, link = wording.quote(meeting.timed_by), wording.link("")
+    body = "\n".join([*([quote] if quote else []), *([f"Why: {link}"] if link else []), BOOKING_LINE])
+    timed, stated = (meeting.timed_by, meeting.timed_at), (meeting.stated_by, meeting.stated_at)
+    values: dict[str, tuple[Value, FieldClass, tuple[str, datetime]]] = {
+        "title": (titled(meeting.title or "Meeting", MAX_TITLE_CHARS), FieldClass.IDENTITY, timed),
+        "body": (body, FieldClass.IDENTITY, timed),
+        "start": (_moment(meeting.start), FieldClass.OBSERVATION, timed),
+        "end": (_moment(end), FieldClass.OBSERVATION, timed),
+        "status": (meeting.status, FieldClass.OBSERVATION, stated),
+    }
+    return {
+        name: DesiredField(value, "", cls, (by,), at, False, mode, EVENT)
+        for name, (value, cls, (by, at)) in values.items()
+    }
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).replace(second=0, microsecond=0).isoformat()  # several CRMs keep no seconds
+
+
+def _is_held(record: RecordSync, timed_at: datetime) -> bool:
+    """Say whether somebody gave the meeting another time after the word that ours rests on."""
+    holds = [record.fields.get(name, FieldSync()).hold for name in _TIMES]
+    return any(hold and hold.author.kind is not AuthorKind.US and hold.at >= timed_at for hold in holds)
+
+
+def stated(activity: Activity) -> tuple[Evidence, ...]:
+    """Return the words in which a booking system or a calendar stated an appointment."""
+    return tuple(
+        Evidence(activity.id, s.start, s.end, activity.text[s.start : s.end], s.role, s.authenticated, activity.at)
+        for s in activity.said[:1]
+    )
