@@ -1,10 +1,6 @@
 """A calendar under the contract, against a real Radicale over a real socket."""
 
 import base64
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,25 +28,13 @@ from tests.contract.channel import (
     last_cursor,
     parsed,
 )
+from tests.contract.radicale import PASSWORD, USER, radicale
 from tests.support.houses import House, buys
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "ics"
-USER, PASSWORD = "rep", "long-password-5d1"
 MAX_BYTES = 20_000
 NUMBERS = count(1)
 POLLED: dict[Path, Captured] = {}
-CONFIG = """[server]
-hosts = 127.0.0.1:{port}
-[auth]
-type = htpasswd
-htpasswd_filename = {base}/users
-htpasswd_encryption = plain
-delay = 0
-[storage]
-filesystem_folder = {base}/collections
-[logging]
-level = error
-"""
 
 
 def ics(uid: str, start: datetime = NOW + timedelta(days=3), more: str = "") -> bytes:
@@ -68,26 +52,8 @@ def ics(uid: str, start: datetime = NOW + timedelta(days=3), more: str = "") -> 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a Radicale for the module and return its address."""
-    base = tmp_path_factory.mktemp("radicale")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (base / "users").write_text(f"{USER}:{PASSWORD}\n")
-    (base / "config").write_text(CONFIG.format(port=port, base=base))
-    command = [sys.executable, "-m", "radicale", "--config", str(base / "config")]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            for _ in range(300):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            else:
-                pytest.fail("Radicale didn't come up")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
+    with radicale(tmp_path_factory.mktemp("radicale")) as address:
+        yield address
 
 
 @dataclass

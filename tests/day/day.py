@@ -1,0 +1,252 @@
+"""Runs the day: hour by hour things happen, are posted or wait to be asked for, and our own sidecar works.
+
+The clock is ours, so that an hour takes no time; everything else is real: sockets, servers, signatures, the book.
+`differences` says what isn't equal at the end, in lines, for a person to read.
+"""
+
+import random
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx2
+
+from sidecar.app import App
+from sidecar.model import Activity, Match, Outcome
+from sidecar.web import serve_http
+from tests.day.people import Person, crowd, together
+from tests.day.provider import Provider, Push
+from tests.support.facts import SetClock
+
+HOURS = 24
+BEGIN = datetime.fromisoformat("2026-03-02T06:00:00+00:00")
+TWICE, LATE = 0.05, 0.1
+TALK = (
+    "Could you tell me what it costs for twelve people?", "We would like to book a visit on Thursday.",
+    "Thank you, that works for us.", "I am not sure that this fits our budget of 4000 pounds.",
+    "Wir hätten gern ein Angebot für zwölf Personen.", "Can we talk on the phone tomorrow?",
+    "Nous aimerions commander pour lundi.", "Please send me the contract.", "Is there still a place on Friday?",
+    "That is too expensive for us, sorry.", "Great, see you then!", "¿Podemos cambiar la cita al jueves?",
+)  # fmt: skip
+CONFIG = """
+[own]
+domains = ["ours.test"]
+addresses = ["+15550783881"]
+[journal]
+url = "sqlite:///journal.db"
+[crm]
+type = "local"
+path = "crm.db"
+[crm.create]
+contact = "auto"
+deal = "qualified"
+[policy]
+mode = "auto"
+"""
+
+
+@dataclass
+class Day:
+    """One day of one sidecar; use `lived` to make it pass."""
+
+    folder: Path
+    providers: Sequence[Provider]
+    seed: int
+    people: Sequence[Person]
+    clock: SetClock = field(default_factory=lambda: SetClock(BEGIN))
+    rng: random.Random = field(init=False)
+    tally: Counter[str] = field(default_factory=Counter)
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        sections: dict[str, str] = {}
+        env: dict[str, str] = {}
+        for provider in self.providers:
+            sections.setdefault(provider.channel, provider.config)
+            env |= provider.env
+        text = "".join(f"[channels.{name}]\n{section}\n" for name, section in sections.items())
+        (self.folder / "config.toml").write_text(CONFIG + text)
+        self.app = App.from_file(self.folder / "config.toml", env, wait=False, clock=self.clock)
+
+    def live(self, messages: int) -> None:
+        """Let so many things happen within the day, then wait until everybody is back and nothing is owed."""
+        self.app.ready()
+        with self._open_door():
+            for hour in range(HOURS):
+                self._weather(hour)
+                self._happen(messages // HOURS, hour)
+                self._deliver(is_door_shut=hour == HOURS // 2)
+                self._work()
+                self.clock.at = BEGIN + timedelta(hours=hour + 1)
+            for provider in self.providers:
+                provider.outage(is_away=False)
+            while any(provider.owed for provider in self.providers):
+                self._deliver(is_door_shut=False)
+            for _ in range(3):  # what waits for a backoff, or for an overlap
+                self.clock.move(1800)
+                self._work()
+
+    def _weather(self, hour: int) -> None:
+        """Each provider is away for two hours of the day, one after the other."""
+        for number, provider in enumerate(self.providers):
+            begin = 2 + number * (HOURS - 4) // len(self.providers)
+            if hour == begin:
+                provider.outage(is_away=True)
+                self.tally["outages"] += 1
+            elif hour == begin + 2:
+                provider.outage(is_away=False)
+
+    def _happen(self, number: int, hour: int) -> None:
+        times = sorted(self.rng.uniform(0, 3500) for _ in range(number))
+        by_name = {provider.name: provider for provider in self.providers}
+        for seconds in times:
+            person = self.rng.choice(self.people)
+            provider = by_name[self.rng.choice(person.ways)]
+            acts = list(provider.acts)
+            act = acts[0] if self.rng.random() < 0.55 else self.rng.choice(acts)
+            self.tally["happened"] += 1
+            text = f"{self.rng.choice(TALK)} ({self.tally['happened']})"
+            at = (BEGIN + timedelta(hours=hour, seconds=seconds)).replace(microsecond=0)
+            provider.acts[act](person, text, at)
+
+    def _deliver(self, *, is_door_shut: bool) -> None:
+        """Post what is owed in any order: some twice, some an hour late, what isn't taken again and again."""
+        owed = [(provider, push) for provider in self.providers for push in provider.owed]
+        for provider in self.providers:
+            provider.owed = []
+        self.rng.shuffle(owed)
+        self.clock.move(3550)
+        try:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30) as client:
+                for provider, push in owed:
+                    self._post(client, provider, push, is_door_shut=is_door_shut)
+        finally:
+            self.clock.move(-3550)
+
+    def _post(self, client: httpx2.Client, provider: Provider, push: Push, *, is_door_shut: bool) -> None:
+        if not provider.is_lossy and self.rng.random() < LATE:
+            provider.owed.append(push)
+            self.tally["late"] += 1
+            return
+        if is_door_shut or getattr(provider, "is_away", False):
+            self.tally["not taken"] += 1
+            if provider.is_lossy:
+                self.tally["lost webhooks"] += 1
+            else:
+                provider.owed.append(push)
+            return
+        for _ in range(2 if self.rng.random() < TWICE else 1):
+            headers = {"content-type": "application/json", **push.signed(self.clock())}
+            answer = client.post(f"/hooks/{push.channel}{push.query}", content=push.body, headers=headers)
+            assert answer.status_code in (200, 202, 204), (provider.name, answer.status_code)
+            self.tally["webhooks"] += 1
+
+    def _work(self) -> None:
+        self.clock.move(3590)
+        self.app.worker.poll_all([name for name, channel in self.app.channels.items() if channel.capabilities.poll])
+        self.app.worker.run_until_idle(wait=False, timeout_s=600)
+        self.clock.move(-3590)
+
+    @contextmanager
+    def _open_door(self) -> Iterator[None]:
+        stop, listens = threading.Event(), threading.Event()
+
+        def listening(port: int, admin_port: int) -> None:
+            self.port = port
+            listens.set()
+
+        def serve() -> None:
+            serve_http(self.app, "127.0.0.1", 0, "127.0.0.1", 0, stop, listening=listening)
+
+        thread = threading.Thread(target=serve, name="door")
+        thread.start()
+        try:
+            assert listens.wait(30)
+            yield
+        finally:
+            stop.set()
+            thread.join(30)
+
+
+def lived(folder: Path, providers: Sequence[Provider], seed: int, people: int, messages: int) -> Day:
+    """Return a day that has passed."""
+    rng = random.Random(seed)
+    day = Day(folder, providers, seed, crowd(rng, people, [provider.name for provider in providers]))
+    day.live(messages)
+    return day
+
+
+def differences(day: Day) -> list[str]:
+    """Say what provider and journal don't agree upon, whose activities are apart or mixed, and what is there twice."""
+    journal = day.app.journal
+    activities = [fact for fact in journal.facts(kinds=("activity",)) if isinstance(fact, Activity)]
+    return [
+        *_unequal(day, activities),
+        *_apart(day, activities),
+        *(f"parked: {row.work.kind.value} {row.parked_reason}" for row in journal.work("parked")),
+    ]
+
+
+def _unequal(day: Day, activities: Sequence[Activity]) -> Iterator[str]:
+    found: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for activity in activities:
+        found[activity.channel][activity.external_id, activity.kind] += 1
+    truth: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    states = {provider.channel for provider in day.providers if provider.is_state}
+    for provider in day.providers:
+        truth[provider.channel] += provider.truth
+    for channel, told in truth.items():
+        seen = found[channel]
+        if channel in states:
+            told, seen = Counter(set(told)), Counter(set(seen))
+        gone = {one for provider in day.providers if provider.channel == channel for one in provider.fleeting}
+        yield from (f"{channel}: missing {one} x{n}" for one, n in sorted((told - seen).items()) if one not in gone)
+        yield from (f"{channel}: too many {one} x{n}" for one, n in sorted((seen - told).items()))
+
+
+def _apart(day: Day, activities: Sequence[Activity]) -> Iterator[str]:
+    """One party per person, as far as identifiers can tell: the same party for the same group, and no other's."""
+    owner: dict[str, str] = {}
+    for match in day.app.journal.facts(kinds=("match",)):
+        if isinstance(match, Match) and match.outcome is Outcome.PARTY and match.party:
+            owner[match.activity] = match.party
+    by_channel: dict[str, Mapping[str, frozenset[str]]] = defaultdict(dict)
+    for provider in day.providers:
+        by_channel[provider.channel] = {**by_channel[provider.channel], **provider.whose}
+    groups = together(names for whose in by_channel.values() for names in whose.values())
+    parties: dict[int, set[str]] = defaultdict(set)
+    members: dict[str, set[int]] = defaultdict(set)
+    without: dict[int, list[str]] = defaultdict(list)
+    for activity in activities:
+        names = by_channel.get(activity.channel, {}).get(activity.external_id)
+        if names is None:
+            continue
+        group, party = groups[min(names)], owner.get(activity.id)
+        if party is None:
+            without[group].append(f"{activity.channel}: {activity.external_id} {activity.kind} has no party")
+            continue
+        parties[group].add(party)
+        members[party].add(group)
+    yield from (line for group, lines in without.items() if group in parties for line in lines)
+    yield from (f"one person, {len(found)} parties" for found in parties.values() if len(found) > 1)
+    yield from (f"one party, {len(found)} people" for found in members.values() if len(found) > 1)
+
+
+def twice(day: Day) -> list[str]:
+    """Say what the CRM holds twice: contacts of one address or number, and the same words on the same records."""
+    ledger = day.app.ledger
+    found: Counter[tuple[str, ...]] = Counter()
+    for record in ledger.show("contact"):  # type: ignore[attr-defined]  # the local ledger shows itself
+        for name in ("email", "phone"):
+            if value := record.fields.get(name):
+                found["contact", name, str(value)] += 1
+    for kind in ("deal", "note", "task"):
+        for record in ledger.show(kind):  # type: ignore[attr-defined]
+            links = ",".join(sorted(f"{link.kind}:{link.ref}" for link in record.links))
+            found[kind, links, str(record.fields.get("body") or record.fields.get("subject") or "")] += 1
+    return [" ".join(what) for what, number in sorted(found.items()) if number > 1]

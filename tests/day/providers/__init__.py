@@ -1,0 +1,36 @@
+"""The providers of the day, one file for each family; `all_providers` starts them all."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.contract.imap_servers import mail_devel
+from tests.contract.radicale import radicale
+from tests.day.provider import Provider
+from tests.day.providers.calendar import Calendar
+from tests.day.providers.chatwoot import Chatwoot
+from tests.day.providers.gate import gate
+from tests.day.providers.mail import Mailbox
+from tests.day.providers.meta import Messenger, WhatsApp
+from tests.day.providers.web import WebChat
+from tests.twins.chatwoot import ChatwootTwin
+
+
+@contextmanager
+def all_providers(folder: Path) -> Iterator[Sequence[Provider]]:
+    """Run every provider, each for one way in which people reach us."""
+    with ExitStack() as running:
+        imap = running.enter_context(mail_devel())
+        caldav = running.enter_context(radicale(folder))
+        hub = running.enter_context(ChatwootTwin())
+        at_mail = running.enter_context(gate(imap.port))
+        at_calendar = running.enter_context(gate(int(caldav.rsplit(":", 1)[1])))
+        yield (
+            WebChat("web"),
+            WhatsApp("whatsapp"),
+            Messenger("messenger"),
+            Messenger("instagram", platform="instagram"),
+            Chatwoot("hub", twin=hub),
+            Mailbox("mail", server=imap, gate=at_mail),
+            Calendar("calendar", server=caldav, gate=at_calendar),
+        )

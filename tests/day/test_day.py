@@ -1,0 +1,27 @@
+"""A day of mixed traffic ends with provider and journal equal, one party per person, and nothing twice."""
+
+import os
+from pathlib import Path
+
+from tests.day.day import differences, lived, twice
+from tests.day.providers import all_providers
+
+MESSAGES = int(os.environ.get("DAY_MESSAGES", "216"))
+PEOPLE = int(os.environ.get("DAY_PEOPLE", "24"))
+SEED = int(os.environ.get("DAY_SEED", "7"))
+
+
+def test_a_day_of_mixed_traffic(tmp_path: Path) -> None:
+    """Every channel at once, with repeats, delays, lost webhooks and hours away: nothing lost, twice or mixed up.
+
+    DAY_MESSAGES=5000 DAY_PEOPLE=400 makes it the whole day; DAY_SEED another one.
+    """
+    for name in ("servers", "sidecar"):
+        (tmp_path / name).mkdir()
+    with all_providers(tmp_path / "servers") as providers:
+        day = lived(tmp_path / "sidecar", providers, SEED, PEOPLE, MESSAGES)
+        with day.app as app:
+            assert differences(day) == []
+            assert twice(day) == []
+            assert day.tally["outages"] == len(providers)
+            assert app.journal.counts()["facts"] > MESSAGES
