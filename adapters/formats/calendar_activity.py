@@ -10,17 +10,23 @@ were typed by somebody, and nobody's `Ann attended` becomes a calendar's word. T
 only where both sides have agreed, else in `proposed_start`. That an event's time has passed shows that it was planned,
 not that anybody came. A private event keeps its title and place to itself.
 
+A series is one activity, with its rule in words; each day that somebody moved, called off or took out of it is another,
+in the same thread, named by the time that it first had. A day that merely passed is nothing that anybody did: it is
+told (`held_as_planned`) only when the day has an entry of its own that is read afterwards, and the series once its last
+day is over. `next_start` says when a series was next on when it was read.
+
 What one version replaces isn't known here: a changed event tells its new time, not the old one. The version is made of
 the content and its sender, so that a copy is the same fact and nobody's forgery takes another's place.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from adapters.formats.ics import Event, Guest, read_calendar
+from adapters.formats.ics_series import is_day_of, is_over, occurrences
 from adapters.formats.mail_activity import SENT_VERSION, mail_activity
 from adapters.formats.mime import Mail
 from sidecar.errors import PermanentError
@@ -30,6 +36,8 @@ PARTS_MAX = 5
 SENT_EVENTS_MAX = 50
 SHOWN_CHARS = 120
 SHOWN_PEOPLE = 10
+SERIES_MAX = 20
+TAKEN_OUT_MAX = 50
 _BY_ORGANIZER = frozenset({"REQUEST", "ADD", "CANCEL", "PUBLISH", "DECLINECOUNTER"})
 _BY_GUEST = frozenset({"REPLY", "COUNTER"})
 _ANSWERS = {"accepted": "accepted", "declined": "declined", "tentative": "tentative"}
@@ -103,12 +111,17 @@ def event_activities(
     They are authenticated, where that is asked for, only if our side began them: invitations come from anybody.
     """
     found: dict[tuple[str, str], Activity] = {}
-    for event in events:
+    told = tuple(events)
+    exceptions: dict[str, list[Event]] = {}
+    for event in told:
+        if event.recurrence:
+            exceptions.setdefault(event.uid, []).append(event)
+    for event in _spelt_out(told, exceptions, delivery.received_at):
         at = event.stamped_at or delivery.received_at
         status = _entered_status(event, own, delivery.received_at)
         is_sure = authenticated and (event.organizer is None or _is_ours(event.organizer, own))
-        told = _Told(status, Actor(Role.SYSTEM, how, is_sure), min(at, delivery.received_at))
-        activity = _activity(delivery, event, told, own)
+        said = _Told(status, Actor(Role.SYSTEM, how, is_sure), min(at, delivery.received_at))
+        activity = _activity(delivery, event, said, own)
         found.setdefault((activity.external_id, activity.version), activity)
     return tuple(found.values())
 
@@ -130,6 +143,54 @@ def removal_activity(delivery: Delivery, uid: str, how: str) -> Activity:
         relates_to=uid,  # it names nobody, so it is the party's whose the entry was
         attributes={"uid": uid, "status": "removed"},
     )
+
+
+def _spelt_out(told: Sequence[Event], exceptions: Mapping[str, Sequence[Event]], now: datetime) -> Iterator[Event]:
+    """The events as told, each series with when it is next on, and behind it the days that were taken out of it."""
+    spelt = 0
+    for event in told:
+        is_series = bool(event.repeats or event.added) and not event.recurrence
+        spelt += is_series
+        if is_series and spelt <= SERIES_MAX:
+            yield from _series(event, exceptions.get(event.uid, ()), now)
+        elif is_series:
+            more = f"more than {SERIES_MAX} series: when this one is next on isn't read"
+            yield replace(event, problems=(*event.problems, more))
+        else:
+            yield event
+
+
+def _series(event: Event, exceptions: Sequence[Event], now: datetime) -> Iterator[Event]:
+    if event.status == "CANCELLED" or event.method == "CANCEL":
+        yield event
+        return
+    days = occurrences(event, exceptions, now)
+    coming = next((day.start for day in days if day.start >= now), None)
+    yield replace(event, next_start=coming, is_over=is_over(event, exceptions, now))
+    length = (event.end - event.start) if event.start and event.end else timedelta()
+    known = {exception.recurrence for exception in exceptions}
+    taken = [at for at in event.excluded if at + length >= now and at.astimezone(UTC).isoformat() not in known]
+    for at in [at for at in taken[: 2 * TAKEN_OUT_MAX] if is_day_of(event, at)][:TAKEN_OUT_MAX]:
+        yield _taken_out(event, at.astimezone(event.start.tzinfo if event.start else UTC), length)
+
+
+def _taken_out(event: Event, at: datetime, length: timedelta) -> Event:
+    """A day that a series leaves out, as the exception that says so."""
+    return Event(
+        uid=event.uid,
+        recurrence=at.astimezone(UTC).isoformat(),
+        method=event.method,
+        status="CANCELLED",
+        start=at,
+        end=at + length,
+        is_all_day=event.is_all_day,
+        zone=event.zone,
+        organizer=event.organizer and replace(event.organizer, answer=""),
+        guests=tuple(replace(guest, answer="") for guest in event.guests),
+        summary=event.summary,
+        location=event.location,
+        is_private=event.is_private,
+    )  # no sequence, stamp or answer: the same fact however often the series is written anew
 
 
 def _sent_status(event: Event, sender: Actor, own: Own) -> str:
@@ -158,7 +219,7 @@ def _is(sender: Actor, guest: Guest, own: Own) -> bool:
 
 
 def _is_ours(guest: Guest, own: Own) -> bool:
-    return own.owns(Identifier("email", guest.email))
+    return guest.is_ours or own.owns(Identifier("email", guest.email))
 
 
 def _entered_status(event: Event, own: Own, now: datetime) -> str:
@@ -171,7 +232,8 @@ def _entered_status(event: Event, own: Own, now: datetime) -> str:
     asked = theirs if begun_by_us else ours
     if asked == {"declined"}:
         return "declined"
-    if not event.repeats and event.end is not None and event.end < now:
+    is_over = event.is_over if event.repeats or event.added else event.end is not None and event.end < now
+    if is_over:
         return "held_as_planned"
     return "accepted" if "accepted" in asked else "planned"
 
@@ -206,8 +268,7 @@ def _line(event: Event, told: _Told) -> tuple[str, int]:
     """
     sender = next(iter(told.actor.identifiers), None)
     by = f", by {sender.value}" if sender and told.actor.role is not Role.SYSTEM else ""
-    repeats = f", and {event.repeats} from then on" if event.repeats else ""
-    vouched = f"Meeting {_HAPPENED[told.status]} {_shown(event)}{repeats}{by}"
+    vouched = f"Meeting {_HAPPENED[told.status]} {_shown(event)}{_repeated(event)}{by}"
     title = "" if event.is_private else _one_line(event.summary)
     place = "" if event.is_private else _one_line(event.location)
     parts = (f'"{title}"' if title else "", f"at {place}" if place else "", _with(event.guests))
@@ -229,6 +290,23 @@ def _shown(event: Event) -> str:
     return f"{start:%Y-%m-%d %H:%M}{until} ({event.zone or start.strftime('UTC%z')})"
 
 
+def _repeated(event: Event) -> str:
+    """How a series goes on, or which day of a series this one stands for."""
+    added = f", also on {len(event.added)} other days" if event.added else ""
+    if event.repeats:
+        return f", and {event.repeats}{'' if event.ends else ' from then on'}{added}"
+    later = ", and so on all later days of the series" if event.and_later else ""
+    if not event.recurrence or event.start is None:
+        return f"{added}{later}"
+    first = datetime.fromisoformat(event.recurrence)
+    if first == event.start.astimezone(UTC):
+        return later
+    shown = first.astimezone(event.start.tzinfo)
+    return (
+        f", in place of {shown:%Y-%m-%d}{later}" if event.is_all_day else f", in place of {shown:%Y-%m-%d %H:%M}{later}"
+    )
+
+
 def _with(guests: Iterable[Guest]) -> str:
     names = [_one_line(guest.name) or guest.email for guest in guests if guest.is_person]
     more = f" and {len(names) - SHOWN_PEOPLE} more" if len(names) > SHOWN_PEOPLE else ""
@@ -241,7 +319,7 @@ def _one_line(text: str) -> str:
 
 def _participant(part: str, guest: Guest, own: Own) -> Participant:
     identifier = Identifier("email", guest.email)
-    return Participant(part, guest.name, (identifier,), own=own.owns(identifier))
+    return Participant(part, guest.name, (identifier,), own=guest.is_ours or own.owns(identifier))
 
 
 def _attributes(event: Event, told: _Told, own: Own) -> dict[str, str]:
@@ -258,6 +336,10 @@ def _attributes(event: Event, told: _Told, own: Own) -> dict[str, str]:
         found["occurrence"] = event.recurrence
     if event.repeats:
         found["repeats"] = event.repeats
+    if event.next_start and told.status not in ("declined", "held_as_planned"):
+        found["next_start"] = event.next_start.isoformat()
+    if event.and_later:
+        found["range"] = "this and all later days"
     if event.is_private:
         found["visibility"] = "private"
     elif event.summary:
@@ -273,7 +355,13 @@ def _digest(event: Event, told: _Told) -> str:
         sorted(f"{identifier}".casefold() for identifier in told.actor.identifiers),
         event.start.isoformat() if event.start else "",
         event.end.isoformat() if event.end else "",
-        [event.summary, event.location, event.repeats, event.is_private],
+        [event.summary, event.location, event.repeats, event.is_private, *_more(event)],
         sorted([guest.email.casefold(), guest.answer, guest.name] for guest in people),
     ]
     return sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _more(event: Event) -> Sequence[str]:
+    """What a series and its exceptions say beside; nothing for a single event."""
+    added = [at.astimezone(UTC).isoformat() for at in event.added]
+    return [*added, *(["later"] if event.and_later else [])]

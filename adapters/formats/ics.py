@@ -9,9 +9,9 @@ name that the sender gave it, so that one mail could move another's appointments
 IANA or Windows name means what everybody means by it; the file's own rules count only for a name that nobody knows, and
 only when they repeat yearly, for others can be made to run for ever.
 
-A series is read as it is written: its first date, that it repeats, and each exception as an event of its own. Nothing
-is expanded, because an occurrence that nobody wrote about is nothing that somebody did. The library also keeps silent
-about dates that it can't read; here they make the event unreadable.
+A series is read as it is written: its first date, its rule (`ics_rules`), the dates taken out and put in (`ics_dates`),
+and each exception as an event of its own; `ics_series` spells it out. The library also keeps silent about dates that it
+can't read; here they make the event unreadable.
 """
 
 import re
@@ -22,6 +22,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from adapters.formats.charsets import clean_text, decode_text
+from adapters.formats.ics_dates import listed
+from adapters.formats.ics_rules import Rule, read_rule
 from adapters.formats.ics_zones import Zone, Zones
 from sidecar.errors import PermanentError
 
@@ -36,9 +38,11 @@ YEARS = (1970, 2200)
 _READ = frozenset(
     {
         "UID", "SEQUENCE", "RECURRENCE-ID", "DTSTART", "DTEND", "DURATION", "DTSTAMP", "LAST-MODIFIED", "ORGANIZER",
-        "ATTENDEE", "STATUS", "SUMMARY", "LOCATION", "CLASS", "RRULE",
+        "ATTENDEE", "STATUS", "SUMMARY", "LOCATION", "CLASS",
     }
 )  # fmt: skip
+_OF_SERIES = frozenset({"RRULE", "RDATE", "EXDATE"})
+"""Read by ourselves, so that their lengths are bounded before the library sees them."""
 _IN_CALENDAR = ["VCALENDAR"]
 _IN_EVENT = ["VCALENDAR", "VEVENT"]
 _NEEDED = frozenset({"UID", "DTSTART", "DTEND", "DURATION", "RECURRENCE-ID"})
@@ -46,6 +50,7 @@ _TZID = re.compile(
     r'(?P<property>[A-Za-z-]{1,60})(?P<before>(?:;[^:"]{0,200})?);TZID=(?P<tzid>"[^"]{0,200}"|[^;:"]{0,200})', re.I
 )
 _FOLD = re.compile(rb"\n[ \t]")
+_RANGE = re.compile(r"RECURRENCE-ID[^:]{0,200};RANGE=\"?THISANDFUTURE\"?[;:]", re.I)
 _NAME = re.compile(r"[A-Za-z0-9-]{1,60}(?=[:;])")
 _WORD = re.compile(r"[A-Z][A-Z-]{0,30}")
 _EMAIL = re.compile(r"[^\s<>\"',;:@\x00-\x1f\x7f]{1,64}@[^\s<>\"',;:@\x00-\x1f\x7f]{1,255}")
@@ -54,12 +59,16 @@ _NO_PERSON = frozenset({"RESOURCE", "ROOM", "GROUP"})
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """Somebody named in an event; `answer` is PARTSTAT in lower case: needs-action, accepted, declined, tentative."""
+    """Somebody named in an event; `answer` is PARTSTAT in lower case: needs-action, accepted, declined, tentative.
+
+    `is_ours` where the calendar itself says that this is whose calendar it is.
+    """
 
     email: str
     name: str = ""
     answer: str = ""
     is_person: bool = True
+    is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,11 @@ class Event:
 
     `recurrence` names one occurrence of a series by the time that it first had (UTC, ISO 8601), else "". `zone` is a
     name to show with the times. An all-day event starts and ends (exclusively) at midnight where we are.
+
+    `repeats` tells in words how a series goes on, "" for a single event, and `ends` that it does by its own words.
+    `rule` spells it for the wall clock of its zone, "" where it isn't spelt out. `added`, `excluded`: single days.
+    `and_later`: an exception that holds from its day on. Whoever spells a series out says when it was next on, and
+    whether it `is_over`.
     """
 
     uid: str
@@ -80,6 +94,13 @@ class Event:
     is_all_day: bool = False
     zone: str = ""
     repeats: str = ""
+    rule: str = ""
+    ends: bool = True
+    added: tuple[datetime, ...] = ()
+    excluded: tuple[datetime, ...] = ()
+    and_later: bool = False
+    next_start: datetime | None = None
+    is_over: bool = False
     organizer: Guest | None = None
     guests: tuple[Guest, ...] = ()
     summary: str = ""
@@ -136,7 +157,7 @@ def _cut(content: bytes) -> _Cut:
             _enter(path, value, cut)
         if path[1:2] == ["VTIMEZONE"]:
             zone.append(line)
-        elif path == _IN_EVENT and (known := _NAME.match(line)) and known[0].upper() in _READ:
+        elif path == _IN_EVENT and (known := _NAME.match(line)) and known[0].upper() in _READ | _OF_SERIES:
             cut.events[-1].append(line)
         elif path == _IN_CALENDAR:
             cut.head.setdefault(word.partition(";")[0], line.partition(":")[2].strip())
@@ -181,18 +202,17 @@ def _tzid(lines: Sequence[str]) -> str:
 def _event(lines: Sequence[str], method: str, zones: Zones) -> Event:
     problems: list[str] = []
     component, tzids = _component(lines, problems)
-    uid = _text(component, "UID", UID_CHARS_MAX + 1)
-    if not uid or len(uid) > UID_CHARS_MAX:
-        raise PermanentError("its UID is missing" if not uid else f"its UID is longer than {UID_CHARS_MAX} characters")
+    uid = _uid(component)
     started = _moment(component, "DTSTART", tzids, zones, problems)
     status = _text(component, "STATUS", 31).upper()
     if started is None and method not in ("REPLY", "CANCEL", "REFRESH"):
         raise PermanentError("it has no start")
-    organizers = list(_people(component, "ORGANIZER"))
+    organizer = next(_people(component, "ORGANIZER"), None)
     guests = list(_people(component, "ATTENDEE"))
     if len(guests) > GUESTS_MAX:
         problems.append(f"{len(guests)} guests: the first {GUESTS_MAX} are read")
     occurrence = _moment(component, "RECURRENCE-ID", tzids, zones, problems)
+    rule = _rule(lines, started, problems)
     stamp = next((at for name in ("DTSTAMP", "LAST-MODIFIED") if (at := _stamp(component, name))), None)
     return Event(
         uid=uid,
@@ -204,8 +224,13 @@ def _event(lines: Sequence[str], method: str, zones: Zones) -> Event:
         end=_end(component, started, tzids, zones, problems),
         is_all_day=bool(started and started[2]),
         zone=started[1].name if started else "",
-        repeats=_repeats(component),
-        organizer=organizers[0] if organizers else None,
+        repeats=rule.words,
+        rule=rule.text,
+        ends=rule.ends,
+        added=listed(lines, "RDATE", zones, YEARS, problems),
+        excluded=listed(lines, "EXDATE", zones, YEARS, problems),
+        and_later=any(_RANGE.match(line) for line in lines),
+        organizer=organizer,
         guests=tuple(guests[:GUESTS_MAX]),
         summary=_text(component, "SUMMARY", TEXT_CHARS_MAX),
         location=_text(component, "LOCATION", TEXT_CHARS_MAX),
@@ -215,6 +240,13 @@ def _event(lines: Sequence[str], method: str, zones: Zones) -> Event:
     )
 
 
+def _uid(component: Mapping[str, Any]) -> str:
+    uid = _text(component, "UID", UID_CHARS_MAX + 1)
+    if not uid or len(uid) > UID_CHARS_MAX:
+        raise PermanentError("its UID is missing" if not uid else f"its UID is longer than {UID_CHARS_MAX} characters")
+    return uid
+
+
 def _component(lines: Sequence[str], problems: list[str]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """The event as the library reads it, and the zone of each property, which the library isn't shown."""
     import icalendar
@@ -222,6 +254,9 @@ def _component(lines: Sequence[str], problems: list[str]) -> tuple[Mapping[str, 
     tzids: dict[str, str] = {}
     bare = []
     for line in lines:
+        known = _NAME.match(line)
+        if known and known[0].upper() in _OF_SERIES:
+            continue
         zone = _TZID.match(line)
         if zone:
             tzids.setdefault(zone["property"].upper(), zone["tzid"].strip('"'))
@@ -316,13 +351,16 @@ def _end(
     return end
 
 
-def _repeats(component: Mapping[str, Any]) -> str:
-    rule = _first(component, "RRULE")
-    if rule is None:
-        return ""
-    named = rule.get("FREQ") if isinstance(rule, Mapping) else None
-    word = str(named[0]).lower() if isinstance(named, list) and named else ""
-    return word if word in ("daily", "weekly", "monthly", "yearly") else "regularly"
+def _rule(lines: Sequence[str], started: tuple[datetime, Zone, bool] | None, problems: list[str]) -> Rule:
+    """How an event repeats; of several rules the first, as RFC 5545 3.8.5.3 would have one alone."""
+    rules = [line.partition(":")[2] for line in lines if re.match("RRULE[:;]", line, re.I)]
+    if not rules or started is None:
+        return Rule("", ends=True)
+    if len(rules) > 1:
+        problems.append("more than one rule by which it repeats: the first is read")
+    rule = read_rule(rules[0], started[0].tzinfo or UTC, started[2])
+    problems += [rule.problem] if rule.problem else []
+    return rule
 
 
 def _people(component: Mapping[str, Any], name: str) -> Iterator[Guest]:
