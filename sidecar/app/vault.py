@@ -49,6 +49,10 @@ class Vault:
         held = self._journal.meta(_PREFIX + name)
         return held is not None and self._journal.swap_meta(_PREFIX + name, held, None)
 
+    def probe(self) -> None:
+        """Do nothing where tokens could be kept; else say in a `ConfigError` what is missing."""
+        self._ready()
+
     def _opened(self, name: str, sealed: str | None) -> Mapping[str, Any] | None:
         if sealed is None:
             return None

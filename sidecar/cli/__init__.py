@@ -20,6 +20,7 @@ FAMILIES = (
     "healthcheck",
     "run",
     "check",
+    "connect",
     "mode",
     "audit",
     "provision",

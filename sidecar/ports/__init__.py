@@ -23,6 +23,7 @@ from sidecar.ports.channel import (
     PollBatch,
     Subscriber,
 )
+from sidecar.ports.consent import Connectable, Consent, Invitation
 from sidecar.ports.context import Clock, Context, NoTokens, Observe, Tokens, unobserved
 from sidecar.ports.engine import Due, Engine, Handler
 from sidecar.ports.ledger import (
@@ -52,6 +53,8 @@ __all__ = [
     "ChannelCapabilities",
     "Clock",
     "Condition",
+    "Connectable",
+    "Consent",
     "Context",
     "Counted",
     "Create",
@@ -64,6 +67,7 @@ __all__ = [
     "Greeting",
     "Handler",
     "HookRequest",
+    "Invitation",
     "LLMCapabilities",
     "Ledger",
     "LedgerCapabilities",
