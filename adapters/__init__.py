@@ -37,6 +37,7 @@ NOTIFIERS: Mapping[str, str] = {
     "webhook": "adapters.notifiers.webhook:WebhookNotifier",
     "smtp": "adapters.notifiers.smtp:SmtpNotifier",
 }
+TRANSCRIBERS: Mapping[str, str] = {"openai": "adapters.transcribers.openai_compatible:OpenAICompatibleTranscriber"}
 
 
 def load(table: Mapping[str, str], name: str, setting: str = "type") -> type[Any]:

@@ -123,7 +123,7 @@ def test_every_adapter_module_is_in_the_table() -> None:
     """A file in a family of adapters that no table leads to is dead; seen to fail with one table entry removed."""
     listed = {target.partition(":")[0] for target in _adapter_targets()}
     dead = []
-    for family in ("channels", "crms", "llms", "engines", "notifiers"):
+    for family in ("channels", "crms", "llms", "engines", "notifiers", "transcribers"):
         for path in sorted((ROOT / "adapters" / family).iterdir()):
             module = f"adapters.{family}.{path.stem}"
             is_module = path.suffix == ".py" or (path / "__init__.py").exists()

@@ -67,13 +67,18 @@ class Pooled:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         form: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> Reply:
-        """Send JSON or a form and return the answer, whatever its status; `NotSentError` or `CutOffError` without."""
+        """Send JSON or a form and return the answer, whatever its status; `NotSentError` or `CutOffError` without.
+
+        A form may bring files, each as its name, bytes and type.
+        """
         given = {"params": dict(query) if query else None, "json": body, "data": dict(form) if form else None}
+        given |= {"files": dict(files)} if files else {}
         ends_at = time.monotonic() + self._whole_s
         with self._answered(method, url, headers, given) as answer:
             content = whole(answer.iter_bytes(), ends_at)
-            return Reply(answer.status_code, _lower(answer), _json(content))
+            return Reply(answer.status_code, _lower(answer), _json(content), content)
 
     def read(
         self, url: str, headers: Mapping[str, str], max_bytes: int, *, query: Mapping[str, str] | None = None

@@ -35,9 +35,9 @@ from sidecar.errors import ConfigError, RejectedInput, TemporaryError
 from sidecar.journal import Journal
 from sidecar.links import Linked, Links, keys_in
 from sidecar.model import Policy, Prompt, Rungs
-from sidecar.pipeline import LEDGER, Parts, Pipeline
+from sidecar.pipeline import Parts, Pipeline
 from sidecar.pipeline.brakes import Breaker, BreakerLimits
-from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger, Notifier
+from sidecar.ports import LLM, Channel, Clock, Context, Engine, HookRequest, Ledger, Notifier, Transcriber
 from sidecar.worker import BY_ERROR, Worker
 
 __all__ = ["ACCOUNT", "App", "utc_now"]
@@ -140,6 +140,17 @@ class App:
         return llm
 
     @cached_property
+    def transcriber(self) -> Transcriber | None:
+        """What hears voice notes, where there is one."""
+        section = self.settings.transcriber
+        if not section.type:
+            return None
+        heard: Transcriber = self._adapter(
+            adapters.TRANSCRIBERS, section.type, "transcriber", section.type, section.options
+        )
+        return heard
+
+    @cached_property
     def engine(self) -> Engine:
         """The engine that carries due work."""
         engine: Engine = self._adapter(adapters.ENGINES, "embedded", "engine", "embedded", {})
@@ -196,6 +207,7 @@ class App:
                 room=Breaker(self.journal, _breaker_limits(self.settings.brakes, is_gated=self.is_gated)).room,
                 resolved=lambda channel, outcome: self.tally.add("activities", channel, outcome),
                 links=self.links,
+                transcriber=self.transcriber,
             )
         )
 
@@ -370,18 +382,6 @@ class App:
     def max_body_bytes(self) -> int:
         """The largest request body that is read."""
         return self.settings.limits.max_body_bytes
-
-    def polls(self) -> Mapping[str, tuple[float | None, str | None, float]]:
-        """Return each polled channel's rhythm as (every_s, cron, jitter_s), and the CRM's."""
-        rhythms: dict[str, tuple[float | None, str | None, float]] = {}
-        for name, channel in self.channels.items():
-            if channel.capabilities.poll:
-                section = self.settings.channels[name]
-                own = getattr(getattr(channel, "options", None), "every_s", None)
-                rhythms[name] = (section.every_s or own or 60.0, section.cron, section.jitter_s)
-        if self.ledger.capabilities.change_feed:
-            rhythms[LEDGER] = (self.settings.crm.every_s, None, 0.0)
-        return rhythms
 
     def _adapter(self, table: Mapping[str, str], kind: str, section: str, name: str, given: Mapping[str, Any]) -> Any:
         cls = adapters.load(table, kind, f"{section}.type")

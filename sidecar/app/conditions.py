@@ -22,7 +22,7 @@ from sidecar.journal import JournalFailed, Pause
 from sidecar.model import WorkKey, WorkKind
 from sidecar.pipeline import LEDGER
 from sidecar.pipeline.brakes import BY_BREAKER
-from sidecar.worker import BY_ERROR, CAPTURING
+from sidecar.worker import BY_ERROR, CAPTURING, SPEAKS_TO
 
 if TYPE_CHECKING:
     from sidecar.app import App
@@ -140,7 +140,7 @@ class Conditions:
     def _held(self) -> tuple[list[WorkKind], list[WorkKey]]:
         """What brakes hold, a dry run, and a start that waits for the CRM."""
         paused = self._app.journal.paused()
-        held = [kind for kind, scope in ((WorkKind.PARTY, "llm"), (WorkKind.SYNC, LEDGER)) if scope in paused]
+        held = [kind for kind, scope in SPEAKS_TO.items() if scope in paused]
         if self._app.dry_run and WorkKind.SYNC not in held:
             held.append(WorkKind.SYNC)
         if is_awaited := not self._app.opening.is_over():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidecar.journal import Entry, Touch
 from sidecar.model import WorkKey, WorkKind
+from sidecar.pipeline import LEDGER
 
 if TYPE_CHECKING:
     from sidecar.app import App
@@ -30,8 +31,7 @@ class Schedule:
         self._scheduler = BackgroundScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
-        rhythms: Mapping[str, tuple[float | None, str | None, float]] = self._app.polls()
-        for name, (every_s, cron, jitter_s) in rhythms.items():
+        for name, (every_s, cron, jitter_s) in _rhythms(self._app).items():
             key = WorkKey(WorkKind.POLL, name)
             self._scheduler.add_job(self._tick(key), trigger(every_s, cron, jitter_s, self._app), id=f"poll:{name}")
             self._tick(key)()
@@ -50,6 +50,19 @@ class Schedule:
             self._app.engine.wake([key])
 
         return tick
+
+
+def _rhythms(app: "App") -> Mapping[str, tuple[float | None, str | None, float]]:
+    """Return each polled channel's rhythm as (every_s, cron, jitter_s), and the CRM's."""
+    rhythms: dict[str, tuple[float | None, str | None, float]] = {}
+    for name, channel in app.channels.items():
+        if channel.capabilities.poll:
+            section = app.settings.channels[name]
+            own = getattr(getattr(channel, "options", None), "every_s", None)
+            rhythms[name] = (section.every_s or own or 60.0, section.cron, section.jitter_s)
+    if app.ledger.capabilities.change_feed:
+        rhythms[LEDGER] = (app.settings.crm.every_s, None, 0.0)
+    return rhythms
 
 
 def trigger(every_s: float | None, cron: str | None, jitter_s: float, app: "App") -> Any:

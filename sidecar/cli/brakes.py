@@ -12,7 +12,10 @@ from sidecar.cli.session import AsJson, example, session, whoami
 from sidecar.errors import PermanentError
 
 Scope = Annotated[
-    str, typer.Argument(metavar="SCOPE", help="ledger, llm, channel:NAME (its polls), field:NAME or route:NAME.")
+    str,
+    typer.Argument(
+        metavar="SCOPE", help="ledger, llm, transcriber, channel:NAME (its polls), field:NAME or route:NAME."
+    ),
 ]
 
 
@@ -57,7 +60,7 @@ def _resume(ctx: typer.Context, scope: Scope, as_json: AsJson = False) -> None:
 
 
 def _check(app: Any, scope: str) -> None:
-    known = ["ledger", "llm", *(f"channel:{name}" for name in app.settings.channels)]
+    known = ["ledger", "llm", "transcriber", *(f"channel:{name}" for name in app.settings.channels)]
     known += [f"field:{name}" for name in app.policy.fields] + [f"route:{route.name}" for route in app.policy.routes]
     if scope not in known:
         raise PermanentError(f"there is nothing called {scope!r} to pause; known are {', '.join(known)}")

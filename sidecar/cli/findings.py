@@ -90,6 +90,8 @@ def _looks(app: "App", wrong: Sequence[str]) -> Iterator[tuple[str, str, Callabl
     yield "ops", "ops", lambda: _ops(app)
     yield BUDGET, "llm", lambda: _budget(app)
     yield "llm", "llm", lambda: _llm(app)
+    if app.settings.transcriber.type:
+        yield "transcriber", "transcriber", lambda: _transcriber(app)
     yield "prompts", "fields", lambda: _prompts(app)
     yield "crm", "crm", lambda: _crm(app)
     if not _touches("route", wrong) and not _touches("stages", wrong):
@@ -159,6 +161,13 @@ def _channel(app: "App", name: str) -> Look:
         yield line, ""
     seen = app.journal.last_seen().get(name)
     yield "", f"last seen {seen:%Y-%m-%d %H:%M} UTC" if seen else "nothing has come yet"
+
+
+def _transcriber(app: "App") -> Look:
+    if app.transcriber is not None:
+        for line in app.transcriber.check():
+            yield line, ""
+        yield "", f"{app.transcriber.model} hears voice notes"
 
 
 def _llm(app: "App") -> Look:

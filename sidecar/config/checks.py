@@ -224,6 +224,7 @@ def _stage_maps(given: Given) -> Iterator[Problem]:
 def _secrets(given: Given) -> Iterator[Problem]:
     settings = given.settings
     tables: list[tuple[str, Mapping[str, Any]]] = [("crm", settings.crm.options), ("llm", settings.llm.options)]
+    tables.append(("transcriber", settings.transcriber.options))
     tables += [(f"channels.{name}", channel.options) for name, channel in settings.channels.items()]
     tables += [(f"ops.{name}", options) for name, options in settings.ops.notifiers.items()]
     tables.append(("journal", settings.journal.model_dump(exclude={"url"}, exclude_none=True)))
@@ -298,7 +299,7 @@ _CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"route", "crm", "stages"}), _stage_maps),
 )
 _OF_SECRETS: tuple[tuple[frozenset[str], Check], ...] = (
-    (frozenset({"crm", "llm", "channels", "journal", "ops", "tokens", "web"}), _secrets),
+    (frozenset({"crm", "llm", "channels", "journal", "ops", "tokens", "transcriber", "web"}), _secrets),
     (frozenset({"web"}), _explain_keys),
     (frozenset({"tokens"}), _token_keys),
 )

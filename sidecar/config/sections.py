@@ -223,6 +223,12 @@ class LlmSection(AdapterSection):
     sender_daily_tokens: int = Field(default=5_000_000, ge=0)
 
 
+class TranscriberSection(AdapterSection):
+    """What hears voice notes; without a type nobody does, and nothing is fetched."""
+
+    type: Text = ""
+
+
 class PromptsSection(Section):
     """Which packs of fields are taken up, and what stands before an edited prompt: nothing, a person, or a report."""
 

@@ -37,6 +37,7 @@ from sidecar.config.sections import (
     StageSection,
     StagesSection,
     TokensSection,
+    TranscriberSection,
     WatchSection,
     WebSection,
 )
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     crm: CrmSection = CrmSection()
     route: tuple[RouteSection, ...] = ()
     llm: LlmSection = LlmSection()
+    transcriber: TranscriberSection = TranscriberSection()
     prompts: PromptsSection = PromptsSection()
     inference: InferenceSection = InferenceSection()
     policy_section: PolicySection = Field(default=PolicySection(), alias="policy")

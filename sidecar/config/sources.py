@@ -18,12 +18,16 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, TomlConfigSettingsSource
 
 from sidecar.config.packs import packs
-from sidecar.config.sections import AdapterSection, ChannelSection, CrmSection, LlmSection
+from sidecar.config.sections import AdapterSection, ChannelSection, CrmSection, LlmSection, TranscriberSection
 
 PREFIX = "SIDECAR_"
 FILE_VARIABLE = "SIDECAR_CONFIG"
 _JOURNAL_URLS = ("url", "url_env", "url_file")
-_ADAPTERS: Mapping[str, type[AdapterSection]] = {"crm": CrmSection, "llm": LlmSection}
+_ADAPTERS: Mapping[str, type[AdapterSection]] = {
+    "crm": CrmSection,
+    "llm": LlmSection,
+    "transcriber": TranscriberSection,
+}
 
 Keys = tuple[str, ...]
 

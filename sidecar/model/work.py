@@ -9,7 +9,10 @@ from enum import StrEnum
 
 
 class WorkKind(StrEnum):
-    """Kinds of work; the key is a delivery (parse, resolve), a party (party, sync), a channel (poll) or a name."""
+    """Kinds of work.
+
+    The key is a delivery (parse, resolve), a party (party, sync), a channel (poll), an activity (media) or a name.
+    """
 
     PARSE = "parse"
     RESOLVE = "resolve"
@@ -18,6 +21,7 @@ class WorkKind(StrEnum):
     POLL = "poll"
     WATCH = "watch"
     ERASE = "erase"
+    MEDIA = "media"
 
 
 @dataclass(frozen=True, slots=True)

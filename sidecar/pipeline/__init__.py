@@ -16,6 +16,7 @@ from sidecar.pipeline.alerts import Alerts
 from sidecar.pipeline.hints import Hints
 from sidecar.pipeline.intake import Intake
 from sidecar.pipeline.ledger import LEDGER, LedgerSteps
+from sidecar.pipeline.listening import Listening
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.people import People
 from sidecar.pipeline.relate import Relate
@@ -36,6 +37,7 @@ class Pipeline:
         self.alerts = Alerts(parts)
         self.people = People(parts)
         self.hints = Hints(parts)
+        self.listening = Listening(parts)
 
     def receive(self, channel: str, request: HookRequest) -> Future[Any]:
         """Take a webhook request; the future is done when its bytes, or what the CRM hints at, are durable.
@@ -65,6 +67,8 @@ class Pipeline:
             self.intake.poll(lease)
         elif kind is WorkKind.WATCH:
             self.alerts.watch(lease)
+        elif kind is WorkKind.MEDIA:
+            self.listening.hear(lease)
         else:
             raise PermanentError(f"nothing does work of the kind {kind.value}")
 

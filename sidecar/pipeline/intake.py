@@ -153,8 +153,8 @@ class Intake:
             mint=journal.mint,
             related_party=related,
         )
-        touches = self._touches(activity, matches)
-        receipt = journal.commit(Entry(facts=matches, touches=(*touches, *to_hear(parts, activity, matches))))
+        touches = (*self._touches(activity, matches), *to_hear(parts, activity, matches))
+        receipt = journal.commit(Entry(facts=matches, touches=touches))
         if receipt.new:
             parts.resolved(activity.channel, matches[0].outcome.value)
         parts.wake([t.work for t in touches if t.quiet_s == 0])

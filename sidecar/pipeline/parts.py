@@ -12,7 +12,7 @@ from sidecar.journal import Journal
 from sidecar.links import Links
 from sidecar.model import Own, Policy, Prompt, Relevance, Rungs, WorkKey
 from sidecar.model.means import Budget, Hard
-from sidecar.ports import LLM, Channel, Clock, Ledger
+from sidecar.ports import LLM, Channel, Clock, Ledger, Transcriber
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Parts:
     """The parts of a running sidecar; `wake` hints an engine after a commit, `wait` is false for `--no-wait` runs.
 
     `room` is asked before so many changes are journaled; `resolved` is told what became of an activity of a channel.
-    `links` makes the links to the explain page, where there is one.
+    `links` makes the links to the explain page, and `transcriber` hears voice notes, where there is one.
     """
 
     journal: Journal
@@ -44,6 +44,7 @@ class Parts:
     room: Callable[[int], AbstractContextManager[None]] = field(default=lambda changes: nullcontext())
     resolved: Callable[[str, str], None] = field(default=lambda channel, outcome: None)
     links: Links | None = None
+    transcriber: Transcriber | None = None
 
     def policy_now(self) -> Policy:
         """Return the policy as far as it is in force at this moment."""

@@ -24,6 +24,7 @@ from sidecar.model import (
     WorkKey,
     WorkKind,
 )
+from sidecar.pipeline.listening import to_hear
 from sidecar.pipeline.parts import Parts
 from sidecar.resolve import NEW, assigned
 from sidecar.sync import deal_key
@@ -186,6 +187,7 @@ class People:
         again = {cause.id for activity_id in held for cause in self._journal.causes(activity_id)}
         touches = [Touch(WorkKey(WorkKind.RESOLVE, delivery)) for delivery in sorted(again)]
         touches.append(Touch(WorkKey(WorkKind.PARTY, party)))
+        touches += [touch for activity in activities for touch in to_hear(self._parts, activity, matches)]
         self._journal.commit(Entry(facts=(release, *also, *matches), touches=touches))
         self._parts.wake([t.work for t in touches])
 

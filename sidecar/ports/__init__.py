@@ -1,4 +1,4 @@
-"""The ports: Channel, Ledger, LLM, Engine, Notifier, with the capabilities that an adapter declares.
+"""The ports: Channel, Ledger, LLM, Engine, Notifier, Transcriber, with the capabilities that an adapter declares.
 
 Protocols, not base classes; sync, not async. The contract suites read the declarations: declared true, the promise
 is tested; declared false, the call must raise `UnsupportedFeature`. An adapter module has one class per port with
@@ -41,6 +41,7 @@ from sidecar.ports.ledger import (
 )
 from sidecar.ports.llm import LLM, Answer, Batches, BatchProgress, LLMCapabilities, Question, batches
 from sidecar.ports.notifier import Notifier
+from sidecar.ports.transcriber import Segment, Transcriber, TranscriberCapabilities, Transcript
 
 __all__ = [
     "LLM",
@@ -79,8 +80,12 @@ __all__ = [
     "Pipeline",
     "PollBatch",
     "Question",
+    "Segment",
     "Subscriber",
     "Tokens",
+    "Transcriber",
+    "TranscriberCapabilities",
+    "Transcript",
     "Update",
     "View",
     "Written",

@@ -46,6 +46,7 @@ LINGER_S, LOOK_S, MANY = 1.0, 0.1, 10
 BEFORE_SYNC = (WorkKind.PARSE, WorkKind.RESOLVE, WorkKind.PARTY)
 ROUNDS_S = 5.0
 """For how long one thread goes on with due syncs, which a stop has to wait for."""
+SPEAKS_TO = {WorkKind.PARTY: "llm", WorkKind.SYNC: LEDGER, WorkKind.MEDIA: "transcriber"}
 BY_ERROR = BY_ITSELF
 """How the reason of a pause begins that the worker put on; the next start takes such a pause off again."""
 CAPTURING = frozenset((WorkKind.PARSE, WorkKind.RESOLVE, WorkKind.POLL))
@@ -332,7 +333,7 @@ def scope_of(key: WorkKey) -> str:
     """Return the adapter that a piece of work speaks to, as pauses name it; empty when it speaks to none."""
     if key.kind is WorkKind.POLL:
         return LEDGER if key.key == LEDGER else f"channel:{key.key}"
-    return {WorkKind.PARTY: "llm", WorkKind.SYNC: LEDGER}.get(key.kind, "")
+    return SPEAKS_TO.get(key.kind, "")
 
 
 class _Brakes:
@@ -375,11 +376,9 @@ class _Brakes:
             self._read_at = -PAUSE_READ_S
 
     def _holds_kind(self, kind: WorkKind) -> bool:
-        if kind not in CAPTURING and not self._is_bound():
+        if (kind not in CAPTURING and not self._is_bound()) or (kind is WorkKind.SYNC and self._is_dry):
             return True
-        if kind is WorkKind.SYNC:
-            return self._is_dry or LEDGER in self._paused()
-        return kind is WorkKind.PARTY and "llm" in self._paused()
+        return SPEAKS_TO.get(kind) in self._paused()
 
     def _paused(self) -> frozenset[str]:
         with self._lock:

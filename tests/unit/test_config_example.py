@@ -20,7 +20,12 @@ from sidecar.config.sections import AdapterSection, ChannelSection, RouteSection
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
 ENV = dict.fromkeys(re.findall(r'(?m)^#?\w+_env = "(\w+)"', TEXT), "x")
-SECTIONS = {"channels": adapters.CHANNELS, "crm": adapters.LEDGERS, "llm": adapters.LLMS}
+SECTIONS = {
+    "channels": adapters.CHANNELS,
+    "crm": adapters.LEDGERS,
+    "llm": adapters.LLMS,
+    "transcriber": adapters.TRANSCRIBERS,
+}
 LEGENDS = ("channels", "stages", "fields")
 TYPES = [(section, kind) for section, table in SECTIONS.items() for kind in table]
 

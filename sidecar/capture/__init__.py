@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 
+from sidecar.capture.heard import HEARD, read_heard
 from sidecar.errors import PermanentError
 from sidecar.model import Activity, Delivery, Mint
 from sidecar.ports import Captured, Channel
@@ -42,7 +43,7 @@ def capture(delivery: Delivery, channel: Channel, mint: Mint) -> tuple[Activity,
     """Parse a delivery into activities with ids; `PermanentError` parks the delivery with its reason."""
     if FAULT in delivery.headers:
         raise PermanentError(delivery.headers[FAULT])
-    drafts = channel.parse(delivery)
+    drafts = read_heard(delivery) if HEARD in delivery.headers else channel.parse(delivery)
     if len(drafts) > MAX_ACTIVITIES:
         raise PermanentError(f"{len(drafts)} activities in one delivery; at most {MAX_ACTIVITIES} are read")
     return tuple(_activity(draft, delivery, mint) for draft in drafts)

@@ -1,0 +1,1 @@
+"""What turns speech into words, one file per kind of endpoint; none of them is needed for anything else."""

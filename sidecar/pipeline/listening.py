@@ -1,0 +1,138 @@
+"""From a voice note to its words: its file is fetched while the provider still has it, heard, and let go again.
+
+Only what belongs to a party is listened to, so that nobody's words go to a transcriber who is not a customer or must
+not be processed. What comes of it is captured as a delivery of its own and takes the way of any other, and the party is
+read again because it has news. What can't be had any more is said in the book and ends there; a transcriber or a
+provider that is away makes this work wait, and nothing else.
+
+The trade-off: few files are heard at the same time, because a slow transcriber would else keep all threads from the
+conversations that can be read already.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+
+from sidecar.capture import to_delivery
+from sidecar.capture.heard import Hearing, hearing_of, key_of, to_captured
+from sidecar.errors import PermanentError, TemporaryError
+from sidecar.journal import Entry, Finish, Touch
+from sidecar.model import Activity, Attachment, Delivery, Lease, Match, Outcome, WorkKey, WorkKind
+from sidecar.pipeline.parts import Parts
+from sidecar.ports import Channel, Media, MediaSource, Transcriber
+
+SPOKEN = frozenset({"voice", "audio"})
+"""Kinds of attachment in which somebody speaks."""
+MAX_FILES = 10
+MAX_AT_ONCE = 2
+BUSY_S = 2.0
+LATE = timedelta(days=1)
+"""How long after its end a file is still asked for, when its provider answers but with errors of time."""
+
+
+def to_hear(parts: Parts, activity: Activity, matches: Sequence[Match]) -> tuple[Touch, ...]:
+    """Return the work that is due when an activity turns out to be a party's and somebody speaks in its files."""
+    if parts.transcriber is None or not _spoken(activity) or activity.channel not in parts.channels:
+        return ()
+    if not parts.channels[activity.channel].capabilities.media:
+        return ()
+    is_partys = any(match.outcome is Outcome.PARTY for match in matches)
+    return (Touch(WorkKey(WorkKind.MEDIA, activity.id), if_new=True),) if is_partys else ()
+
+
+class Listening:
+    """Hears the files of activities."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._journal = parts.journal
+        self._ears = threading.BoundedSemaphore(MAX_AT_ONCE)
+
+    def hear(self, lease: Lease) -> None:
+        """Hear each file of an activity that wasn't heard yet."""
+        if not self._ears.acquire(blocking=False):
+            self._journal.commit(Entry(finish=Finish(lease, "again", again_s=BUSY_S)))
+            return
+        try:
+            self._hear(lease)
+        finally:
+            self._ears.release()
+
+    def _hear(self, lease: Lease) -> None:
+        activity, transcriber = self._journal.get(lease.work.key), self._parts.transcriber
+        if isinstance(activity, Activity) and transcriber is not None and not self._is_gone(activity):
+            channel = self._parts.channels.get(activity.channel)
+            if channel is None:
+                raise PermanentError(f"the channel {activity.channel!r} is not configured any more; add it, then retry")
+            for place, attachment in _spoken(activity):
+                self._one(activity, place, attachment, channel, transcriber, lease)
+        self._journal.commit(Entry(finish=Finish(lease, "done")))
+
+    def _one(
+        self,
+        activity: Activity,
+        place: int,
+        attachment: Attachment,
+        channel: Channel,
+        transcriber: Transcriber,
+        lease: Lease,
+    ) -> None:
+        """Hear one file and journal what came of it, unless an earlier run did."""
+        key = key_of(activity, place)
+        if self._journal.get(self._journal.mint.id(Delivery.KIND, activity.channel, activity.account, key)) is not None:
+            return
+        hearing = self._heard(hearing_of(activity, place), attachment, channel, transcriber)
+        captured = to_captured(hearing, activity.account, key)
+        delivery = to_delivery(captured, activity.channel, self._parts.clock(), self._journal.mint)
+        parse = WorkKey(WorkKind.PARSE, delivery.id)
+        fact = replace(delivery, because=(activity.id,))
+        self._journal.commit(Entry(facts=(fact,), touches=(Touch(parse, if_new=True),), fence=lease))
+        self._parts.wake([parse])
+
+    def _heard(self, hearing: Hearing, attachment: Attachment, channel: Channel, transcriber: Transcriber) -> Hearing:
+        """Return what came of a file; what time may mend is a `TemporaryError`, until the file's own end."""
+        try:
+            media = self._fetched(attachment, channel)
+            found = replace(hearing, size_bytes=len(media.raw), sha256=sha256(media.raw).hexdigest())
+            _check(media, attachment, transcriber)
+        except PermanentError as error:
+            return replace(hearing, problem=str(error))
+        try:
+            return replace(found, transcript=transcriber.transcribe(media.raw, media.content_type))
+        except PermanentError as error:
+            return replace(found, problem=str(error))
+
+    def _fetched(self, attachment: Attachment, channel: Channel) -> Media:
+        if not isinstance(channel, MediaSource):
+            raise PermanentError("its channel hands out no files")
+        try:
+            return channel.media(attachment)
+        except TemporaryError as error:
+            ends_at = attachment.expires_at
+            if ends_at is None or self._parts.clock() < ends_at + LATE:
+                raise
+            raise PermanentError(f"it could not be fetched before its provider let it go: {error}") from None
+
+    def _is_gone(self, activity: Activity) -> bool:
+        """Say whether the message was taken back: its words are nobody's to hear any more."""
+        versions = self._journal.versions(activity.channel, activity.account, activity.external_id)
+        return any(version.kind == "deletion" for version in versions)
+
+
+def _spoken(activity: Activity) -> list[tuple[int, Attachment]]:
+    """Return the files in which somebody speaks, each with its place in the message."""
+    return [(place, a) for place, a in enumerate(activity.attachments) if a.kind in SPOKEN][:MAX_FILES]
+
+
+def _check(media: Media, attachment: Attachment, transcriber: Transcriber) -> None:
+    takes = transcriber.capabilities
+    if attachment.sha256 and sha256(media.raw).hexdigest() != attachment.sha256:
+        raise PermanentError("what was fetched is not the file that the message named")
+    if not media.raw:
+        raise PermanentError("it is empty")
+    if len(media.raw) > takes.max_bytes:
+        raise PermanentError(f"it is larger than the {takes.max_bytes} bytes that the transcriber takes")
+    if media.content_type.partition(";")[0].strip().lower() not in takes.content_types:
+        raise PermanentError("it is of a type that the transcriber doesn't take")
