@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from adapters.formats.charsets import clean_text, decode_text
+from adapters.formats.forwards import is_forward
 from adapters.formats.mime_headers import (
     Address,
     Headers,
@@ -111,7 +112,8 @@ def parse_mail(raw: bytes) -> Mail:
     body = _Body()
     body.read(read_parts(headers, data[body_at:]))
     text, marks = body.layout()
-    reading = find_said(text, marks)
+    subject = " ".join(decode_words(headers.first("subject")).split())
+    reading = find_said(text, marks, is_forward=is_forward(subject))
     date = read_date(headers.first("date"))
     notes = [*body.problems, reading.problem or "", "" if date else "no readable date"]
     message_id, in_reply_to, references, root = _thread(headers, raw)
@@ -120,7 +122,7 @@ def parse_mail(raw: bytes) -> Mail:
         in_reply_to=in_reply_to,
         references=references,
         thread_root=root,
-        subject=" ".join(decode_words(headers.first("subject")).split()),
+        subject=subject,
         date=date,
         from_=people["from"],
         to=people["to"],

@@ -7,12 +7,14 @@ read as context. Rules work on lines and know as little language as they can:
 - lines that begin with ">", and places that HTML marks as quoted;
 - a line ending in a colon directly before quoted lines, when it holds an address or a time ("... <ann@x.test> wrote:");
 - such a line with nothing marked below it, in the wording of `mail-parser-reply` or with address, year and time;
-- a block of header lines ("From:", "Sent:", "Subject:" in many languages), as Outlook and forwards write it.
+- a block of header lines ("From:", "Sent:", "Subject:" in many languages), as Outlook and forwards write it;
+- a line that announces a forward.
 
-The last two are positional: all that follows counts as quoted. Whoever answers inside such a text loses the answers;
+The last three are positional: all that follows counts as quoted. Whoever answers inside such a text loses the answers;
 where the few own words point at them ("see below in red"), or nothing else is there, the rest is taken as said and a
-problem is noted. The library's expressions are quadratic in the line's length (0.2 s for 4,000 characters, measured
-2026-11), so they only ever see short lines that end in a colon, and few of them.
+problem is noted; a forward is never taken back, for nobody answers inside one. The library's expressions are quadratic
+in the line's length (0.2 s for 4,000 characters, measured 2026-11), so they only ever see short lines that end in a
+colon, and few of them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
+from adapters.formats.forwards import announces_forward
 from adapters.formats.quote_words import CLOSINGS, INLINE_HINT, LABELS, Role
 
 Span = tuple[int, int]
@@ -77,8 +80,8 @@ class _Line:
         return not self.text.strip()
 
 
-def find_said(text: str, marks: Sequence[Mark] = ()) -> Reading:
-    """Tell the sender's own words from what is quoted, announced or signed."""
+def find_said(text: str, marks: Sequence[Mark] = (), *, is_forward: bool = False) -> Reading:
+    """Tell the sender's own words from what is quoted, announced or signed; `is_forward` as its subject says."""
     lines = list(_lines(text))
     _apply_marks(lines, marks)
     for line in lines:
@@ -86,7 +89,8 @@ def find_said(text: str, marks: Sequence[Mark] = ()) -> Reading:
             line.kind = MarkKind.QUOTED
     _quote_attributions(lines)
     kept = _quote_tail(lines)
-    problem = _take_back(lines, kept)
+    is_passed_on = is_forward or any(announces_forward(line.text) for line in lines if line.kind is not None)
+    problem = None if is_passed_on else _take_back(lines, kept)
     signature = _find_signature(lines)
     return Reading(tuple(_spans(lines, None)), signature, problem)
 
@@ -138,7 +142,7 @@ def _quote_tail(lines: list[_Line]) -> set[int]:
 
     Answers with the lines that stay quoted even if the rest is taken back.
     """
-    found = [block for block in (_header_block(lines), _bare_attribution(lines)) if block is not None]
+    found = [rule for rule in (_header_block(lines), _forward(lines), _bare_attribution(lines)) if rule is not None]
     if not found:
         return {at for at, line in enumerate(lines) if line.kind is MarkKind.REST and _role(line.text)}
     first, last = min(found)
@@ -148,10 +152,18 @@ def _quote_tail(lines: list[_Line]) -> set[int]:
     return set(range(first, last + 1))
 
 
+def _forward(lines: list[_Line]) -> tuple[int, int] | None:
+    """The first line that announces a forward."""
+    return next(((at, at) for at, line in enumerate(lines) if line.kind is None and announces_forward(line.text)), None)
+
+
 def _header_block(lines: list[_Line]) -> tuple[int, int] | None:
     """The first run of label lines that names a sender and two more of date, recipient, subject."""
     senders = [at for at, line in enumerate(lines) if line.kind is None and _role(line.text) is Role.FROM]
-    for at in senders[:_CANDIDATES_MAX]:
+    for sender in senders[:_CANDIDATES_MAX]:
+        at = sender
+        while at > 0 and sender - at < 4 and lines[at - 1].kind is None and _role(lines[at - 1].text) is not None:
+            at -= 1  # some programs begin with the subject
         roles: set[Role] = set()
         last = at
         for below in range(at, min(len(lines), at + 14)):
