@@ -98,15 +98,19 @@ def mail_activities(
     return (whole, *found.values())
 
 
-def entry_activities(delivery: Delivery, own: Own, how: str, authenticated: bool = False) -> tuple[Activity, ...]:
+def entry_activities(
+    delivery: Delivery, own: Own, how: str, authenticated: bool = False, prefix: str = ""
+) -> tuple[Activity, ...]:
     """Turn the iCalendar entries of a calendar, as of the delivery's receipt, into activities; see below."""
-    return event_activities(delivery, read_calendar(delivery.raw, own.timezone), own, how, authenticated)
+    return event_activities(delivery, read_calendar(delivery.raw, own.timezone), own, how, authenticated, prefix)
 
 
 def event_activities(
-    delivery: Delivery, events: Iterable[Event], own: Own, how: str, authenticated: bool = False
+    delivery: Delivery, events: Iterable[Event], own: Own, how: str, authenticated: bool = False, prefix: str = ""
 ) -> tuple[Activity, ...]:
     """Turn a calendar's own entries, however they were told, into activities; `how` is how we know of them.
+
+    `prefix` stands before their versions where the same words are news again.
 
     They are authenticated, where that is asked for, only if our side began them: invitations come from anybody.
     """
@@ -120,7 +124,7 @@ def event_activities(
         at = event.stamped_at or delivery.received_at
         status = _entered_status(event, own, delivery.received_at)
         is_sure = authenticated and (event.organizer is None or _is_ours(event.organizer, own))
-        said = _Told(status, Actor(Role.SYSTEM, how, is_sure), min(at, delivery.received_at))
+        said = _Told(status, Actor(Role.SYSTEM, how, is_sure), min(at, delivery.received_at), prefix)
         activity = _activity(delivery, event, said, own)
         found.setdefault((activity.external_id, activity.version), activity)
     return tuple(found.values())
@@ -143,6 +147,16 @@ def removal_activity(delivery: Delivery, uid: str, how: str) -> Activity:
         relates_to=uid,  # it names nobody, so it is the party's whose the entry was
         attributes={"uid": uid, "status": "removed"},
     )
+
+
+def cancelled_activity(delivery: Delivery, event: Event, own: Own, how: str) -> Activity:
+    """Turn a cancellation of which no more is known than what and when, and `how`, into an activity.
+
+    It names nobody, so it is the party's whose the meeting was.
+    """
+    status = "occurrence_cancelled" if event.recurrence else "cancelled"
+    told = _Told(status, Actor(Role.SYSTEM, how), min(event.stamped_at or delivery.received_at, delivery.received_at))
+    return replace(_activity(delivery, event, told, own), relates_to=event.uid)
 
 
 def _spelt_out(told: Sequence[Event], exceptions: Mapping[str, Sequence[Event]], now: datetime) -> Iterator[Event]:
