@@ -9,7 +9,7 @@ thing that can't be kept in the journal is that the journal failed: `last_words`
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -108,6 +108,11 @@ def _notice(state: str, known: Open, remedy: str, now: datetime) -> Notice:
         since=known.since,
         at=now,
     )
+
+
+def told_of(journal: Journal) -> Collection[str]:
+    """Return what the operators were told of and isn't over, as rule/subject."""
+    return _read(journal.meta(KEY)).told.keys()
 
 
 class Alarms:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sidecar.app.budgets import overspent, today
+from sidecar.app.health import Health
 from sidecar.app.samples import Samples
 from sidecar.config import Hours
 from sidecar.errors import ConfigError, SidecarError
@@ -57,6 +58,7 @@ class Conditions:
 
     def __init__(self, app: "App") -> None:
         self._app = app
+        self.health = Health(app)
         self._lock = Lock()
         self._written: tuple[float, list[Condition]] = (-WRITE_EVERY_S, [])
         self._prompts: tuple[float, list[Condition]] = (-PROMPTS_EVERY_S, [])
@@ -68,7 +70,7 @@ class Conditions:
             return found
         looks: tuple[Callable[[], Iterable[Condition]], ...] = (
             self._disk, self._stuck, self._awaited, self._pauses, self.budget, self._parked, self._silent,
-            self._prompt, self._slipped, self._sampled,
+            self._capture, self._prompt, self._slipped, self._sampled,
         )  # fmt: skip
         try:
             return [condition for look in looks for condition in look()]
@@ -91,6 +93,7 @@ class Conditions:
         for name in self._app.settings.channels:
             if journal.meta(SINCE + name) is None:
                 journal.set_meta(SINCE + name, journal.now().isoformat())
+        self.health.begin()
 
     def free_bytes(self) -> int | None:
         """Return how much room is left beside the journal; None where that is a database server's business."""
@@ -221,6 +224,12 @@ class Conditions:
                     f"nothing has come on {name} for {silent_h:.0f} expected hours",
                     f"See what `sidecar check` says of {name}, and whether its source still sends.",
                 )
+
+    def _capture(self) -> Iterator[Condition]:
+        from sidecar.app.alarms import told_of
+
+        for told in self.health.complaints(told_of(self._app.journal)):
+            yield Condition(*told)
 
     def _prompt(self) -> Iterator[Condition]:
         with self._lock:

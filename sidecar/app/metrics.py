@@ -6,13 +6,15 @@ a channel that is not configured any more is "other". Without a readable journal
 when somebody looks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from importlib import metadata
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from sidecar.app.health import ChannelHealth
 from sidecar.app.tally import BUCKETS_S, OTHER, Labels, Timing
 from sidecar.errors import SidecarError
 
@@ -101,6 +103,7 @@ class _Collector:
         seen = {name: at for name, at in journal.last_seen().items() if self._knows(name)}
         ages: dict[Labels, float] = {(name,): (now - at).total_seconds() for name, at in seen.items()}
         yield _gauges("channel_silent_seconds", "How long ago a channel brought something", ("channel",), ages)
+        yield from _channels(self._app.conditions.health.now(), now)
         work: dict[Labels, float] = {(kind.value, state): n for (kind, state), n in journal.open_work().items()}
         yield _gauges("work", "Work that is not done", ("kind", "state"), work)
         oldest = self._app.conditions.oldest_due()
@@ -122,6 +125,33 @@ class _Collector:
 
     def _channel(self, name: str) -> str:
         return name if self._knows(name) else OTHER
+
+
+def _channels(healths: Sequence[ChannelHealth], now: datetime) -> Iterator[Any]:
+    """What `sidecar channels` shows; a figure that isn't known is left out."""
+    figures: Mapping[str, tuple[str, Callable[[ChannelHealth], float | None]]] = {
+        "today": ("Activities of today", lambda h: h.today),
+        "expected": ("Activities that are usual by now on this day of the week", lambda h: h.expected_by_now),
+        "missed": ("Activities that are usual in the time since the last one", lambda h: h.missed),
+        "polled_seconds": ("How long ago a poll came to its end", lambda h: _ago(now, h.polled_at)),
+        "subscription_seconds": ("How long the first subscription to end still holds", lambda h: -(
+            _ago(now, min(h.subscriptions.values())) or 0.0) if h.subscriptions else None),
+        "unreadable_ratio": ("Share of the day's deliveries that waits for a person", lambda h: h.unreadable_share),
+        "unread": ("Deliveries of the day that brought no activity", lambda h: h.unread),
+    }  # fmt: skip
+    for name, (words, figure) in figures.items():
+        values: dict[Labels, float] = {(h.name,): float(v) for h in healths if (v := figure(h)) is not None}
+        yield _gauges(f"channel_{name}", words, ("channel",), values)
+    lags: dict[Labels, float] = {}
+    for health in healths:
+        for quantile, lag_s in (("0.5", health.lag_p50_s), ("0.95", health.lag_p95_s)):
+            if lag_s is not None:
+                lags[health.name, quantile] = float(lag_s)
+    yield _gauges("channel_lag_seconds", "How late things came within a day, at most", ("channel", "quantile"), lags)
+
+
+def _ago(now: datetime, at: datetime | None) -> float | None:
+    return None if at is None else (now - at).total_seconds()
 
 
 def _counter(name: str, words: str, labels: tuple[str, ...], values: Mapping[Labels, float]) -> Any:

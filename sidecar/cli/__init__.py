@@ -30,6 +30,7 @@ FAMILIES = (
     "work",
     "brakes",
     "alarms",
+    "channels",
     "quality",
     "costs",
     "rollback",

@@ -2,36 +2,55 @@
 
 Each batch is durable together with its place, so that a run that was interrupted goes on where it ended. The place is
 kept for each date by itself: an earlier date reads everything from there, and what is in the book already is not
-counted twice.
+counted twice. How it gives way to what comes in now stands in `app.history`.
 """
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from sidecar.cli.render import console, emit, plain, show, tell
 from sidecar.cli.session import AsJson, example, session
-from sidecar.errors import PermanentError, UnsupportedFeature
+from sidecar.errors import PermanentError, RejectedInput, UnsupportedFeature
 
 if TYPE_CHECKING:
     from sidecar.app import App
+    from sidecar.app.history import Manners
     from sidecar.ports import Channel, Extent
+
+_FORMATS = ["%Y-%m-%d"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
-    epilog = example("sidecar backfill mail --since 2026-01-01", "sidecar --dry-run backfill mail --since 2026-01-01")
-    app.command("backfill", epilog=epilog)(_backfill)
+    lines = (
+        "sidecar backfill mail --since 2026-01-01",
+        "sidecar --dry-run backfill mail --since 2026-01-01",
+        "sidecar backfill mail --since 2026-01-01 --until 2026-03-31",
+        "sidecar backfill mail --since 2026-01-01 --per-minute 120 --off-hours 'mon-fri 08:00-18:00'",
+    )
+    app.command("backfill", epilog=example(*lines))(_backfill)
 
 
 def _backfill(
     ctx: typer.Context,
     channel: Annotated[str, typer.Argument(help="The channel's name in the config.")],
-    since: Annotated[datetime, typer.Option("--since", formats=["%Y-%m-%d"], help="The first day to read.")],
+    since: Annotated[datetime, typer.Option("--since", formats=_FORMATS, help="The first day to read.")],
+    until: Annotated[
+        datetime | None, typer.Option("--until", formats=_FORMATS, help="The last day. Default: the installation.")
+    ] = None,
+    per_minute: Annotated[
+        float,
+        typer.Option("--per-minute", min=0, help="Items a minute at most. 0: as fast as the channel's own bound."),
+    ] = 0.0,
+    off_hours: Annotated[
+        str, typer.Option("--off-hours", help="Read outside of these hours only, such as 'mon-fri 08:00-18:00'.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -39,6 +58,10 @@ def _backfill(
     with session(ctx).open(secrets=True) as app:
         zone = ZoneInfo(app.settings.own_section.timezone)
         start = since.replace(tzinfo=zone).astimezone(UTC)
+        end = (until + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC) if until else None
+        if end is not None and end <= start:
+            raise RejectedInput(f"--since {since:%Y-%m-%d} is later than --until {until:%Y-%m-%d}")
+        manners = _manners(per_minute, off_hours)
         adapter = _channel(app, channel)
         result = _extent(app, adapter.extent(start), channel, start)
         if not as_json:
@@ -50,7 +73,7 @@ def _backfill(
         elif as_json and not yes:
             raise PermanentError("with --json nothing is asked: say --yes, or --dry-run to see the extent alone")
         else:
-            read = _read(app, channel, start, result["items"])
+            read = _read(app, channel, start, end, manners, result["items"])
     if as_json:
         emit({**result, "read": read})
     elif read is not None:
@@ -90,15 +113,35 @@ def _tell(result: dict[str, Any], zone: ZoneInfo) -> None:
     tell(f"To read them costs about ${result['estimated_usd']:.2f} with {plain(result['model'])}; {bound}.")
 
 
-def _read(app: "App", channel: str, since: datetime, items: int) -> int:
-    """Journal the history batch by batch, each with its place; returns how many deliveries were new."""
-    cursor = f"backfill:{since:%Y-%m-%d}"
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    new = 0
+def _manners(per_minute: float, off_hours: str) -> "Manners":
+    from sidecar.app.history import Manners
+    from sidecar.config import Hours
+
+    try:
+        return Manners(per_minute, Hours.parse(off_hours) if off_hours else None)
+    except ValueError as error:
+        raise RejectedInput(f"--off-hours: {error}") from None
+
+
+def _read(app: "App", channel: str, since: datetime, until: datetime | None, manners: "Manners", items: int) -> int:
+    """Journal the history under a bar; whoever interrupts it is told that it can go on."""
+    from sidecar.app.history import Progress, read_history
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
     screen = console(sys.stderr)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task(plain(channel), total=items)
-        for batch in app.channels[channel].backfill(since, app.journal.cursor(channel, cursor)):
-            new += app.pipeline.intake.keep(channel, batch, cursor)
-            progress.advance(task, len(batch.captured))
-    return new
+    with Bar(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(plain(channel), total=items, rate="")
+
+        def told(progress: Progress) -> None:
+            speed = bar.tasks[0].speed
+            rate = f"waits for {progress.waits_for}" if progress.waits_for else f"{speed:.0f}/s" if speed else ""
+            bar.update(task, completed=progress.read, rate=rate)
+
+        try:
+            return read_history(app, channel, since, until, manners, told)
+        except KeyboardInterrupt:
+            tell("Interrupted; what was read is kept, and the same command goes on from there.")
+            raise

@@ -50,6 +50,18 @@ class Hours:
             day += timedelta(days=1)
         return found
 
+    def latest(self, at: datetime, zone: ZoneInfo) -> datetime:
+        """Return the last expected moment up to a time: the time itself within the hours, else when they last ended."""
+        day = at.astimezone(zone).date()
+        for _ in range(len(DAYS) + 1):
+            if day.weekday() in self.days:
+                midnight = datetime.combine(day, time(), zone)
+                opens, closes = (_at(midnight, minutes) for minutes in (self.begin, self.end))
+                if opens <= at:
+                    return min(at, closes)
+            day -= timedelta(days=1)
+        return at
+
 
 def _at(midnight: datetime, minutes: int) -> datetime:
     """Return a wall clock's time of a day, also where the clocks change that day."""

@@ -347,6 +347,10 @@ class OpsSection(Section):
     parked_above: int = Field(default=20, ge=0, le=1_000_000)
     disk_free_mb: int = Field(default=500, ge=0, le=10_000_000)
     stuck_s: float = Field(default=900.0, ge=30, le=86_400)
+    quiet_expected: int = Field(default=10, ge=0, le=1_000_000)
+    late_polls: float = Field(default=3.0, ge=0, le=1_000)
+    subscription_left_h: float = Field(default=6.0, ge=0, le=720)
+    unreadable_share: Share = 0.2
     webhook: dict[str, Any] | None = None
     smtp: dict[str, Any] | None = None
 
