@@ -152,7 +152,7 @@ def test_one_private_address_among_public_ones_spoils_the_name() -> None:
         "https://user:pass@cdn.example.com/",
         "https://video.files.example.com@evil.example.org/",
         "ftp://cdn.example.com/",
-        "file:///etc/passwd",
+        "gopher://cdn.example.com/",
         "//cdn.example.com/",
         "https://files.example.com/",
         "",
