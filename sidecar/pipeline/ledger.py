@@ -60,6 +60,7 @@ from sidecar.sync import (
 
 LEDGER = "ledger"
 """Key of the poll that looks for people's edits."""
+MEETING = "meeting"
 MAX_ROUNDS = 3
 
 
@@ -170,7 +171,9 @@ class LedgerSteps:
         kinds = self._ledger().capabilities.kinds
         policy, mint = parts.policy_now(), self._journal.mint
         wanted = desired(standing, policy, route, drafts, mint, self._today(), wording)
-        wanted += meetings(standing, wanted, policy, route, mint, now, wording)
+        if standing.meetings and self._ledger().capabilities.meetings:
+            fields = self._ledger().schema(MEETING)
+            wanted += meetings(standing, wanted, policy, route, mint, now, wording, fields)
         if links:
             wanted = lasting(wanted, standing, partial(links.alike, now=now))
         return tuple(record for record in steered(wanted, standing, parts.policy) if record.kind in kinds)

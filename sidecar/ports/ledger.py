@@ -14,7 +14,7 @@ class LedgerCapabilities:
 
     `settle_s`: how long after an unknown outcome a look is conclusive. `search_lag_s`: how long until search finds a
     created record. `batch_size`: records per call. `vendor`: somebody else's CRM, so its safe defaults hold.
-    `views`: lists for people can be made in it.
+    `views`: lists for people can be made in it. `meetings`: appointments are records of it, each with how it stands.
     """
 
     kinds: frozenset[str]
@@ -27,6 +27,7 @@ class LedgerCapabilities:
     automations: bool = False
     walk: bool = False
     views: bool = False
+    meetings: bool = False
     hints: bool = False
     vendor: bool = True
     search_lag_s: float = 0.0

@@ -8,7 +8,8 @@ of the two, neither is written. Its title and its words below are a person's for
 That a meeting's time has passed changes nothing here: who came is told by a booking system or by a person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sidecar.model import (
@@ -47,11 +48,15 @@ def meetings(
     mint: Mint,
     now: datetime,
     wording: Wording,
+    known: Collection[str],
 ) -> tuple[DesiredRecord, ...]:
-    """Return the meetings wanted for a party, each tied to the contact and its engagement's deal among `wanted`."""
-    return tuple(
-        _record(standing, meeting, wanted, policy.mode_for(route), mint, now, wording) for meeting in standing.meetings
-    )
+    """Return the meetings wanted for a party, each tied to the contact and its engagement's deal among `wanted`.
+
+    `known` are the properties that meetings have in the CRM: one that was furnished before us may lack some.
+    """
+    mode = policy.mode_for(route)
+    made = (_record(standing, meeting, wanted, mode, mint, now, wording) for meeting in standing.meetings)
+    return tuple(replace(r, fields={name: f for name, f in r.fields.items() if name in known}) for r in made)
 
 
 def meeting_key(party: str, name: str, mint: Mint) -> str:

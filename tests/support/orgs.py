@@ -24,6 +24,11 @@ class SalesforceHarness(VendorHarness):
     ledger: SalesforceLedger = field(init=False)
     lacks: ClassVar[frozenset[tuple[str, str]]] = frozenset((("deal", "currency"),))
 
+    @property
+    def untied(self) -> frozenset[str]:
+        """With a lead Salesforce ties a meeting to nothing else."""
+        return frozenset(("deal",)) if self.options.get("person") == "lead" else frozenset()
+
     def __post_init__(self) -> None:
         self.twin = SalesforceTwin(clock=lambda: self.now, **self.switches).start()
         for kind in ("contact", "lead", "company", "deal"):

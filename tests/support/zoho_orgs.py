@@ -25,7 +25,7 @@ class ZohoHarness(VendorHarness):
     twin: ZohoTwin = field(init=False)
     ledger: ZohoLedger = field(init=False)
     tied: frozenset[str] = frozenset(("note",))
-    lacks: ClassVar[frozenset[tuple[str, str]]] = frozenset((("deal", "currency"), ("meeting", "status")))
+    lacks: ClassVar[frozenset[tuple[str, str]]] = frozenset((("deal", "currency"),))
 
     def __post_init__(self) -> None:
         self.twin = ZohoTwin(clock=lambda: self.now, **self.switches).start()

@@ -71,6 +71,7 @@ class HubSpotLedger:
             owners=True,
             automations=options.automations,
             walk=True,
+            meetings=True,
             views=True,
             hints=self._hints.is_open,
             vendor=True,

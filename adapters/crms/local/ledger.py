@@ -38,8 +38,7 @@ from sidecar.ports import (
     Written,
 )
 
-US = Author(AuthorKind.US, "sidecar", "Sidecar")
-PERSON = Author(AuthorKind.PERSON, "person", "A person")
+US, PERSON = Author(AuthorKind.US, "sidecar", "Sidecar"), Author(AuthorKind.PERSON, "person", "A person")
 DEFAULTS = Author(AuthorKind.AUTOMATION, "defaults", "The CRM's defaults")
 BATCH = 100
 
@@ -110,6 +109,7 @@ class LocalLedger:
             owners=True,
             automations=True,
             walk=True,
+            meetings=True,
             views=True,
             vendor=options.vendor,
             search_lag_s=options.search_lag_s,

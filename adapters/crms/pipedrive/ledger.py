@@ -68,6 +68,7 @@ class PipedriveLedger:
             automations=False,
             walk=True,
             vendor=True,
+            meetings=True,
             search_lag_s=options.search_lag_s,
             settle_s=options.settle_s,
             batch_size=BATCH,

@@ -2,7 +2,8 @@
 
 The core speaks of a contact's `name`, a deal's `stage`, a task's `due`. Here stands which of Pipedrive's fields hold
 each, and how values change on the way. `won` and `lost` are statuses there and stages to us; the first address of a
-person is the one that we know, and what others they have is left alone.
+person is the one that we know, and what others they have is left alone. A meeting is done or not, and no more: that it
+was called off or missed stands in its subject, before the title.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,12 +14,15 @@ from typing import Any
 from adapters.crms.pipedrive import values
 from adapters.crms.pipedrive.vendor import LOST, TEXT_CHARS, VARCHAR_CHARS, WON, held, moment, v1_stamp
 from adapters.formats.canonical import a_moment, an_option
+from adapters.formats.meeting_titles import bare, marked, status_in
 from adapters.formats.rich_text import from_html, to_html, unmarked
 from sidecar.errors import PermanentError
 from sidecar.model import Value
 from sidecar.ports import FieldSpec
 
 Row = Mapping[str, Any]
+SCHEDULED = "scheduled"
+OUTCOMES = (SCHEDULED, "attended", "cancelled", "no_show")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,23 @@ def _words(name: str, label: str, done: str, undone: str) -> Native:
     )
 
 
+def _titled(what: str, spec: FieldSpec, value: Value, row: Row) -> dict[str, Any]:
+    """Write a title, and leave what the subject says of how the meeting stands."""
+    sent = values.to_vendor(what, spec, value, {})
+    return {"subject": marked(str(sent or ""), status_in(held(row, "subject")), VARCHAR_CHARS) or None}
+
+
+def _outcome_to(what: str, spec: FieldSpec, value: Value, row: Row) -> dict[str, Any]:
+    status, subject = an_option(what, value, OUTCOMES), held(row, "subject")
+    told = marked(subject, status, VARCHAR_CHARS)
+    return {"done": status != SCHEDULED, **({"subject": told} if told != subject else {})}
+
+
+def _outcome_from(row: Row) -> Value:
+    told = status_in(held(row, "subject"))
+    return told or ("attended" if row.get("done") in (True, 1) else SCHEDULED)
+
+
 def _start_to(what: str, spec: FieldSpec, value: Value, row: Row) -> dict[str, Any]:
     at = a_moment(what, value)
     return {"due_date": at.date().isoformat(), "due_time": at.strftime("%H:%M")}
@@ -200,11 +221,11 @@ NATIVE: Mapping[str, Mapping[str, Native]] = {
         "owner": _OWNER,
     },
     "meeting": {
-        "title": _plain("subject", "Title"),
+        "title": Native(("subject",), "Title", "text", _titled, lambda row: bare(held(row, "subject")) or None),
         "body": _ACTIVITY_BODY,
         "start": Native(("due_date", "due_time"), "Start", "datetime", _start_to, _start_from),
         "end": Native(("duration",), "End", "datetime", _end_to, _end_from),
-        "status": _words("done", "Status", "attended", "scheduled"),
+        "status": Native(("done", "subject"), "Status", "enum", _outcome_to, _outcome_from, OUTCOMES),
     },
 }
 """Options with `@` are the company's: its users, pipelines, stages."""

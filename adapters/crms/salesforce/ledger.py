@@ -66,6 +66,7 @@ class SalesforceLedger:
             owners=True,
             automations=False,
             walk=options.history,
+            meetings=True,
             views=True,
             vendor=True,
             search_lag_s=0.0,

@@ -64,6 +64,7 @@ class ZohoLedger:
             owners=True,
             automations=False,
             walk=True,
+            meetings=True,
             views=True,
             vendor=True,
             search_lag_s=0.0,

@@ -2,7 +2,7 @@
 
 The core speaks of a contact's `name`, a deal's `stage`, a task's `due`. Here stands which of Zoho's fields hold each,
 and how values change on the way. Zoho's bodies are plain text. A note of Zoho's has no time of its own that could be
-set, so the time of ours is its title, and its key stands in its last line.
+set, so the time of ours is its title, and its key stands in its last line. How a meeting stands has a field of ours.
 """
 
 import re
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from adapters.crms.zoho.signs import spelled, unspelled
 from adapters.crms.zoho.values import Definition, fitting, from_vendor, to_vendor
-from adapters.crms.zoho.vendor import Row, held, ref_in
+from adapters.crms.zoho.vendor import OUTCOME, Row, held, ref_in
 from adapters.formats.canonical import a_moment, a_text, an_option
 from adapters.formats.rich_text import marked, unmarked
 from sidecar.errors import PermanentError
@@ -185,6 +185,7 @@ NATIVE: Mapping[str, Mapping[str, Native]] = {
         "body": _BODY,
         "start": _plain("Start_DateTime", "Start", "datetime", is_required=True),
         "end": _plain("End_DateTime", "End", "datetime", is_required=True),
+        "status": _plain(OUTCOME, "Status", "enum", optional=True, enum="@theirs"),
         "owner": _OWNER,
     },
 }

@@ -17,6 +17,9 @@ from adapters.crms.zoho.vendor import (
     KEYED,
     LARGE_CHARS,
     MODULES,
+    OUTCOME,
+    OUTCOME_LABEL,
+    OUTCOMES,
     RICH_CHARS,
     SMALL_CHARS,
     TEXT_CHARS,
@@ -29,6 +32,7 @@ from sidecar.errors import ConfigError, SidecarError, TemporaryError
 from sidecar.ports import FieldSpec, View
 
 PATH, MADE_AT_ONCE, PLACES, HELP_CHARS = "/settings/fields", 5, 4, 255
+MEETING = "meeting"
 LOW = 0.2
 _TYPES: Mapping[str, str] = {
     "enum": "picklist", "bool": "picklist", "number": "double", "date": "date", "datetime": "datetime",
@@ -48,10 +52,10 @@ class Provision:
             self._check(kind, specs)
         lines = [line for kind, specs in wanted.items() for line in self._furnish(kind, specs, dry_run)]
         for kind in KEYED if wanted else ():
-            if self._org.catalogue(kind).key is None:
-                lines.append(f"make {kind} field {KEY_LABEL!r}")
-                if not dry_run:
-                    self._make(kind, [_key_field(kind)])
+            missing = self._lacking(kind)
+            lines += [f"make {kind} field {row['field_label']!r}" for row in missing]
+            if missing and not dry_run:
+                self._make(kind, missing)
         self._org.forget()
         names = {kind: frozenset(spec.name for spec in specs) for kind, specs in wanted.items()}
         return lines + self._views.furnish(views, names, dry_run=dry_run)
@@ -71,8 +75,10 @@ class Provision:
         if not left and any(wanted.values()):  # also where an earlier run got no further than the last field
             for kind in reversed(KEYED):
                 catalogue = self._org.catalogue(kind)
-                if catalogue.key is not None:
-                    lines.append(self._take(kind, catalogue.definitions[catalogue.key].ref, KEY, dry_run))
+                named = {KEY: catalogue.key or "", OUTCOME: OUTCOME if kind == MEETING else ""}
+                for name, theirs in named.items():
+                    if theirs in catalogue.definitions:
+                        lines.append(self._take(kind, catalogue.definitions[theirs].ref, name, dry_run))
         self._org.forget()
         return lines
 
@@ -117,6 +123,12 @@ class Provision:
                 raise ConfigError(f"{kind}.{spec.name} exists as {held.spec.type}, and {spec.type} is wanted")
             if held is not None:
                 lacked(kind, held.spec, spec)
+
+    def _lacking(self, kind: str) -> list[Mapping[str, Any]]:
+        """Return the fields that nobody asked for and that a kind hasn't got yet, as they are made."""
+        catalogue = self._org.catalogue(kind)
+        rows: list[Mapping[str, Any]] = [] if catalogue.key else [_key_field(kind)]
+        return rows if kind != MEETING or OUTCOME in catalogue.definitions else [*rows, _OUTCOME_FIELD]
 
     def _furnish(self, kind: str, specs: Sequence[FieldSpec], dry_run: bool) -> Iterator[str]:
         properties = self._org.catalogue(kind).properties
@@ -204,3 +216,8 @@ def _vendor_type(spec: FieldSpec) -> str:
 def _told(spec: FieldSpec) -> str:
     """Return the type as which a field of this specification reads back."""
     return "long_text" if _vendor_type(spec) == "textarea" else spec.type
+
+
+_OUTCOME_FIELD: Mapping[str, Any] = {
+    "field_label": OUTCOME_LABEL, "data_type": "picklist", "pick_list_values": _choices(OUTCOMES),
+}  # fmt: skip

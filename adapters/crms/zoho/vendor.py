@@ -22,6 +22,9 @@ KEYED = ("company", "deal", "task", "meeting", "contact")
 UPSERTED = frozenset(("contact", "company", "deal"))
 """Kinds whose key Zoho keeps unique, so that it makes a record once by itself."""
 KEY, KEY_LABEL = "ai_sidecar_key", "AI sidecar key"
+OUTCOME, OUTCOME_LABEL = "AI_sidecar_outcome", "AI sidecar outcome"
+"""How a meeting stands, which Zoho has no field for."""
+OUTCOMES = ("scheduled", "attended", "cancelled", "no_show")
 PARENT, WHO, WHAT, OF = "Parent_Id", "Who_Id", "What_Id", "$se_module"
 TIES: Mapping[str, Mapping[str, str]] = {
     "contact": {"company": "Account_Name"},

@@ -13,6 +13,7 @@ import pytest
 from tests.contract.ledger.crm import PROPERTIES, Crm, LedgerHarness
 from tests.contract.ledger.hinting import HintingContract
 from tests.contract.ledger.listing import ListingContract
+from tests.contract.ledger.meetings import MeetingContract
 from tests.contract.ledger.reading import ReadingContract
 from tests.contract.ledger.walking import WalkingContract
 from tests.contract.ledger.writing import WritingContract
@@ -20,7 +21,9 @@ from tests.contract.ledger.writing import WritingContract
 __all__ = ["LedgerContract", "LedgerHarness"]
 
 
-class LedgerContract(WritingContract, ReadingContract, ListingContract, WalkingContract, HintingContract):
+class LedgerContract(
+    WritingContract, ReadingContract, ListingContract, WalkingContract, HintingContract, MeetingContract
+):
     """Inherit, and give the fixture `harness`."""
 
     @pytest.fixture
