@@ -16,8 +16,11 @@ CHANNELS: Mapping[str, str] = {
     "imap": "adapters.channels.imap:ImapChannel",
     "maildrop": "adapters.channels.maildrop:MaildropChannel",
     "caldav": "adapters.channels.caldav:CaldavChannel",
+    "icsfeed": "adapters.channels.icsfeed:IcsFeedChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
+    "fireflies": "adapters.channels.fireflies:FirefliesChannel",
     "meta": "adapters.channels.meta:MetaChannel",
+    "zoom": "adapters.channels.zoom:ZoomChannel",
 }
 LEDGERS: Mapping[str, str] = {
     "local": "adapters.crms.local:LocalLedger",

@@ -4,7 +4,8 @@ Such an address is data, and must not make us ask our own network or hand a toke
 list, or is any public one where the operator wrote the address; its name is resolved once, each of its addresses is
 checked, and the connection goes to the address that was checked, under the name's own certificate. `ipaddress` alone
 is not enough: NAT64 and 6to4 addresses count as global and lead wherever their last bits say. A redirect is followed
-within its own host alone, so headers never reach another one; size, type and time have bounds while it is read.
+within its own host alone, so headers never reach another one, or where asked for to another listed host without them;
+size, type and time have bounds while it is read.
 
 The trade-off: no proxy of the environment is used, because it would resolve the name a second time, out of our sight,
 and each fetch opens a connection of its own. Names are resolved by the system, within the system's own time-outs. This
@@ -59,7 +60,8 @@ class Fetcher:
 
     `hosts` are names, `*.name` for what lies below one, or None for any public host. `trusted` are origins that the
     operator wrote himself (`http://127.0.0.1:8080`): these may be private and need no https. `types` are the accepted
-    beginnings of a content type (`audio/`); without any, each is accepted.
+    beginnings of a content type (`audio/`); without any, each is accepted. With `roams` a redirect may lead from one of
+    the hosts to another, which gets no headers.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Fetcher:
         timeouts: Timeouts,
         *,
         trusted: Sequence[str] = (),
+        roams: bool = False,
         resolve: Resolve | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self._hosts = None if hosts is None else tuple(host.lower() for host in hosts)
         self._timeouts = timeouts
         self._trusted = frozenset(_origin(httpx2.URL(url)) for url in trusted)
+        self._roams = roams
         self._resolve = resolve or addresses
         self._transport = transport
 
@@ -85,7 +89,8 @@ class Fetcher:
             answer = self._ask(at, headers, max_bytes, types, ends_at)
             if answer.status not in _REDIRECTS:
                 return answer
-            at = _redirected(at, answer.headers.get("location", ""))
+            before, at = at, _redirected(at, answer.headers.get("location", ""), roams=self._roams)
+            headers = headers if _origin(before) == _origin(at) else {}
         raise NotAllowedError("it redirects again and again")
 
     def _ask(
@@ -191,13 +196,13 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _redirected(url: httpx2.URL, location: str) -> httpx2.URL:
-    """Return where a redirect leads, within the same host: headers may hold a secret that is this host's alone."""
+def _redirected(url: httpx2.URL, location: str, *, roams: bool) -> httpx2.URL:
+    """Return where a redirect leads; without `roams` within the same host, whose headers may hold a secret."""
     try:
         target = _url(str(url.join(location)))
     except (httpx2.InvalidURL, ValueError):
         raise NotAllowedError("it redirects to nowhere") from None
-    if not location or _origin(target) != _origin(url):
+    if not location or (_origin(target) != _origin(url) and not roams):
         raise NotAllowedError("it redirects to another host")
     return target
 

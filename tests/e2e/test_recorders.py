@@ -1,0 +1,108 @@
+"""Recorders of calls into the book by the real command: a webhook hints, the poll reads, nothing comes in unasked."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.served import Sidecar, sidecar, until
+from tests.twins.fireflies import FirefliesTwin
+from tests.twins.fireflies.__main__ import SETTINGS as FIREFLIES
+from tests.twins.wire.faults import Status
+from tests.twins.zoom import ZoomTwin
+from tests.twins.zoom.__main__ import SETTINGS as ZOOM
+
+HOUSE = """
+[web]
+host = "127.0.0.1"
+port = 0
+admin_port = 0
+[journal]
+url = "sqlite:///journal.db"
+[own]
+domains = ["ours.test"]
+[inference]
+quiet_s = 0
+[crm]
+type = "local"
+path = "crm.db"
+"""
+TALK = (("Ann Lee", "Our budget is 4000 pounds. Can I come on Thursday?"), ("Rita Ray", "Thursday at ten is fine."))
+
+
+def house(folder: Path, twin: Any, settings: str, **changed: str) -> tuple[Sidecar, str]:
+    """Return a sidecar by the settings that a twin prints, and the name of its channel."""
+    lines = settings.format(**{name: getattr(twin, name, "") for name in re.findall(r"\{(\w+)\}", settings)})
+    secrets = dict(line.split("=", 1) for line in lines.splitlines() if re.match(r"[A-Z_]+=", line))
+    table = "\n".join(line for line in lines.splitlines() if not re.match(r"[A-Z_]+=", line))
+    for name, value in changed.items():
+        table = re.sub(rf"(?m)^{name} = .*\n?", "", table) + f"\n{name} = {value}"
+    found = re.search(r"\[channels\.(\w+)\]", table)
+    assert found
+    return sidecar(folder, f"{HOUSE}{table}\nmax_wait_s = 0\n", secrets), found[1]
+
+
+def book(box: Sidecar) -> Mapping[str, list[dict[str, Any]]]:
+    """Return the facts by their kind, as the export has them."""
+    facts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in box.run("export").splitlines():
+        row = json.loads(line)
+        facts[row["kind"]].append(row["body"])
+    return facts
+
+
+def post(box: Sidecar, channel: str, twin: Any, body: bytes, spoilt: bytes = b"") -> httpx2.Response:
+    """Post a body as the vendor does, perhaps with bytes behind it that nobody signed."""
+    with httpx2.Client(trust_env=False, timeout=20) as client:
+        url = f"http://127.0.0.1:{box.port}/hooks/{channel}"
+        return client.post(url, content=body + spoilt, headers=twin.signed(body, datetime.now(UTC)))
+
+
+RECORDERS = [(ZoomTwin, ZOOM), (FirefliesTwin, FIREFLIES)]
+
+
+@pytest.mark.parametrize(("make", "settings"), RECORDERS, ids=["zoom", "fireflies"])
+def test_a_hint_brings_a_call_with_its_words_once(tmp_path: Path, make: type[Any], settings: str) -> None:
+    """Between polls an hour apart a webhook makes the words come in at once, over an outage of one of them, and a second
+    one nothing more; a forged one is refused; the customer's words become claims about one party."""
+    with make() as twin:
+        box, channel = house(tmp_path, twin, settings, every_s="3600")
+        with box.serve():
+            until(lambda: twin.calls() > 0, "the first poll")
+            twin.fault(Status(503, {"error": "down"}), times=1 if make is ZoomTwin else 0)
+            meeting = twin.meets(datetime.now(UTC) - timedelta(minutes=2), TALK)
+            body = twin.webhook(meeting, datetime.now(UTC))
+            assert post(box, channel, twin, body, b" ").status_code == 401
+            assert post(box, channel, twin, body).status_code == 202
+            until(lambda: any(a["kind"] == "transcript" for a in book(box)["activity"]), "the transcript")
+            assert post(box, channel, twin, body + b"\n").status_code == 202
+        box.run("run", "--until-idle")
+        facts = book(box)
+        (transcript,) = facts["activity"]
+        assert (transcript["kind"], transcript["external_id"]) == ("transcript", meeting)
+        parties = {match["party"] for match in facts["match"]}
+        assert len(parties) == 1 and None not in parties
+        assert any("4000" in json.dumps(claim) for claim in facts["claim"])
+
+
+@pytest.mark.parametrize(("make", "settings"), RECORDERS, ids=["zoom", "fireflies"])
+def test_without_consent_no_word_comes_near_the_book(tmp_path: Path, make: type[Any], settings: str) -> None:
+    """While transcripts is off, what is said is in no table, no file and no log; that there was a call is."""
+    with make() as twin:
+        box, channel = house(tmp_path, twin, settings, transcripts="false", every_s="3600")
+        meeting = twin.meets(datetime.now(UTC) - timedelta(minutes=2), TALK)
+        with box.serve():
+            until(lambda: twin.calls() > 0, "the first poll")
+            assert post(box, channel, twin, twin.webhook(meeting, datetime.now(UTC))).status_code in (200, 202)
+            until(lambda: book(box)["activity"], "the call")
+        (call,) = book(box)["activity"]
+        assert (call["kind"], call["external_id"]) == ("call", meeting)
+        kept = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()) if path.is_file())
+        assert b"4000 pounds" not in kept and b"download.token" not in kept
+        assert "4000 pounds" not in json.dumps(box.log)
