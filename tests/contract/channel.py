@@ -1,9 +1,10 @@
 """The promises of the Channel port, numbered: every channel inherits them in a few lines.
 
 C1 to C11 hold for every channel, C21 to C28 for those that are called (webhooks), C41 to C53 for those that ask
-(pollers), C50 to C53 of them for those that can be counted. An adapter's test class gives a fixture `harness`: its channel behind a real door (signed bytes, a socket, a
-folder), and the hands that the suite needs on the other side of it. The suite reads the declared capabilities: declared
-true, the promise is tested; declared false, the call must raise `UnsupportedFeature`.
+(pollers), C50 to C53 of them for those that can be counted. An adapter's test class gives a fixture `harness`: its
+channel behind a real door (signed bytes, a socket, a folder), and the hands that the suite needs on the other side of
+it. The suite reads the declared capabilities: declared true, the promise is tested; declared false, the call must raise
+`UnsupportedFeature`.
 
 Seeds in the docstrings are the bugs under which a test was seen to fail.
 """

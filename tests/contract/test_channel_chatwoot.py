@@ -295,3 +295,16 @@ def test_settings_that_cant_work_refuse_to_start(harness: ChatwootHarness) -> No
             harness.made(**case)
         assert "short" not in str(caught.value)
     assert door(harness.channel, harness.request(harness.body())) is None
+
+
+def test_a_census_gives_the_ids_of_webhooks_and_what_was_changed_later(harness: ChatwootHarness) -> None:
+    """What a webhook told is found again as the same, and a deletion long after the overlap is found at all."""
+    one = harness.twin.says(harness.conversation, "Is it in stock?", RECENT)
+    two = harness.twin.says(harness.conversation, "Call me on 07700 900123", RECENT + timedelta(seconds=1))
+    by_hook = [parsed(harness.channel, harness.channel.verify(harness.request(harness.twin.webhook(one))))[0]]
+    harness.twin.deletes(two)
+    hook = harness.request(harness.twin.webhook(two, "message_updated"))
+    by_hook += parsed(harness.channel, harness.channel.verify(hook))
+    found = [a for batch in harness.channel.census(RECENT) for c in batch.captured for a in parsed(harness.channel, c)]
+    assert [a.id for a in found] == [a.id for a in by_hook]
+    assert found[1].kind == "deletion"

@@ -341,3 +341,22 @@ class TestMaildropThatKeeps(FolderContract):
         with pytest.raises(ConfigError, match="keep"):
             all_captured(harness.channel.poll(None))
         assert harness.channel.check()
+
+
+def test_a_census_counts_what_was_moved_aside(tmp_path: Path) -> None:
+    """What was read lies in done/ and is still counted, under the same ids, by whoever doesn't look at links."""
+    harness = FolderHarness(tmp_path, keep=False)
+    put = [harness.put() for _ in range(4)]
+    read = [delivered(harness.channel, captured).id for captured in all_captured(harness.channel.poll(None))]
+    harness.drop("strange.xyz", b"?")
+    read += [delivered(harness.channel, captured).id for captured in all_captured(harness.channel.poll(None))]
+    put.append(harness.put())
+    since = NOW - timedelta(days=1)
+    found = [c for batch in harness.channel.census(since) for c in batch.captured]
+    assert set(put) == {c.raw for c in found if c.raw}
+    assert set(read) < {delivered(harness.channel, c).id for c in found}
+    assert len(found) == len(read) + 1
+    shutil.rmtree(harness.folder / "refused")
+    (harness.folder / "refused").symlink_to(harness.folder / "done")
+    again = [c.raw for batch in harness.channel.census(since) for c in batch.captured]
+    assert sorted(raw for raw in again if raw) == sorted(put)

@@ -62,7 +62,7 @@ class CaldavChannel:
     """Polls one calendar."""
 
     Options = CaldavOptions
-    capabilities = ChannelCapabilities(poll=True, deletions=True)
+    capabilities = ChannelCapabilities(poll=True, deletions=True, census=True)
 
     def __init__(self, name: str, options: CaldavOptions, context: Context) -> None:
         setting = f"channels.{name}"
@@ -83,7 +83,16 @@ class CaldavChannel:
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what is new or gone; the cursor is `{"token": text, "items": {path: [etag, uid]}}`."""
+        yield from self._changed(cursor)
+
+    def census(self, since: datetime) -> Iterator[PollBatch]:
+        """Yield every entry that wasn't over by then, nor before the installation: a calendar's past is never read."""
+        for batch in self._changed(None, since):
+            yield PollBatch(batch.captured, {})
+
+    def _changed(self, cursor: Mapping[str, Any] | None, since: datetime | None = None) -> Iterator[PollBatch]:
         token, items = _read(cursor)
+        since = max(self._installed_at, since) if since else self._installed_at
         with Dav(self._access) as dav:
             listing = dav.listing(token)
             if len(listing.there) > ENTRIES_MAX:
@@ -91,7 +100,7 @@ class CaldavChannel:
                 raise ConfigError(text, setting=f"channels.{self.name}.url")
             batch: list[Captured] = []
             size_bytes, has_news = 0, listing.token != token
-            for path, entry, captured in self._news(dav, listing, items):
+            for path, entry, captured in self._news(dav, listing, items, since):
                 if captured and batch and (len(batch) == self.options.batch_size or size_bytes > BATCH_BYTES):
                     yield PollBatch(tuple(batch), _cursor(token, items))
                     batch, size_bytes = [], 0
@@ -132,7 +141,7 @@ class CaldavChannel:
         return []
 
     def _news(
-        self, dav: Dav, listing: Listing, items: Mapping[str, Sequence[str]]
+        self, dav: Dav, listing: Listing, items: Mapping[str, Sequence[str]], since: datetime
     ) -> Iterator[tuple[str, list[str] | None, Captured | None]]:
         """What has changed: its path, what the cursor remembers of it from now on, and what it brings."""
         if listing.is_whole:
@@ -144,14 +153,14 @@ class CaldavChannel:
         for path, etag in new.items():
             content = dav.entry(path, self.options.max_entry_bytes)
             if content is not None:  # else it was deleted since it was listed
-                uid, captured = self._entry(path, etag, content)
+                uid, captured = self._entry(path, etag, content, since)
                 yield path, [etag, uid], captured
         for path, (etag, uid) in removed.items():
             headers = {"path": path, "removed": uid}
             yield path, None, Captured(self.account, b"", f"{path}:removed:{etag}", headers) if uid else None
 
-    def _entry(self, path: str, etag: str, content: bytes | int) -> tuple[str, Captured | None]:
-        """An entry's UID and what it brings; nothing when it is no meeting, or was over before we came."""
+    def _entry(self, path: str, etag: str, content: bytes | int, since: datetime) -> tuple[str, Captured | None]:
+        """An entry's UID and what it brings; nothing when it is no meeting, or was over by then."""
         key, headers = f"{path}:{etag}", {"path": path}
         if isinstance(content, int):
             fault = f"entry of more than {content} bytes; no more are read"
@@ -162,7 +171,7 @@ class CaldavChannel:
             events = read_calendar(content, self._own.timezone)
         except PermanentError:
             return "", Captured(self.account, content, key, headers)  # parse says why
-        is_over = all(not e.repeats and e.end is not None and e.end < self._installed_at for e in events)
+        is_over = all(not e.repeats and e.end is not None and e.end < since for e in events)
         return ("", None) if is_over else (events[0].uid, Captured(self.account, content, key, headers))
 
 

@@ -56,7 +56,7 @@ class ChatwootChannel:
     """Takes Chatwoot's webhooks, and asks its API for what they left out."""
 
     Options = ChatwootOptions
-    capabilities = ChannelCapabilities(webhook=True, poll=True, backfill=True, edits=True, deletions=True)
+    capabilities = ChannelCapabilities(webhook=True, poll=True, backfill=True, edits=True, deletions=True, census=True)
 
     def __init__(self, name: str, options: ChatwootOptions, context: Context) -> None:
         setting = f"channels.{name}"
@@ -120,6 +120,14 @@ class ChatwootChannel:
         """Yield the messages between then and the installation; its cursor is shaped like poll's."""
         place = read_place(cursor)
         yield from batches(self._older(since, place), place, self.options.batch_size, None, 0)
+
+    def census(self, since: datetime) -> Iterator[PollBatch]:
+        """Yield every message since then as it stands now, so also what was edited or deleted later."""
+        floor = int(since.timestamp())
+        bounds = Bounds(floor, None, self.options.max_message_bytes)
+        found = found_in(self._api, self.account, self._wanted(moved(self._api, floor)), bounds, Place())
+        for batch in batches(found, Place(), self.options.batch_size, None, 0):
+            yield PollBatch(batch.captured, {})
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""

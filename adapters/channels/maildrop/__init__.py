@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.channels.maildrop.calls import call_activity
-from adapters.channels.maildrop.folder import META_SUFFIX, Dropped, open_folder
+from adapters.channels.maildrop.folder import FILES_MAX, META_SUFFIX, Dropped, open_folder
 from adapters.channels.maildrop.reading import CALENDAR, TRANSCRIPTS, Item, Limits, meta_of, read_file
 from adapters.formats.calendar_activity import entry_activities, mail_activities
 from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
@@ -74,7 +74,7 @@ class MaildropChannel:
     """Polls one folder."""
 
     Options = MaildropOptions
-    capabilities = ChannelCapabilities(poll=True)
+    capabilities = ChannelCapabilities(poll=True, census=True)
 
     def __init__(self, name: str, options: MaildropOptions, context: Context) -> None:
         self.name = name
@@ -123,6 +123,12 @@ class MaildropChannel:
         """Refuse: what lies in the folder is read by polling."""
         raise UnsupportedFeature("a folder has no history of its own; drop older files into it")
 
+    def census(self, since: datetime) -> Iterator[PollBatch]:
+        """Yield what is in the files since then, read or not: those that lie there, in `done/` and in `refused/`."""
+        for path in (self._path, self._path / DONE, self._path / REFUSED):
+            if path == self._path or (path.is_dir() and not path.is_symlink()):
+                yield from self._lying(path, since)
+
     def check(self) -> Sequence[str]:
         """See that the folder is there, that its files can be moved, and that each meta file has its transcript."""
         try:
@@ -137,6 +143,24 @@ class MaildropChannel:
         alone = sum(1 for file in by_name.values() if _is_meta(file) and file.name not in told)
         # Without the names: people are called in them.
         return [f"{self.name}: {alone} *{META_SUFFIX} in {self._path} have no transcript beside them"] if alone else []
+
+    def _lying(self, path: Path, since: datetime) -> Iterator[PollBatch]:
+        """What is in the files of one folder, in batches that move nothing and remember nothing."""
+        with open_folder(path, self._setting) as folder:
+            by_name = {file.name: file for file in folder.dropped()}
+            if len(by_name) >= FILES_MAX:
+                raise ConfigError(f"{FILES_MAX} or more files lie in {path}; move old ones away", setting=self._setting)
+            gathered = _Gathered()
+            for file in self._due(by_name, {}):
+                if file.mtime_ns / 1e9 < since.timestamp():
+                    continue
+                for item in read_file(folder, file, meta_of(file, by_name), self.name, self._limits):
+                    if not gathered.takes(item, self.options.batch_size):
+                        yield PollBatch(tuple(gathered.captured), {})
+                        gathered = _Gathered()
+                    gathered.add(item, file)
+            if gathered.captured:
+                yield PollBatch(tuple(gathered.captured), {})
 
     def _due(self, by_name: Mapping[str, Dropped], kept: Kept) -> Iterator[Dropped]:
         """The files that are whole, told about in whole, and not yet read, oldest first."""
