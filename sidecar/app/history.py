@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -31,7 +32,7 @@ ALIVE_S = 60.0
 MAX_LOOKS = 7 * 24 * 60
 """A week of business hours that never end."""
 
-Sleep = Callable[[float], None]
+Sleep = Callable[[float], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,12 @@ def read_history(
     until: datetime | None = None,
     manners: Manners = Manners(),
     told: Callable[[Progress], None] = lambda progress: None,
-    sleep: Sleep = time.sleep,
+    sleep: Sleep | None = None,
 ) -> int:
     """Journal what a channel holds from a time until another, or the installation; returns what was new of it."""
     cursor = f"backfill:{since:%Y-%m-%d}" + (f":{until:%Y-%m-%d}" if until else "")
     adapter, progress = app.channel(name), Progress()
-    history = _History(app, adapter, manners, told, sleep)
+    history = _History(app, adapter, manners, told, sleep or Event().wait)
     while history.is_left:
         for batch in history.batches(since, cursor, progress):
             progress.read += len(batch.captured)

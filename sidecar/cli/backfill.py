@@ -57,10 +57,7 @@ def _backfill(
     """Read a channel's older history, after showing its extent and cost."""
     with session(ctx).open(secrets=True) as app:
         zone = ZoneInfo(app.settings.own_section.timezone)
-        start = since.replace(tzinfo=zone).astimezone(UTC)
-        end = (until + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC) if until else None
-        if end is not None and end <= start:
-            raise RejectedInput(f"--since {since:%Y-%m-%d} is later than --until {until:%Y-%m-%d}")
+        start, end = _span(since, until, zone)
         manners = _manners(per_minute, off_hours)
         adapter = _channel(app, channel)
         result = _extent(app, adapter.extent(start), channel, start)
@@ -111,6 +108,14 @@ def _tell(result: dict[str, Any], zone: ZoneInfo) -> None:
     tell(f"{plain(result['channel'])}: {result['items']} items, {size_mb:.1f} MB{oldest}.")
     bound = f"no more than ${result['daily_usd']:g} a day is spent" if result["daily_usd"] else "nothing bounds a day"
     tell(f"To read them costs about ${result['estimated_usd']:.2f} with {plain(result['model'])}; {bound}.")
+
+
+def _span(since: datetime, until: datetime | None, zone: ZoneInfo) -> tuple[datetime, datetime | None]:
+    """Return when the first day begins and the last one ends, as our time zone has them."""
+    if until is not None and until < since:
+        raise RejectedInput(f"--since {since:%Y-%m-%d} is later than --until {until:%Y-%m-%d}")
+    end = (until + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC) if until else None
+    return since.replace(tzinfo=zone).astimezone(UTC), end
 
 
 def _manners(per_minute: float, off_hours: str) -> "Manners":
