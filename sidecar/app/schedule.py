@@ -1,4 +1,4 @@
-"""When polls are due: APScheduler fires ticks, and a tick only makes a row of work due.
+"""When polls are due: APScheduler fires ticks, open lines hint, and either only makes a row of work due.
 
 So several processes that tick still make one poll, a poll never overlaps with itself (the row's lease sees to that),
 and a run that was missed while the process was down runs once.
@@ -7,6 +7,7 @@ and a run that was missed while the process was down runs once.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sidecar.app.listening import Listening
 from sidecar.journal import Entry, Touch
 from sidecar.model import WorkKey, WorkKind
 from sidecar.pipeline import LEDGER
@@ -23,6 +24,7 @@ class Schedule:
     def __init__(self, app: "App") -> None:
         self._app = app
         self._scheduler: Any = None
+        self._listening = Listening(app)
 
     def start(self) -> None:
         """Start ticking; each tick also comes once at the start."""
@@ -38,9 +40,11 @@ class Schedule:
         watch = WorkKey(WorkKind.WATCH, "sweep")
         self._scheduler.add_job(self._tick(watch), trigger(WATCH_EVERY_S, None, 0.0, self._app), id="watch")
         self._scheduler.start()
+        self._listening.start(lambda name: self._tick(WorkKey(WorkKind.POLL, name)))
 
     def stop(self) -> None:
         """Stop ticking."""
+        self._listening.stop()
         if self._scheduler is not None and self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 

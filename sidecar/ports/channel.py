@@ -13,8 +13,8 @@ class ChannelCapabilities:
     """What a channel can do.
 
     With `handshake` it is a `Greeter`, with `census` a `Counted`, with `media` a `MediaSource`, with `subscriptions` a
-    `Subscriber`. `hints`: its webhook may say only that there is news, so each one also makes a poll due. `stamped`:
-    what its sender signs holds the time, so that an old request can be told from a new one.
+    `Subscriber`, with `listens` a `Listener`. `hints`: its webhook may say only that there is news, so each one also
+    makes a poll due. `stamped`: what its sender signs holds the time, so that an old one can be told from a new one.
     """
 
     webhook: bool = False
@@ -29,6 +29,7 @@ class ChannelCapabilities:
     census: bool = False
     media: bool = False
     subscriptions: bool = False
+    listens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +159,14 @@ class Subscriber(Protocol):
 
     def subscriptions(self, cursor: Mapping[str, Any] | None) -> Mapping[str, datetime]:
         """Return when each subscription ends, by a name that may be shown, as the poll's cursor knows it."""
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """What a channel with `listens` offers beside: a line that stays open, on which its provider tells of news."""
+
+    def listen(self, is_over: Callable[[], bool], hint: Callable[[], None]) -> None:
+        """Call `hint` at each word of news until it `is_over`, at the latest two seconds after that.
+
+        Returns at once where there is nothing to listen to. `TemporaryError` when the line drops.
+        """

@@ -32,6 +32,7 @@ from sidecar.ports import (
     Counted,
     Greeter,
     HookRequest,
+    Listener,
     MediaSource,
     PollBatch,
     Subscriber,
@@ -240,6 +241,7 @@ class ChannelContract:
         assert isinstance(channel, Counted) == can.census
         assert isinstance(channel, MediaSource) == can.media
         assert isinstance(channel, Subscriber) == can.subscriptions
+        assert isinstance(channel, Listener) == can.listens
         calls: dict[str, tuple[bool, Callable[[], object]]] = {
             "verify": (can.webhook, lambda: channel.verify(HookRequest({}, b""))),
             "poll": (can.poll, lambda: channel.poll(None)),

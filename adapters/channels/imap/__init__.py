@@ -10,7 +10,7 @@ The same mail in the inbox and in Sent is read twice on purpose; see `adapters.f
 too large is captured as its headers, with a fault, so that a person learns of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.channels.imap.batches import Bounds, Place, batches, read_cursor, resume
+from adapters.channels.imap.idle import idle
 from adapters.channels.imap.mailbox import Access, Mailbox, MailFacts, open_mailbox
 from adapters.formats.calendar_activity import mail_activities
 from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
@@ -50,6 +51,7 @@ class ImapOptions(BaseModel):
         None, max_length=100, description="Folders of what your people sent; by default the one marked as such"
     )
     every_s: float = Field(60.0, ge=1, le=86_400, description="Seconds from one poll to the next")
+    idle: bool = Field(False, description="Let the server say when there is news, over a connection of its own")
     timeout_s: float = Field(30.0, ge=1, le=300, description="Seconds to wait for the server, at each step")
     batch_size: int = Field(50, ge=1, le=500, description="Mails that are made durable together")
     max_message_bytes: int = Field(MAIL_BYTES_MAX, ge=1_000, le=MAIL_BYTES_MAX)
@@ -59,7 +61,7 @@ class ImapChannel:
     """Polls the folders of one mailbox."""
 
     Options = ImapOptions
-    capabilities = ChannelCapabilities(poll=True, backfill=True)
+    capabilities = ChannelCapabilities(poll=True, backfill=True, listens=True, census=True)
 
     def __init__(self, name: str, options: ImapOptions, context: Context) -> None:
         setting = f"channels.{name}"
@@ -128,6 +130,22 @@ class ImapChannel:
                 older = {uid: mail for uid, mail in self._older(mailbox, since).items() if uid > done}
                 place = Place(self.account, folder, opened.uidvalidity, is_sent)
                 yield from batches(mailbox, place, older, self._bounds, places, None)
+
+    def listen(self, is_over: Callable[[], bool], hint: Callable[[], None]) -> None:
+        """Wait for news in the first folder, where `idle` is set."""
+        if self.options.idle:
+            idle(self._access, self.options.folders[0], is_over, hint)
+
+    def census(self, since: datetime) -> Iterator[PollBatch]:
+        """Yield every mail that arrived since then and still lies in its folder, history or not."""
+        with self._open() as mailbox:
+            for folder, is_sent in self._folders(mailbox):
+                opened = mailbox.select(folder)
+                facts = mailbox.facts(self._listed(mailbox, since, None))
+                there = {uid: mail for uid, mail in facts.items() if not mail.arrived_at or mail.arrived_at >= since}
+                place = Place(self.account, folder, opened.uidvalidity, is_sent)
+                for batch in batches(mailbox, place, there, self._bounds, {}, None):
+                    yield PollBatch(batch.captured, {})
 
     def check(self) -> Sequence[str]:
         """Log in, and see that the folders exist."""

@@ -7,8 +7,9 @@ the server's offset, which IMAPClient would else turn into naive local ones.
 
 import imaplib
 import logging
+import selectors
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,6 +19,7 @@ from sidecar.errors import ConfigError, TemporaryError
 
 HEADER_BYTES = 64 * 1024
 FACTS_PER_FETCH = 500
+EMPTY_MAX = 3
 # Codes of RFC 5530 and 9051 by which a server says that it, not the setting, is the trouble.
 _PASSING = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY", "TRY AGAIN", "TEMPORAR")
 
@@ -89,6 +91,7 @@ class Mailbox:
     def __init__(self, client: Any, access: Access) -> None:
         self._client = client
         self._access = access
+        self._empty = 0  # how often in a row an idle line could be read and held nothing
 
     def folders(self) -> Sequence[Folder]:
         """List the folders that can hold mail."""
@@ -152,6 +155,30 @@ class Mailbox:
         with _named(self._access):
             answer = self._client.fetch([uid], [f"BODY.PEEK[HEADER]<0.{HEADER_BYTES}>"])
         return bytes(answer.get(uid, {}).get(b"BODY[HEADER]<0>") or b"")[:HEADER_BYTES]
+
+    def can_idle(self) -> bool:
+        """Say whether the server tells of news by itself."""
+        with _named(self._access):
+            return bool(self._client.has_capability("IDLE"))
+
+    @contextmanager
+    def idling(self) -> Iterator[Callable[[float], list[bytes]]]:
+        """Let the server tell of news while this lasts; what is given waits so many seconds for its words."""
+        with _named(self._access):
+            self._client.idle()
+            yield self._heard
+            self._client.idle_done()
+
+    def _heard(self, wait_s: float) -> list[bytes]:
+        """Wait for words. Of a dropped line IMAPClient (4.1.0) says nothing, at once and for ever: see it by that."""
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._client.socket(), selectors.EVENT_READ)
+            is_readable = bool(waiting.select(0))
+        told = self._client.idle_check(timeout=wait_s)
+        self._empty = self._empty + 1 if is_readable and not told else 0
+        if self._empty >= EMPTY_MAX:
+            raise TemporaryError(f"{self._access.host} hung up")
+        return [word for words in told for word in words if isinstance(word, bytes)]
 
 
 def _log_in(client: Any, access: Access) -> None:

@@ -9,10 +9,10 @@ from tests.contract.radicale import radicale
 from tests.day.provider import Provider
 from tests.day.providers.calendar import Calendar
 from tests.day.providers.chatwoot import Chatwoot
-from tests.day.providers.gate import gate
 from tests.day.providers.mail import Mailbox
 from tests.day.providers.meta import Messenger, WhatsApp
 from tests.day.providers.web import WebChat
+from tests.support.gate import gate
 from tests.twins.chatwoot import ChatwootTwin
 
 

@@ -11,7 +11,7 @@ import httpx2
 from tests.contract.radicale import PASSWORD, USER
 from tests.day.people import Person
 from tests.day.provider import Provider
-from tests.day.providers.gate import Gate
+from tests.support.gate import Gate
 
 CONFIG = """type = "caldav"
 url = "{url}"

@@ -10,7 +10,7 @@ from itertools import count
 from tests.contract.imap_servers import PASSWORD, Server
 from tests.day.people import Person
 from tests.day.provider import Provider
-from tests.day.providers.gate import Gate
+from tests.support.gate import Gate
 
 USER = "desk@ours.test"
 CONFIG = """type = "imap"
