@@ -50,15 +50,25 @@ class Decided:
 
 
 def decide(
-    claims: Sequence[Claim], inference: Inference, standing: Standing, policy: Policy, mint: Mint, *, baseline: bool
+    claims: Sequence[Claim],
+    inference: Inference,
+    standing: Standing,
+    policy: Policy,
+    mint: Mint,
+    *,
+    baseline: bool,
+    news: Collection[str] | None = None,
 ) -> Decided:
-    """Rule on each claim of an inference, then compute what follows; `baseline` claims yield to everybody else's."""
+    """Rule on each claim of an inference, then compute what follows; `baseline` claims yield to everybody else's.
+
+    `news` are the activities that had not been read before; None where all of them are.
+    """
     before = standing
     opening = _opening(claims, inference, standing, policy, mint)
     decisions = [opening[1]] if opening else []
     standing = advance(standing, opening[1]) if opening else standing
     for claim in sorted(claims, key=_order):
-        ruling = _in_time(_rule(claim, standing, policy, baseline=baseline), claim, inference, policy)
+        ruling = _in_time(_rule(claim, standing, policy, baseline=baseline, news=news), claim, inference, policy)
         decision = mint(_decision(claim, ruling, inference.engine, policy, standing))
         decisions.append(decision)
         standing = advance(standing, decision)
@@ -147,7 +157,7 @@ def _dated(step: Step) -> Step:
     return replace(step, due=step.due if step.due and day(step.due) else None)
 
 
-def _rule(claim: Claim, standing: Standing, policy: Policy, *, baseline: bool) -> Ruling:
+def _rule(claim: Claim, standing: Standing, policy: Policy, *, baseline: bool, news: Collection[str] | None) -> Ruling:
     if claim.step:
         return _rule_step(claim, claim.step, standing)
     field = policy.fields.get(claim.field)
@@ -160,7 +170,7 @@ def _rule(claim: Claim, standing: Standing, policy: Policy, *, baseline: bool) -
         or _former(claim, standing)
         or _yields(claim, held, baseline=baseline)
         or _spoken(claim, field)
-        or _weighed(claim, field, standing, policy)
+        or _weighed(claim, field, standing, policy, news)
     )
 
 
@@ -221,12 +231,14 @@ def _spoken(claim: Claim, field: FieldPolicy) -> Ruling | None:
     return None
 
 
-def _weighed(claim: Claim, field: FieldPolicy, standing: Standing, policy: Policy) -> Ruling:
+def _weighed(
+    claim: Claim, field: FieldPolicy, standing: Standing, policy: Policy, news: Collection[str] | None
+) -> Ruling:
     if field.name == "stage":
         value = canonical(claim.value, field)
         if str(value) not in policy.stages:
             return Ruling(Verdict.REJECT, "invalid_value", "no such stage is configured")
-        return move(claim, standing.engagement, policy)
+        return move(claim, standing.engagement, policy, news)
     if claim.confidence < field.threshold:
         return Ruling(Verdict.SUGGEST, "threshold", f"confidence {claim.confidence} is below {field.threshold}")
     return Ruling(Verdict.APPLY, "policy", "grounded, allowed and sure enough")

@@ -1,10 +1,12 @@
 """The stage machine: from where to where, on whose word, with what evidence.
 
 Every move is one allowed transition that rests on evidence of its own. Attending, winning and whatever else the policy
-marks need the word of our side or of a system: what a customer writes can't win or attend a deal. Evidence from after
-the end of an engagement opens a new one; nothing reopens the old.
+marks need the word of our side or of a system: what a customer writes can't win or attend a deal. Such a word moves
+when it is news, and by itself only then: a model that obeys a customer finds old words of ours to quote for anything.
+Evidence from after the end of an engagement opens a new one; nothing reopens the old.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sidecar.model import Claim, Engagement, Policy, Role, Verdict
@@ -21,8 +23,11 @@ class Ruling:
     closes: bool = False
 
 
-def move(claim: Claim, engagement: Engagement, policy: Policy) -> Ruling:
-    """Rule on a claim that the engagement is now in another stage; `claim.value` is a stage that exists."""
+def move(claim: Claim, engagement: Engagement, policy: Policy, news: Collection[str] | None = None) -> Ruling:
+    """Rule on a claim that the engagement is now in another stage; `claim.value` is a stage that exists.
+
+    `news` are the activities that nobody had read before this claim was made; None where all of them are.
+    """
     target = policy.stages[str(claim.value)]
     opens = engagement.closed_at is not None
     if opens and claim.at <= (engagement.closed_at or claim.at):
@@ -42,6 +47,8 @@ def move(claim: Claim, engagement: Engagement, policy: Policy) -> Ruling:
     if not _may_say(claim, target.needs):
         needed = "our own side or a system" if target.needs == "seller" else "a system"
         return Ruling(Verdict.SUGGEST, "speaker", f"{target.name} needs the word of {needed}")
+    if target.needs != "any" and news is not None and not any(e.activity in news for e in claim.evidence):
+        return Ruling(Verdict.SUGGEST, "old_words", f"{target.name} needs words that had not been read before")
     if claim.confidence < target.threshold:
         return Ruling(Verdict.SUGGEST, "threshold", f"confidence {claim.confidence} is below {target.threshold}")
     return Ruling(Verdict.APPLY, "transition", f"{current} to {target.name}", opens=opens, closes=target.terminal)

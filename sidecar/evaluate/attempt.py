@@ -87,7 +87,7 @@ def attempt(journal: Journal, standing: Standing, side: Side, max_usd: float) ->
     shadow = Shadow(reader, Standing(standing.party, name=standing.name), journal.get_many)
     for match, activity in reading.new:
         shadow.hear(match, activity)
-    done = shadow.reread(reading)
+    done = shadow.reread(replace(reading, news=None))
     calls = llm.calls
     return Attempt(
         party=standing.party,

@@ -8,7 +8,7 @@ next one is made, so that it is booked with its price whatever becomes of the re
 for once more with twice the room; and whoever doubts the state is shown the whole history before anybody stronger is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from sidecar.decide import decide
@@ -59,7 +59,7 @@ class Asking:
                 pass_on(_passed(inferred, reading, DOUBT))
                 reading = instead
                 inferred, max_tokens = self._roomy(llm, reading, standing, prompt, pass_on)
-        reason = self.why_hard(inferred, standing)
+        reason = self.why_hard(inferred, standing, reading.news)
         stronger = llm.stronger if reason and not llm.capabilities.is_baseline else None
         if stronger is None:
             return reading, inferred
@@ -67,12 +67,12 @@ class Asking:
         second = self._asked(stronger, reading, standing, prompt, max_tokens)
         return reading, replace(second, inference=replace(second.inference, escalated_from=first.id))
 
-    def why_hard(self, inferred: Inferred, standing: Standing) -> str:
+    def why_hard(self, inferred: Inferred, standing: Standing, news: Collection[str] | None = None) -> str:
         """Return why an answer is one for the stronger model, an empty text when it isn't."""
         if not inferred.usable:
             stop = inferred.inference.stop
             return stop if stop in self.hard.reasons else ""
-        found = {self._why(claim, decision, standing) for claim, decision in self._decided(inferred, standing)}
+        found = {self._why(claim, decision, standing) for claim, decision in self._decided(inferred, standing, news)}
         return next((reason for reason in REASONS if reason in found and reason in self.hard.reasons), "")
 
     def named_by(self, prompt: Prompt) -> LLM:
@@ -123,10 +123,13 @@ class Asking:
             return True
         return any(self._why(c, d, standing) == CONFLICT for c, d in self._decided(inferred, standing))
 
-    def _decided(self, inferred: Inferred, standing: Standing) -> list[tuple[Claim, Decision]]:
+    def _decided(
+        self, inferred: Inferred, standing: Standing, news: Collection[str] | None = None
+    ) -> list[tuple[Claim, Decision]]:
         """What the policy would make of each claim of the model's; nothing of it is kept."""
         baseline = self.llm.capabilities.is_baseline
-        decided = decide(inferred.claims, inferred.inference, standing, self.policy, self.mint, baseline=baseline)
+        made = inferred.claims, inferred.inference, standing, self.policy, self.mint
+        decided = decide(*made, baseline=baseline, news=news)
         claims = {claim.id: claim for claim in inferred.claims}
         return [(claims[d.claim], d) for d in decided.decisions if d.claim in claims]
 

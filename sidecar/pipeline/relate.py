@@ -201,7 +201,8 @@ class Relate:
         standing = self._journal.standing(standing.party) or standing
         lost = self._unsaid(reading, standing) if inference.whole else Unsaid()
         baseline = parts.llm.capabilities.is_baseline
-        decided = decide(inferred.claims, inference, without(standing, lost), parts.policy, mint, baseline=baseline)
+        believed = without(standing, lost)
+        decided = decide(inferred.claims, inference, believed, parts.policy, mint, baseline=baseline, news=reading.news)
         withdrawn = withdrawals(lost, standing, decided.decisions, inference, parts.policy, mint)
         sync = WorkKey(WorkKind.SYNC, standing.party)
         watch = WorkKey(WorkKind.WATCH, standing.party)

@@ -59,7 +59,7 @@ class Reading:
 
     `overtaken` were edited, deleted or said again since: nobody reads them any more; they count as read. An activity
     that needs several questions is read alone, the `part`-th of its `parts` in one run. Where the whole was `given_up`,
-    it had no answer when it was tried.
+    it had no answer when it was tried. `news` are the activities that had not been read before; None means all.
     """
 
     new: Sequence[Matched]
@@ -69,6 +69,7 @@ class Reading:
     part: int = 1
     parts: int = 1
     given_up: bool = False
+    news: frozenset[str] | None = None
 
     @property
     def is_last(self) -> bool:
@@ -87,7 +88,7 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
     A whole reading that has no room for all the news waits until these have been read; one that had no answer is given
     up, unless it is to be made `anyhow`.
     """
-    news = {activity.id for _, activity in pending}
+    news = frozenset(activity.id for _, activity in pending)
     many = {activity.id: n for _, activity in pending if (n := questions_about(activity)) > 1}
     given_up = False
     if whole and not many:
@@ -96,7 +97,7 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
         late = overtaken(history)
         given_up = bool(pending) and not anyhow and _is_hopeless(past, standing, kept, late)
         if not given_up and _is_due(standing, kept, news) and news <= {activity.id for _, activity in (*kept, *late)}:
-            return Reading(kept, (), True, late)
+            return Reading(kept, (), True, late, news=news)
     late = [p for p in pending if _is_overtaken(past, p[1])] if standing.needs_whole else overtaken(pending)
     gone = {activity.id for _, activity in late}
     new = _oldest([p for p in _current(pending) if p[1].id not in gone], MAX_NEWS_CHARS)
@@ -104,9 +105,10 @@ def select(past: Past, standing: Standing, pending: Sequence[Matched], *, whole:
     earlier = [a for _, a in reversed(before) if a.id not in news and not _is_overtaken(past, a)]
     if new and new[0][1].id in many:
         parts = many[new[0][1].id]
-        return Reading(new[:1], earlier, False, late, min(parts, _parts_read(past, new[0][0]) + 1), parts)
+        part = min(parts, _parts_read(past, new[0][0]) + 1)
+        return Reading(new[:1], earlier, False, late, part, parts, news=news)
     until = next((i for i, (_, activity) in enumerate(new) if activity.id in many), len(new))
-    return Reading(new[:until], earlier, False, late, given_up=given_up)
+    return Reading(new[:until], earlier, False, late, given_up=given_up, news=news)
 
 
 def whole_instead(past: Past, standing: Standing, pending: Sequence[Matched]) -> Reading | None:

@@ -163,7 +163,8 @@ class Shadow:
     def _decided(self, reading: Reading, inferred: Inferred, lost: Unsaid) -> Reread:
         policy, mint, before, inference = self.reader.policy, self.reader.mint, self.standing, inferred.inference
         baseline = self.reader.llm.capabilities.is_baseline
-        decided = decide(inferred.claims, inference, without(before, lost), policy, mint, baseline=baseline)
+        believed, news = without(before, lost), reading.news
+        decided = decide(inferred.claims, inference, believed, policy, mint, baseline=baseline, news=news)
         withdrawn = withdrawals(lost, before, decided.decisions, inference, policy, mint)
         facts = (inference, *inferred.claims, *decided.claims, *withdrawn, *decided.decisions)
         for fact in facts:

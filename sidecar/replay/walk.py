@@ -176,23 +176,23 @@ def _as_read(
     anew, was_anew = _anew(known.facts), False
     due = {i.id for i in known.readings if since is None or i.newest_at >= since}
     claims, decisions = _by_inference(known.facts)
-    unanswered, looks = set[str](), _Looks()
+    unanswered, answered, looks = set[str](), set[str](), _Looks()
     for recorded_at, fact in zip(known.times, known.facts, strict=True):
         pair = known.pairs.get(fact.id)
         if isinstance(fact, Inference) and fact.stop != END and not fact.passed_on:
             unanswered.update(fact.request.get("aliases", {}).values())
         if isinstance(fact, Inference) and fact.id in due:
             if not shadows:
-                shadows = {name: Shadow(reader, standing, book.get_many) for name, reader in readers.items()}
-                for shadow in shadows.values():
-                    shadow.recall(heard)
+                shadows = {name: _begun(reader, standing, book, heard) for name, reader in readers.items()}
             waiting = {held.decision for held in standing.engagement.suggestions.values()}
             for shadow in shadows.values():
                 shadow.expire(fact.newest_at, spare=waiting)  # what still waits in the book waits here
-            pieces, is_rest = _pieces(fact, known, heard), bool(unanswered & {a.id for a in _new(fact, known)})
+            pieces = _pieces(fact, known, heard, answered)
+            is_rest = bool(unanswered & {a.id for a in _new(fact, known)})
             rereads = {name: shadow.reread(pieces, is_rest=is_rest) for name, shadow in shadows.items()}
             recorded = claims.get(fact.id, ()), decisions.get(fact.id, ())
             made.trials.append(_trial(fact, recorded, rereads, versions))
+        answered.update(_read_by(fact))
         standing = advance(standing, fact, pair[1] if pair else None)
         if pair is not None:
             heard.append(pair)
@@ -203,6 +203,13 @@ def _as_read(
                 shadow.settle(recorded_at)
         was_anew = fact.id in anew
     return shadows
+
+
+def _begun(reader: Reader, standing: Standing, book: Journal, heard: Sequence[Matched]) -> Shadow:
+    """Return a side that goes on from where the party stood, and knows what was said until then."""
+    shadow = Shadow(reader, standing, book.get_many)
+    shadow.recall(heard)
+    return shadow
 
 
 def _anew(facts: Iterable[Fact]) -> set[str]:
@@ -232,8 +239,11 @@ def _follow(shadow: Shadow, fact: Fact, pair: Matched | None) -> None:
         shadow.take(fact)
 
 
-def _pieces(inference: Inference, known: History, heard: Sequence[Matched]) -> Pieces:
-    """Return what a recorded inference read, as its request names it, and what nobody read any more by then."""
+def _pieces(inference: Inference, known: History, heard: Sequence[Matched], answered: Collection[str]) -> Pieces:
+    """Return what a recorded inference read, as its request names it, and what nobody read any more by then.
+
+    What follows from a Match that an earlier one `answered` was no news to it.
+    """
     by_activity = {activity.id: (match, activity) for match, activity in known.pairs.values()}
     shown = list(dict.fromkeys(inference.request.get("aliases", {}).values()))
     read = {activity.id for activity in _new(inference, known)}
@@ -242,7 +252,13 @@ def _pieces(inference: Inference, known: History, heard: Sequence[Matched]) -> P
     in_time = sorted(heard, key=lambda pair: (pair[1].at, pair[1].id))[-MAX_WHOLE:]
     gone = {activity.id for _, activity in (overtaken(in_time) if inference.whole else ())}
     left_out = [by_activity[a] for a in dict.fromkeys((*gone, *read)) if a not in shown]
-    return Pieces(new, earlier, inference.whole, left_out, inference.part, inference.parts)
+    news = frozenset(activity.id for match, activity in new if match.id not in answered)
+    return Pieces(new, earlier, inference.whole, left_out, inference.part, inference.parts, news=news)
+
+
+def _read_by(fact: Fact) -> tuple[str, ...]:
+    """Return the Matches whose activities have been read once this is in the book."""
+    return fact.because if isinstance(fact, Inference) and fact.part == fact.parts else ()
 
 
 def _new(inference: Inference, known: History) -> list[Activity]:
