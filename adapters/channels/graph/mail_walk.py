@@ -1,0 +1,194 @@
+"""Folders of mail, page by page, into batches of deliveries with the cursor that follows each.
+
+A cursor is `{"folders": {name: {"link": address, "done": [ids]}}, "subscriptions": {...}}`: the page that is being
+read, what of it was laid down, and at a round's end the address of the next one. Graph promises no order, repeats
+items, sends empty pages and partial items; so nothing is concluded from a page but that its items are there. A token
+that has died, in whichever of its shapes, begins the folder anew: the same ids are laid down under the same keys, so
+that costs a repetition and never a mail. A cursor that can't be read counts as lost and costs the same.
+
+A mail that is too large is laid down as its headers, with a fault, so that a person learns of it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from adapters.channels.graph.api import Api, DeadTokenError, Page, quoted, read_json
+from adapters.channels.graph.subscriptions import read_time
+from sidecar.errors import TemporaryError
+from sidecar.ports import Captured, PollBatch
+
+PAGE_SIZE = 100
+PAGES_MAX = 20_000
+HEADER_BYTES = 64 * 1024
+BATCH_BYTES = 32 * 1024 * 1024
+FACTS_BYTES = 1024 * 1024
+END = "end"
+FACTS = {"$select": "receivedDateTime,isDraft"}
+SIZE = "Integer 0x0E08"
+"""PidTagMessageSize, which stands in no property of Graph's own. Source: MS-OXPROPS 2.796, 2026-11."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder: as it is called in the config, by its id, and whether it holds what our people sent."""
+
+    name: str
+    id: str
+    is_sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """From when (inclusive) until when (exclusive, None is open), and how much at once."""
+
+    since: datetime
+    until: datetime | None
+    batch_size: int
+    max_message_bytes: int
+
+
+@dataclass(slots=True)
+class Place:
+    """Where in a folder's pages we are; an empty link is the beginning."""
+
+    link: str = ""
+    done: list[str] = field(default_factory=list)
+
+
+class Walk:
+    """Reads the folders of one mailbox from a cursor on."""
+
+    def __init__(self, api: Api, account: str, bounds: Bounds, cursor: Mapping[str, Any] | None) -> None:
+        self._api, self._account, self._bounds = api, account, bounds
+        self._rest = {name: value for name, value in (cursor or {}).items() if name == "subscriptions"}
+        self._places = read_places((cursor or {}).get("folders"))
+
+    def changes(self, folder: Folder) -> Iterator[PollBatch]:
+        """Yield what has come into a folder since its last round, or since the beginning."""
+        place = self._places.setdefault(folder.name, Place())
+        query = {**FACTS, "changeType": "created"}
+        may_restart = True
+        for _ in range(PAGES_MAX):
+            try:
+                page = self._api.page("delta", place.link or f"{_at(folder)}/delta", _first(place, query), PAGE_SIZE)
+            except DeadTokenError:
+                if not may_restart:
+                    raise TemporaryError("Graph begins a folder anew without end", retry_after_s=600.0) from None
+                may_restart, place.link, place.done = False, "", []
+                continue
+            link = page.next or page.delta
+            yield from self._page(folder, place, page, link)
+            if not page.next:
+                return
+        raise TemporaryError("a folder of Graph's doesn't end", retry_after_s=3_600.0)
+
+    def listed(self, folder: Folder) -> Iterator[PollBatch]:
+        """Yield the mails of a folder between the bounds, oldest first; its cursor is at the end behind the last."""
+        place = self._places.setdefault(folder.name, Place())
+        if place.link != END:
+            query = window(self._bounds, FACTS)
+            for page in pages(self._api, folder, query, place):
+                yield from self._page(folder, place, page, page.next or END)
+
+    def told(self) -> dict[str, Any]:
+        """Return where it stands as a cursor."""
+        folders = {name: {"link": place.link, "done": list(place.done)} for name, place in self._places.items()}
+        return {**self._rest, "folders": folders}
+
+    def _page(self, folder: Folder, place: Place, page: Page, link: str) -> Iterator[PollBatch]:
+        """The batches of a page; the last one's cursor stands behind it."""
+        group: list[Captured] = []
+        size_bytes = 0
+        for row in {row["id"]: row for row in page.rows}.values():
+            captured = None if row["id"] in place.done else self._mail(folder, row)
+            if captured is None:
+                continue
+            if group and (len(group) == self._bounds.batch_size or size_bytes + len(captured.raw) > BATCH_BYTES):
+                yield PollBatch(tuple(group), self.told())
+                group, size_bytes = [], 0
+            group.append(captured)
+            size_bytes += len(captured.raw)
+            place.done.append(row["id"])
+        is_news = bool(group) or place.link != link
+        place.link, place.done = link, []
+        if is_news:
+            yield PollBatch(tuple(group), self.told())
+
+    def _mail(self, folder: Folder, row: Mapping[str, Any]) -> Captured | None:
+        """What is laid down of a mail; nothing of what is gone, a draft, or outside of the bounds."""
+        if "@removed" in row:
+            return None
+        path = f"messages/{quoted(row['id'])}"
+        if "receivedDateTime" not in row:  # a partial item: of whatever was seen before, or will be
+            facts = self._api.thing("message", path, FACTS_BYTES, FACTS)
+            if facts is None:
+                return None
+            row = {**row, **read_json(facts.raw)}
+        received = read_time(row.get("receivedDateTime"))
+        bounds = self._bounds
+        if row.get("isDraft") is True or (received is not None and not _is_within(received, bounds)):
+            return None
+        mime = self._api.thing("mime", f"{path}/$value", bounds.max_message_bytes)
+        if mime is None:
+            return None
+        headers = {"thing": "mail", "folder": folder.name, "sent": "1" if folder.is_sent else "0"}
+        headers |= {"received": received.isoformat()} if received else {}
+        key = f"message:{row['id']}"
+        if mime.is_cut:
+            fault = f"mail of more than {bounds.max_message_bytes} bytes; no more are read"
+            return Captured(self._account, _head(mime.raw), key, headers, fault)
+        return Captured(self._account, mime.raw, key, headers)
+
+
+def pages(api: Api, folder: Folder, query: Mapping[str, str], place: Place) -> Iterator[Page]:
+    """Yield the pages of a folder's list from a place on."""
+    link = place.link
+    for _ in range(PAGES_MAX):
+        page = api.page("messages", link or _at(folder), {} if link else query, PAGE_SIZE)
+        yield page
+        link = page.next
+        if not link:
+            return
+    raise TemporaryError("a folder of Graph's doesn't end", retry_after_s=3_600.0)
+
+
+def window(bounds: Bounds, more: Mapping[str, str]) -> dict[str, str]:
+    """Return the query for a folder's mails between the bounds, oldest first."""
+    until = f" and receivedDateTime lt {_stamp(bounds.until)}" if bounds.until else ""
+    chosen = f"receivedDateTime ge {_stamp(bounds.since)}{until}"
+    return {"$filter": chosen, "$orderby": "receivedDateTime asc", "$top": str(PAGE_SIZE), **more}
+
+
+def read_places(told: object) -> dict[str, Place]:
+    """Return the readable places of a cursor."""
+    found: dict[str, Place] = {}
+    for name, place in told.items() if isinstance(told, Mapping) else ():
+        link, done = (place.get("link"), place.get("done")) if isinstance(place, Mapping) else (None, None)
+        if isinstance(link, str) and isinstance(done, list) and all(isinstance(id, str) for id in done):
+            found[str(name)] = Place(link, list(done))
+    return found
+
+
+def _at(folder: Folder) -> str:
+    return f"mailFolders/{quoted(folder.id)}/messages"
+
+
+def _first(place: Place, query: Mapping[str, str]) -> Mapping[str, str]:
+    return {} if place.link else query
+
+
+def _is_within(received: datetime, bounds: Bounds) -> bool:
+    return bounds.since <= received and (bounds.until is None or received < bounds.until)
+
+
+def _stamp(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _head(raw: bytes) -> bytes:
+    """The headers of a mail, as far as they stand at its beginning."""
+    start = raw[:HEADER_BYTES]
+    ends = [at for at in (start.find(b"\r\n\r\n"), start.find(b"\n\n")) if at >= 0]
+    return start[: min(ends)] if ends else start
