@@ -154,6 +154,14 @@ class ShelfReader:
             facts = facts_of(connection, ids)
         return [activity for i in ids if isinstance(activity := facts.get(i), Activity)]
 
+    def orphans(self, channel: str, account: str, external_id: str, limit: int) -> list[str]:
+        """Return the activities that relate to one and belong to nobody yet."""
+        index, match = t.activity_index, t.match_index
+        here = index.c.channel == channel, index.c.account == account, index.c.relates_to == external_id
+        owned = sa.exists().where(match.c.activity_id == index.c.activity_id, match.c.party.is_not(None))
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(index.c.activity_id).where(*here, ~owned).limit(limit)).scalars())
+
     # Where parties stand ----------------------------------------------------------------------------------------------
 
     def standing(self, party: str) -> Standing | None:

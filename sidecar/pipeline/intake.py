@@ -18,7 +18,7 @@ from sidecar.pipeline.selection import is_appointment, is_at_once
 from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, PollBatch
 from sidecar.resolve import identifiers_of, resolve
 
-MAX_WAITING = 200
+MAX_WAITING, MAX_RELATED = 200, 2_000
 POLLED = "polled:"
 """Under this and a channel's name stands when its last poll came to its end."""
 UNREAD_S = 20.0
@@ -170,12 +170,20 @@ class Intake:
         return tuple(touches)
 
     def _held(self, activities: Sequence[Activity]) -> tuple[Touch, ...]:
-        """The deliveries without a party that what these activities gave to one may answer."""
-        matches = [m for activity in activities for m in self._journal.effects(activity.id, "match")]
-        found = [m for m in matches if isinstance(m, Match) and m.outcome is Outcome.PARTY]
+        """The deliveries without a party that what these activities gave to one may answer.
+
+        They bear an address that is the party's now, or relate to one of these: words of a call that is told later.
+        """
+        journal, found, waiting = self._journal, list[Match](), set[str]()
+        for activity in activities:
+            matches = (m for m in journal.effects(activity.id, "match") if isinstance(m, Match))
+            settled = [m for m in matches if m.outcome is Outcome.PARTY]
+            if settled:
+                found += settled
+                waiting |= set(journal.orphans(activity.channel, activity.account, activity.external_id, MAX_RELATED))
         links = [link for match in found for link in match.links]
-        waiting = self._journal.waiting(links, MAX_WAITING) if links else ()
-        deliveries = {delivery.id for held in waiting for delivery in self._journal.causes(held)}
+        waiting |= set(journal.waiting(links, MAX_WAITING) if links else ())
+        deliveries = {delivery.id for held in sorted(waiting) for delivery in journal.causes(held)}
         return tuple(Touch(WorkKey(WorkKind.RESOLVE, delivery)) for delivery in sorted(deliveries))
 
     def _standings(self, parties: set[str]) -> Mapping[str, Standing]:

@@ -42,6 +42,7 @@ READS: dict[str, Callable[[Journal, Said], object]] = {
     "lately, of a rare kind": lambda journal, said: journal.lately("p", ["posting"], 10, 30),
     "erased_causes": lambda journal, said: journal.erased_causes(said.match.id),
     "versions": lambda journal, said: journal.versions("mail", "a", "1"),
+    "orphans": lambda journal, said: journal.orphans("mail", "a", "1", 10),
     "standing": lambda journal, said: journal.standing("p"),
     "watch_due": lambda journal, said: journal.watch_due(NOON, 10),
     "cursor": lambda journal, said: journal.cursor("mail", "poll"),
