@@ -20,6 +20,7 @@ CHANNELS: Mapping[str, str] = {
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
     "fireflies": "adapters.channels.fireflies:FirefliesChannel",
     "meta": "adapters.channels.meta:MetaChannel",
+    "gmail": "adapters.channels.gmail:GmailChannel",
     "zoom": "adapters.channels.zoom:ZoomChannel",
 }
 LEDGERS: Mapping[str, str] = {

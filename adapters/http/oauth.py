@@ -21,7 +21,7 @@ from typing import Any
 
 from adapters.http.calls import Timeouts
 from adapters.http.patience import Again
-from adapters.http.provider import Endpoint, Provider, RefusedError, Token, google, microsoft
+from adapters.http.provider import MAX_WAIT_S, Endpoint, Provider, RefusedError, Token, google, microsoft
 from sidecar.errors import ConfigError
 from sidecar.ports import Clock, Observe, Tokens
 
@@ -74,13 +74,14 @@ class Grant(Held):
         clock: Clock,
         timeouts: Timeouts,
         observe: Observe,
+        max_wait_s: float = MAX_WAIT_S,
     ) -> None:
         super().__init__(clock)
         self.channel, self.provider, self.client_id = channel, provider, client_id
         self._client_secret = client_secret
         self._tokens = tokens
         self._refused = ""
-        self.endpoint = Endpoint(provider, timeouts, observe, clock)
+        self.endpoint = Endpoint(provider, timeouts, observe, clock, max_wait_s)
 
     @property
     def client(self) -> dict[str, str]:
@@ -164,11 +165,12 @@ class ServiceAccount(Held):
         clock: Clock,
         timeouts: Timeouts,
         observe: Observe,
+        max_wait_s: float = MAX_WAIT_S,
     ) -> None:
         super().__init__(clock)
         self._setting, self._provider, self._subject = setting, provider, subject
         self._email, self._key_id, self._key = _service_key(key, setting)
-        self._endpoint = Endpoint(provider, timeouts, observe, clock)
+        self._endpoint = Endpoint(provider, timeouts, observe, clock, max_wait_s)
 
     def _fresh(self) -> Token:
         try:
@@ -211,11 +213,12 @@ class ClientCredentials(Held):
         clock: Clock,
         timeouts: Timeouts,
         observe: Observe,
+        max_wait_s: float = MAX_WAIT_S,
     ) -> None:
         super().__init__(clock)
         self._setting, self._provider = setting, provider
         self._client_id, self._client_secret = client_id, client_secret
-        self._endpoint = Endpoint(provider, timeouts, observe, clock)
+        self._endpoint = Endpoint(provider, timeouts, observe, clock, max_wait_s)
 
     def _fresh(self) -> Token:
         form = {

@@ -110,13 +110,15 @@ class Token:
 class Endpoint:
     """Posts forms to a provider's token endpoint, and says what became of it in our words."""
 
-    def __init__(self, provider: Provider, timeouts: Timeouts, observe: Observe, clock: Clock) -> None:
-        self.provider, self.clock = provider, clock
+    def __init__(
+        self, provider: Provider, timeouts: Timeouts, observe: Observe, clock: Clock, max_wait_s: float = MAX_WAIT_S
+    ) -> None:
+        self.provider, self.clock, self._max_wait_s = provider, clock, max_wait_s
         self._timeouts, self._observe = timeouts, observe
         self._lock = threading.Lock()
         self._pooled: Pooled | None = None
 
-    def ask(self, operation: str, url: str, form: Mapping[str, str], max_wait_s: float = MAX_WAIT_S) -> "Reply":
+    def ask(self, operation: str, url: str, form: Mapping[str, str]) -> "Reply":
         """Post a form; whatever is no matter of time comes back, with its status."""
 
         def once() -> "Reply":
@@ -130,7 +132,7 @@ class Endpoint:
                 raise Again(f"{self.provider.name} answered {reply.status} to {operation}", retry_after_s=wait_s)
             return reply
 
-        reply: Reply = patient(max_wait_s, _nap)(once)
+        reply: Reply = patient(self._max_wait_s, _nap)(once)
         return reply
 
     def token(self, form: Mapping[str, str]) -> Token:
