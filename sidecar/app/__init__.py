@@ -206,6 +206,7 @@ class App:
                 rungs=self.rungs,
                 room=Breaker(self.journal, _breaker_limits(self.settings.brakes, is_gated=self.is_gated)).room,
                 resolved=lambda channel, outcome: self.tally.add("activities", channel, outcome),
+                arrived=lambda kind, seconds: self.tally.time("door_to_crm", kind, seconds=seconds),
                 links=self.links,
                 transcriber=self.transcriber,
             )

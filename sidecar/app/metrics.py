@@ -37,6 +37,7 @@ COUNTED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 TIMED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "inference": ("inference_seconds", "How long the model took", ("model",)),
     "ledger": ("ledger_seconds", "How long a call of the CRM's port took", ("operation",)),
+    "door_to_crm": ("door_to_crm_seconds", "How long news of an appointment took from the door to the CRM", ("kind",)),
     "http": ("http_seconds", "How long an adapter's HTTP call took", ("part", "operation")),
 }
 

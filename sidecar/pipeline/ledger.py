@@ -32,6 +32,7 @@ from sidecar.model import (
     advance,
 )
 from sidecar.pipeline.alerts import DESK, desk, desk_route
+from sidecar.pipeline.arrivals import arrived
 from sidecar.pipeline.brakes import paused_here
 from sidecar.pipeline.heard import heard, unheard
 from sidecar.pipeline.hints import touched
@@ -214,6 +215,7 @@ class LedgerSteps:
             with self._parts.room(len(made.changes)):
                 self._journal.commit(Entry(facts=facts, touches=tuple(Touch(key) for key in keys), fence=lease))
             self._parts.wake(keys)
+            arrived(self._parts, sight.facts)
 
     def _unite(self, sight: Sight, moved: Reading, owner: str, lease: Lease) -> None:
         """A person merged two parties' records in the CRM: that is their word that the parties are one."""
@@ -257,6 +259,7 @@ class LedgerSteps:
         facts += [*run_over, *self._gone(posted, refs)]
         if facts:
             self._journal.commit(Entry(facts=tuple(facts), fence=lease))
+            arrived(parts, facts)
         _raise_first(posted)
         return bool(run_over)
 

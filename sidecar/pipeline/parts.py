@@ -20,7 +20,8 @@ class Parts:
     """The parts of a running sidecar; `wake` hints an engine after a commit, `wait` is false for `--no-wait` runs.
 
     `room` is asked before so many changes are journaled; `resolved` is told what became of an activity of a channel.
-    `links` makes the links to the explain page, and `transcriber` hears voice notes, where there is one.
+    `arrived` is told how many seconds news of an appointment took to the CRM, by the kind of activity. `links` makes
+    the links to the explain page, and `transcriber` hears voice notes, where there is one.
     """
 
     journal: Journal
@@ -43,6 +44,7 @@ class Parts:
     wake: Callable[[Sequence[WorkKey]], None] = field(default=lambda keys: None)
     room: Callable[[int], AbstractContextManager[None]] = field(default=lambda changes: nullcontext())
     resolved: Callable[[str, str], None] = field(default=lambda channel, outcome: None)
+    arrived: Callable[[str, float], None] = field(default=lambda kind, seconds: None)
     links: Links | None = None
     transcriber: Transcriber | None = None
 
