@@ -43,6 +43,7 @@ FAMILIES = (
     "replay",
     "funnel",
     "backfill",
+    "reconcile",
 )
 """Modules of this package, in the order in which `--help` lists their commands."""
 

@@ -10,7 +10,7 @@ says it, so that count begins with the version that keeps it and isn't rebuilt.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ from sidecar.journal import tables as t
 from sidecar.journal.codec import BODY, decode
 from sidecar.journal.database import Database
 from sidecar.journal.upserts import add
-from sidecar.model import Activity, Delivery, WorkKind
+from sidecar.model import Activity, Delivery, WorkKey, WorkKind
 
 SLOT_S = 15 * 60
 AT_MOST_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 604_800)
@@ -192,6 +192,18 @@ class TrafficReader:
         with self._database.read() as connection:
             for i in range(0, len(wanted), 400):
                 found.update(connection.execute(_KNOWN, {"ids": wanted[i : i + 400]}).scalars())
+        return found
+
+    def undone(self, keys: Sequence[WorkKey]) -> set[str]:
+        """Return the keys of those works that are due, waiting, running or parked."""
+        work, found = t.work.c, set[str]()
+        is_open = sa.or_(work.touched > work.done, work.parked_reason.is_not(None))
+        with self._database.read() as connection:
+            for kind in sorted({key.kind for key in keys}):
+                wanted = sorted({key.key for key in keys if key.kind is kind})
+                for i in range(0, len(wanted), 400):
+                    named = work.kind == kind.value, work.key.in_(wanted[i : i + 400]), is_open
+                    found.update(connection.execute(sa.select(work.key).where(*named)).scalars())
         return found
 
     def said_on(self, channel: str, since: datetime, after: tuple[str, str], limit: int) -> list[tuple[str, ...]]:

@@ -125,6 +125,12 @@ class ChatwootTwin(Twin):
             told = self._find(message)
             told |= {"content": "This message was deleted", "content_attributes": {"deleted": True}}
 
+    def forgets(self, message: int) -> None:
+        """Lose a message altogether, as with a database that was put back."""
+        with self.lock:
+            for talk in self.talk.values():
+                talk.pop(message, None)
+
     def webhook(self, message: int, event: str = "message_created") -> bytes:
         """Return what Chatwoot posts of a message."""
         with self.lock:
