@@ -15,6 +15,7 @@ CHANNELS: Mapping[str, str] = {
     "webhook": "adapters.channels.webhook:WebhookChannel",
     "imap": "adapters.channels.imap:ImapChannel",
     "maildrop": "adapters.channels.maildrop:MaildropChannel",
+    "transcripts": "adapters.channels.maildrop.uploads:TranscriptsChannel",
     "caldav": "adapters.channels.caldav:CaldavChannel",
     "icsfeed": "adapters.channels.icsfeed:IcsFeedChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",

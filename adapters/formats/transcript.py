@@ -16,10 +16,12 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from types import MappingProxyType
 
 from adapters.formats.charsets import clean_text
 from adapters.formats.cues import Utterance, name_and_words, read_cues
+from adapters.formats.transcript_json import read_told
 from sidecar.errors import PermanentError
 
 TRANSCRIPT_BYTES_MAX = 25 * 1024 * 1024
@@ -83,13 +85,19 @@ class Transcript:
 
 
 def parse_transcript(raw: bytes, suffix: str) -> Transcript:
-    """Read a .vtt, .srt or .txt transcript. Raises PermanentError, saying what would be right, when it is none."""
+    """Read a .vtt, .srt, .txt or .json transcript. Raises PermanentError, saying what would be right, for any other."""
     kind = suffix.strip().lower().removeprefix(".")
-    if kind not in ("vtt", "srt", "txt"):
-        raise PermanentError("unknown kind of transcript: .vtt, .srt and .txt are read")
+    if kind not in ("vtt", "srt", "txt", "json"):
+        raise PermanentError("unknown kind of transcript: .vtt, .srt, .txt and .json are read")
     if len(raw) > TRANSCRIPT_BYTES_MAX:
         raise PermanentError(f"transcript of {len(raw)} bytes; at most {TRANSCRIPT_BYTES_MAX}")
     text, problems = _decode(raw)
+    outer: dict[str, list[str]] = {}
+    if kind == "json":
+        told = read_told(text, META_KEYS)
+        if not told.kind:
+            return _layout(told.utterances, told.meta, problems)
+        kind, text, outer = told.kind, clean_text(told.content), dict(told.meta)
     lines = text.split("\n")
     if len(lines) > _LINES_MAX:
         raise PermanentError(f"transcript of {len(lines)} lines; at most {_LINES_MAX}")
@@ -100,7 +108,23 @@ def parse_transcript(raw: bytes, suffix: str) -> Transcript:
         meta = _notes(lines) if kind == "vtt" else {}
         utterances, unread = read_cues(lines, kind)
         problems += unread
-    return _layout(utterances, meta, problems)
+    return _layout(utterances, {**meta, **outer}, problems)
+
+
+def kind_of(raw: bytes) -> str:
+    """Say by its beginning of which kind a transcript is whose name nobody told."""
+    text = next((raw[len(bom) :].decode(codec, "replace") for bom, codec in _BOMS if raw.startswith(bom)), None)
+    head = (raw[:4096].decode("utf-8", "replace") if text is None else text[:4096]).lstrip()
+    if head.startswith("WEBVTT"):
+        return "vtt"
+    if head.startswith(("{", "[")) and not _CLOCK_FIRST.match(head):
+        return "json"
+    return "srt" if re.match(r"\d{1,9}\s{1,4}-?\d{1,3}:\d{2}:\d{2}[^\n]{0,20}-->", head) else "txt"
+
+
+def words_digest(transcript: Transcript, hint: str) -> str:
+    """Return what names a transcript whatever file it came in: the hash of its canonical text and what call it was."""
+    return sha256(f"{transcript.text}\n\n{hint}".encode()).hexdigest()
 
 
 def parse_person(value: str) -> Person:

@@ -43,6 +43,7 @@ secret_file = "secrets/web"
 [channels.drop]
 type = "maildrop"
 path = "data/drop"
+transcripts = true
 every_s = 1
 settle_s = 0.1
 [crm]

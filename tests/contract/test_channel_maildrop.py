@@ -48,6 +48,7 @@ class FolderHarness:
     def made(self, clock: Callable[[], datetime] = lambda: NOW, **options: Any) -> MaildropChannel:
         """Make a channel with some options changed."""
         settings = {"path": "drop", "keep": self.keep, "batch_size": self.batch_size, "max_file_bytes": MAX_BYTES}
+        settings |= {"transcripts": True}
         return MaildropChannel("drop", MaildropOptions(**{**settings, **options}), context(self.base, clock=clock))
 
     def drop(self, name: str, raw: bytes, age_s: float = 60.0) -> Path:

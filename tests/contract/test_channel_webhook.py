@@ -83,7 +83,7 @@ class GenericHarness:
         """Return requests of which none is what the standard asks for."""
         body = self.body()
         good = self.request(body)
-        return {name: HookRequest(headers, body) for name, headers in _bad_headers(good.headers, body).items()} | {
+        return {name: HookRequest(headers, body) for name, headers in bad_headers(good.headers, body).items()} | {
             "empty body": HookRequest(good.headers, b""),
             "body serialised anew": HookRequest(good.headers, json.dumps(json.loads(body), indent=1).encode()),
             "body in other escapes": HookRequest(good.headers, json.dumps(json.loads(body)).encode()),
@@ -108,7 +108,8 @@ def signed(key: str, timestamp: str, body: bytes, secret: str) -> HookRequest:
     )
 
 
-def _bad_headers(good: Mapping[str, str], body: bytes) -> dict[str, dict[str, str]]:
+def bad_headers(good: Mapping[str, str], body: bytes) -> dict[str, dict[str, str]]:
+    """Return heads of which none is right for a body."""
     key, stamp, signature = (good[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
     encoded = signature.removeprefix("v1,")
     signatures = {

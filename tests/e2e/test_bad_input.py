@@ -36,6 +36,7 @@ secret_env = "WEB_SECRET"
 [channels.drop]
 type = "maildrop"
 path = "drop"
+transcripts = true
 every_s = 1
 settle_s = 0.2
 [crm]

@@ -56,6 +56,7 @@ every_s = 1
 [channels.drop]
 type = "maildrop"
 path = "drop"
+transcripts = true
 every_s = 1
 settle_s = 0.1
 [crm]

@@ -69,7 +69,7 @@ RECORDERS = [(ZoomTwin, ZOOM), (FirefliesTwin, FIREFLIES)]
 
 @pytest.mark.parametrize(("make", "settings"), RECORDERS, ids=["zoom", "fireflies"])
 def test_a_hint_brings_a_call_with_its_words_once(tmp_path: Path, make: type[Any], settings: str) -> None:
-    """Between polls an hour apart a webhook makes the words come in at once, over an outage of one of them, and a second
+    """Between polls an hour apart a webhook makes the words come in at once, over an outage of one, and a second
     one nothing more; a forged one is refused; the customer's words become claims about one party."""
     with make() as twin:
         box, channel = house(tmp_path, twin, settings, every_s="3600")

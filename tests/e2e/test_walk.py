@@ -31,6 +31,7 @@ every_s = 1
 [channels.drop]
 type = "maildrop"
 path = "drop"
+transcripts = true
 every_s = 1
 settle_s = 0.2
 trusted_speakers = true

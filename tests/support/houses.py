@@ -35,6 +35,7 @@ secret_env = "WEB_SECRET"
 [channels.drop]
 type = "maildrop"
 path = "drop"
+transcripts = true
 settle_s = 0.0
 keep = true
 [crm]

@@ -31,6 +31,7 @@ timezone = "Europe/London"
 [channels.mail]
 type = "maildrop"
 path = "drop"
+transcripts = true
 settle_s = 0.0
 
 [channels.web]

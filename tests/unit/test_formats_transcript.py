@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.formats.transcript import Person, Transcript, parse_person, parse_transcript
+from adapters.formats.transcript import Person, Transcript, kind_of, parse_person, parse_transcript, words_digest
 from sidecar.errors import PermanentError
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "vtt"
@@ -163,7 +164,7 @@ def test_only_what_looks_like_a_name_is_a_speaker(words: str, speaker: str | Non
         (b"hello there", ".srt", "must begin with a number and a line"),
         (b"WEBVTT\n\n", ".vtt", "no spoken words"),
         (b"", ".txt", "not a transcript"),
-        (b"Ann: hi", ".docx", r"\.vtt, \.srt and \.txt are read"),
+        (b"Ann: hi", ".docx", r"\.vtt, \.srt, \.txt and \.json are read"),
         (b"PK\x03\x04\0\0", ".txt", "binary data"),
         ("Ann: hi".encode("utf-16-le"), ".txt", "save the transcript as UTF-8"),
         (b"WEBVTT\n\n" + b"00:00:01.000 --> 00:00:02.000\nx\n\n" * 20_001, ".vtt", "20001 cues; at most 20000"),
@@ -216,3 +217,86 @@ def test_any_mosaic_of_transcript_fragments_keeps_turns_and_text_together(chunks
     raw = "".join(chunks).encode("utf-8", "surrogatepass")
     _checked(raw, suffix)
     _checked(CUE.encode() + raw, suffix)
+
+
+OURS = """{"date": "2026-11-20T09:30:00Z", "customer": "Ann Lee <ann@x.test>", "agent": ["Bob", "Grace"],
+ "segments": [{"speaker": "Ann Lee", "text": "How\\nmuch?", "start": 1.5}, {"speaker": "Bob", "text": "4,000"}]}"""
+WHISPER = """{"text": " How much? 4,000", "segments": [{"id": 0, "start": 0.0, "end": 2.1, "text": " How much?"},
+ {"id": 1, "start": 2.1, "end": 3.0, "text": " 4,000"}], "language": "en"}"""
+ASSEMBLY = """{"status": "completed", "utterances": [{"speaker": "A", "text": "How much?", "start": 1500, "end": 2000},
+ {"speaker": "B", "text": "4,000", "start": 2500, "end": 3000}]}"""
+DEEPGRAM = """{"metadata": {}, "results": {"channels": [], "utterances": [
+ {"start": 1.5, "transcript": "How much?", "speaker": 0}, {"start": 2.5, "transcript": "4,000", "speaker": 1}]}}"""
+LISTED = """[{"sentence": "How much?", "startTime": 1.5, "speaker_name": "Ann"}, {"sentence": "4,000"}]"""
+
+
+@pytest.mark.parametrize(
+    ("text", "speakers", "offset_s"),
+    [
+        (OURS, ["Ann Lee", "Bob"], 1.5),
+        (WHISPER, [None, None], 0.0),
+        (ASSEMBLY, ["Speaker A", "Speaker B"], 1.5),
+        (DEEPGRAM, ["Speaker 0", "Speaker 1"], 1.5),
+        (LISTED, ["Ann", None], 1.5),
+    ],
+)
+def test_shapes_of_json_are_told_by_their_lists(text: str, speakers: list[str | None], offset_s: float) -> None:
+    """Ours, and what speech-to-text services hand out, give the same turns; whom nobody named stays nobody.
+
+    Seen to fail with AssemblyAI's milliseconds as seconds.
+    """
+    transcript = parse_transcript(text.encode(), ".json")
+    assert [transcript.text[turn.start : turn.end] for turn in transcript.turns] == ["How much?", "4,000"]
+    assert [turn.speaker for turn in transcript.turns] == speakers
+    assert transcript.turns[0].offset_s == offset_s
+
+
+def test_json_carries_a_whole_file_with_who_took_part() -> None:
+    """What is told beside a file within wins over the file's own header, as a file beside it does."""
+    told = {"format": "vtt", "content": "WEBVTT\n\nNOTE\nsubject: Old\ncustomer: X\n\n" + CUE[8:] + "<v Ann>Hi</v>"}
+    transcript = parse_transcript(json.dumps({**told, "customer": "Ann <ann@x.test>"}).encode("utf-8-sig"), ".json")
+    assert (transcript.text, transcript.customers) == ("Ann: Hi", (Person("Ann", ("ann@x.test",)),))
+    assert transcript.meta["subject"] == ("Old",)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "7", "{}", '{"segments": [7]}', '{"segments": [{"speaker": "Ann"}]}', '{"content": "x"}',
+             '{"segments": [{"text": "x"}], "agent": 7}', '{"segments": []}', "[" * 2000, '{"segments": {"a": 1}}']
+)  # fmt: skip
+def test_json_that_is_no_transcript_is_refused(text: str) -> None:
+    """Nothing is guessed at, and nothing of it is repeated."""
+    with pytest.raises(PermanentError):
+        parse_transcript(text.encode(), ".json")
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (b"\xef\xbb\xbfWEBVTT\n", "vtt"),
+        ("WEBVTT\n".encode("utf-16"), "vtt"),
+        (b"1\r\n00:00:01,000 --> 00:00:02,000\r\nhi", "srt"),
+        (b' {"segments": []}', "json"),
+        (b"[00:01:02] Ann: hi", "txt"),
+        (b"Ann: hi", "txt"),
+        (b"", "txt"),
+    ],
+)
+def test_a_file_without_a_name_is_known_by_its_beginning(raw: bytes, kind: str) -> None:
+    """Who uploads tells no suffix that is signed; a clock in brackets is no JSON."""
+    assert kind_of(raw) == kind
+
+
+def test_the_same_words_have_one_name_in_whatever_file() -> None:
+    """Byte order mark, line ends, kind of file and cues change nothing; another call or another word does."""
+    vtt = b"WEBVTT\r\n\r\n00:00:01.000 --> 00:00:02.000\r\n<v Ann>How much?\r\n"
+    same = [
+        (vtt, "vtt"),
+        (b"\xef\xbb\xbf" + vtt.replace(b"\r\n", b"\n"), "vtt"),
+        (b"1\n00:00:01,000 --> 00:00:02,000\nAnn: How much?\n", "srt"),
+        (b"Ann: How much?", "txt"),
+        (b'[{"speaker": "Ann", "text": "How  much?"}]', "json"),
+    ]
+    names = {words_digest(parse_transcript(raw, kind), "CA1") for raw, kind in same}
+    assert len(names) == 1
+    assert words_digest(parse_transcript(vtt, "vtt"), "CA2") not in names
+    assert words_digest(parse_transcript(vtt.replace(b"much", b"many"), "vtt"), "CA1") not in names

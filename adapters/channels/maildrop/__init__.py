@@ -7,7 +7,8 @@ is skipped in silence. With `keep = true` nothing is moved, and the cursor remem
 
 An .mbox yields a delivery for each mail. It is moved when its last one is durable, so a crash in the middle repeats it,
 which the deliveries' hashes make harmless. A `From` line in a file proves nothing, so no mail here is authenticated;
-who speaks in a transcript is told by its header or a `.meta.toml` beside it (see `meta` and `calls`).
+who speaks in a transcript is told by its header or a `.meta.toml` beside it (see `meta` and `calls`). Transcripts are
+left where they are, unread, until `transcripts` says that they may be read.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,9 @@ class MaildropOptions(BaseModel):
     path: str = Field(min_length=1, description="The folder; a relative path begins at the config file's folder")
     every_s: float = Field(10.0, ge=1, le=86_400, description="Seconds from one look to the next")
     settle_s: float = Field(2.0, ge=0, le=3_600, description="Seconds without a write until a file counts as whole")
+    transcripts: bool = Field(
+        False, description="Whether what is said in calls may be read and kept; off until you know that it may"
+    )
     keep: bool = Field(False, description="Leave files where they are instead of moving them to done/")
     trusted_speakers: bool = Field(False, description="Whether a speaker's name is proof that a declared agent spoke")
     batch_size: int = Field(50, ge=1, le=500, description="Deliveries that are made durable together")
@@ -139,6 +143,12 @@ class MaildropChannel:
                     folder.try_to_write()
         except SidecarError as error:
             return [f"{self.name}: {error}"]
+        held = sum(1 for file in by_name.values() if not self.options.transcripts and file.suffix in TRANSCRIPTS)
+        if held:
+            told_held = (
+                f"{held} transcripts wait in {self._path} unread; if what is said may be kept, transcripts = true"
+            )
+            return [f"{self.name}: {told_held}"]
         told = {meta.name for file in by_name.values() if (meta := meta_of(file, by_name))}
         alone = sum(1 for file in by_name.values() if _is_meta(file) and file.name not in told)
         # Without the names: people are called in them.
@@ -168,7 +178,8 @@ class MaildropChannel:
         for file in by_name.values():
             meta = meta_of(file, by_name)
             settled = all(part.is_settled(now, self.options.settle_s) for part in (file, meta) if part)
-            if settled and not _is_meta(file) and kept.get(file.shown) != _stamp(file, by_name):
+            may_be_read = self.options.transcripts or file.suffix not in TRANSCRIPTS
+            if settled and may_be_read and not _is_meta(file) and kept.get(file.shown) != _stamp(file, by_name):
                 yield file
 
     def _kept(self, cursor: Mapping[str, Any] | None, by_name: Mapping[str, Dropped]) -> Kept:

@@ -5,13 +5,22 @@ declaration names counts as a customer, because that is the role whose word prov
 authenticated, and only while `trusted_speakers` says so: in some meeting tools guests choose the name that is shown.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from adapters.channels.maildrop.meta import Meta, from_header, read_time
-from adapters.formats.transcript import Person, Transcript, Turn, parse_person, parse_transcript
+from adapters.formats.transcript import (
+    Person,
+    Transcript,
+    Turn,
+    kind_of,
+    parse_person,
+    parse_transcript,
+    words_digest,
+)
 from sidecar.model import Activity, Actor, Delivery, Identifier, Own, Participant, Role, Said
 
 SPEAKERS_MAX = 100
@@ -38,20 +47,20 @@ class Declared:
 
 
 def call_activity(delivery: Delivery, own: Own, trusted_speakers: bool) -> Activity:
-    """Turn a delivered transcript into its activity."""
-    transcript = parse_transcript(delivery.raw, delivery.headers.get("suffix", ""))
+    """Turn a delivered transcript into its activity, the same for the same words of a call in whatever file."""
+    transcript = parse_transcript(delivery.raw, delivery.headers.get("suffix") or kind_of(delivery.raw))
     meta = {**transcript.meta, **from_header(delivery.headers.get("meta", "{}"))}
     declared = Declared({role: _people(meta, key) for key, role in _LABELS.items()}, trusted_speakers)
-    digest = sha256(delivery.raw).hexdigest()
     at, problems = _held(delivery, meta, own)
-    external_id = f"sha256:{digest}"
     call_id = next(iter(meta.get("call-id", ())), "")
+    dated = read_time(meta, own.timezone)
+    external_id = f"sha256:{words_digest(transcript, call_id or (dated.isoformat() if dated else ''))}"
     return Activity(
         channel=delivery.channel,
         account=delivery.account,
         external_id=external_id,
         kind="transcript",
-        version=delivery.key if delivery.key != digest else "",
+        version=_told_version(meta),
         at=at,
         actor=_actor(declared),
         participants=_participants(declared, transcript.turns),
@@ -62,6 +71,12 @@ def call_activity(delivery: Delivery, own: Own, trusted_speakers: bool) -> Activ
         attributes={"call_id": call_id} if call_id else {},
         problems=(*transcript.problems, *problems),
     )
+
+
+def _told_version(meta: Meta) -> str:
+    """What changes when a transcript is told about otherwise: with other people declared it is another reading."""
+    told = [[key, *meta[key]] for key in (*_LABELS, "subject") if meta.get(key)]
+    return sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:16] if told else ""
 
 
 def _people(meta: Meta, key: str) -> tuple[Person, ...]:

@@ -18,7 +18,7 @@ from sidecar.ports import Captured
 
 MAIL = ".eml"
 MAILBOX = ".mbox"
-TRANSCRIPTS = (".vtt", ".srt", ".txt")
+TRANSCRIPTS = (".vtt", ".srt", ".txt", ".json")
 CALENDAR = ".ics"
 KNOWN = (MAIL, MAILBOX, *TRANSCRIPTS, CALENDAR)
 _PLAINLY_A_SUFFIX = re.compile(r"\.[a-z0-9]{1,4}")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.channels.webhook.activities import read_activity
 from adapters.channels.webhook.events import read_event
-from adapters.channels.webhook.signature import read_secrets, verify
+from adapters.formats.standard_webhooks import read_secrets, verify
 from sidecar.errors import ConfigError, RejectedInput, UnsupportedFeature
 from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
