@@ -14,7 +14,7 @@ from sidecar.errors import PermanentError
 from sidecar.model import Activity, Delivery, Mint
 from sidecar.ports import Captured, Channel
 
-MAX_ACTIVITIES = 1_000
+MAX_ACTIVITIES = 10_000
 MAX_TEXT_CHARS = 2_000_000
 FAULT = "fault"
 """Header under which a delivery carries the reason why it can't be read at all."""

@@ -12,7 +12,7 @@ conversations that can be read already.
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from sidecar.capture import to_delivery
@@ -28,8 +28,9 @@ SPOKEN = frozenset({"voice", "audio"})
 MAX_FILES = 10
 MAX_AT_ONCE = 2
 BUSY_S = 2.0
-LATE = timedelta(days=1)
-"""How long after its end a file is still asked for, when its provider answers but with errors of time."""
+LATE, AT_MOST = timedelta(days=1), timedelta(days=30)
+"""How long after its end a file is still asked for, when its provider answers but with errors of time; where nobody
+says when that is, how long after the message."""
 
 
 def to_hear(parts: Parts, activity: Activity, matches: Sequence[Match]) -> tuple[Touch, ...]:
@@ -94,7 +95,7 @@ class Listening:
     def _heard(self, hearing: Hearing, attachment: Attachment, channel: Channel, transcriber: Transcriber) -> Hearing:
         """Return what came of a file; what time may mend is a `TemporaryError`, until the file's own end."""
         try:
-            media = self._fetched(attachment, channel)
+            media = self._fetched(attachment, channel, (attachment.expires_at or hearing.at + AT_MOST) + LATE)
             found = replace(hearing, size_bytes=len(media.raw), sha256=sha256(media.raw).hexdigest())
             _check(media, attachment, transcriber)
         except PermanentError as error:
@@ -104,14 +105,13 @@ class Listening:
         except PermanentError as error:
             return replace(found, problem=str(error))
 
-    def _fetched(self, attachment: Attachment, channel: Channel) -> Media:
+    def _fetched(self, attachment: Attachment, channel: Channel, until: datetime) -> Media:
         if not isinstance(channel, MediaSource):
             raise PermanentError("its channel hands out no files")
         try:
             return channel.media(attachment)
         except TemporaryError as error:
-            ends_at = attachment.expires_at
-            if ends_at is None or self._parts.clock() < ends_at + LATE:
+            if self._parts.clock() < until:
                 raise
             raise PermanentError(f"it could not be fetched before its provider let it go: {error}") from None
 

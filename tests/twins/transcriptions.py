@@ -106,8 +106,8 @@ class Ears:
             }
             for n, (words, silent, sure) in enumerate(self.said[raw])
         ]  # fmt: skip
-        told = {"task": "transcribe", "language": self.language, "duration": usage["seconds"], "text": text}
-        return self._judged(TranscriptionVerbose, {**told, "segments": segments, "usage": usage})
+        whole = {"task": "transcribe", "language": self.language, "duration": usage["seconds"], "text": text}
+        return self._judged(TranscriptionVerbose, {**whole, "segments": segments, "usage": usage})
 
     def _judged(self, shape: type[Any], body: dict[str, Any]) -> dict[str, Any]:
         try:

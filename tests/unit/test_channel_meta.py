@@ -223,15 +223,15 @@ def test_what_comes_again_in_other_company_is_the_same() -> None:
 
 
 def test_a_full_batch_is_read_and_more_than_meta_sends_is_parked() -> None:
-    """A thousand messages of a thousand people are one request; seen to fail with no bound on the items."""
+    """A thousand messages of a thousand people are one request, and ten thousand the most; seen to fail unbounded."""
     request = json.loads((FIXTURES / "whatsapp_cloud/composed_bsuid_only_no_phone.json").read_bytes())
     value = request["entry"][0]["changes"][0]["value"]
     (contact,), (message,) = value["contacts"], value["messages"]
     value["contacts"] = [{**contact, "user_id": f"US.{n}", "parent_user_id": f"US.ENT.{n}"} for n in range(1_000)]
     value["messages"] = [{**message, "from_user_id": f"US.{n}", "id": f"wamid.{n}"} for n in range(1_000)]
     assert len({next(iter(a.actor.identifiers)) for a in body(json.dumps(request).encode())}) == 1_000
-    request["entry"].append(request["entry"][0])
-    with pytest.raises(PermanentError, match="more than 1000 items"):
+    request["entry"] *= 11
+    with pytest.raises(PermanentError, match="more than 10000 items"):
         body(json.dumps(request).encode())
 
 

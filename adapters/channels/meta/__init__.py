@@ -4,41 +4,43 @@
 file. One request may hold many entries, numbers and pages, so one delivery becomes many activities. Meta gives a
 request no id and no time, and sends it again in other company; what keeps an activity the same is its message's own id.
 
-Left out on purpose: media are named and not fetched, the history of an onboarded WhatsApp app and receipts are kept
-and counted without becoming talk, and nothing is ever sent.
+With an access token files can be fetched (`graph`), and for the pages that are named a poll repairs what webhooks lost
+(`pages`). WhatsApp has nothing to ask for. People's requests for deletion come to the same address (`deletion`).
+
+Left out on purpose: receipts are kept and counted without becoming talk, the history of an onboarded WhatsApp app is
+read only where that is wanted, and nothing is ever sent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from adapters.channels.meta import deletion, pages
+from adapters.channels.meta.drafts import Reads
 from adapters.channels.meta.envelope import read_delivery
+from adapters.channels.meta.graph import Graph
+from adapters.channels.meta.options import MetaOptions, reached
 from adapters.channels.meta.signature import greet, read_secrets, verify
-from sidecar.errors import ConfigError, RejectedInput, UnsupportedFeature
-from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, Greeting, HookRequest, PollBatch
+from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError, UnsupportedFeature
+from sidecar.model import Activity, Attachment, Delivery
+from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, Greeting, HookRequest, Media, PollBatch
 
+__all__ = ["MetaChannel", "MetaOptions"]
 
-class MetaOptions(BaseModel):
-    """Settings of one Meta app."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    secret_env: str | None = Field(None, description="Variable with the app secrets, parted by commas")
-    secret_file: str | None = Field(None, description="File with the app secrets, one a line")
-    verify_token_env: str | None = Field(None, description="Variable with the token of the address check")
-    verify_token_file: str | None = Field(None, description="File with the token of the address check")
-    bot_apps: tuple[str, ...] = Field((), description="Ids of the apps whose messages a bot writes")
-    max_body_bytes: int = Field(3_000_000, ge=1_000, le=50_000_000)
+TAKEN = Greeting("EVENT_RECEIVED")
+"""What Meta hears once its bytes are durable: it documents the status 200, and this text in its own samples."""
+DELETION = "deletion"
+MAX_SKEW = timedelta(minutes=5)
 
 
 class MetaChannel:
     """Takes what Meta's webhooks tell of WhatsApp numbers, Facebook pages and Instagram accounts."""
 
     Options = MetaOptions
-    capabilities = ChannelCapabilities(webhook=True, edits=True, deletions=True, handshake=True, stamped=False)
+    capabilities = ChannelCapabilities(
+        webhook=True, poll=True, edits=True, deletions=True, handshake=True, stamped=False, census=True, media=True
+    )
 
     def __init__(self, name: str, options: MetaOptions, context: Context) -> None:
         at = f"channels.{name}"
@@ -47,36 +49,61 @@ class MetaChannel:
             raise ConfigError("name the variable that holds the app secret, or use secret_file", setting=setting)
         self.name = name
         self.options = options
+        self._clock, self._installed_at = context.clock, context.installed_at
         self._secrets = read_secrets(context.secret(options.secret_env, options.secret_file), setting)
         self._tokens: tuple[bytes, ...] = ()
         if options.verify_token_env or options.verify_token_file:
             setting = f"{at}.{'verify_token_file' if options.verify_token_file else 'verify_token_env'}"
             text = context.secret(options.verify_token_env, options.verify_token_file)
             self._tokens = read_secrets(text, setting)
+        self._graph = Graph(reached(options, context, at), context.observe)
+        if not options.pages:  # WhatsApp alone has nothing to ask for
+            self.capabilities = replace(self.capabilities, poll=False)
 
     def greet(self, request: HookRequest) -> Greeting | None:
-        """Return Meta's challenge to whoever knows the verify token; 403 for anybody else."""
+        """Return Meta's challenge to whoever knows the verify token, or what became of a request for deletion."""
         if request.method == "POST":
             return None
+        if deletion.QUERY in request.query:
+            page = deletion.status_page(request.query[deletion.QUERY], self._secrets)
+            return Greeting(page, "text/html; charset=utf-8")
         return Greeting(greet(request.query, self._tokens))
 
     def verify(self, request: HookRequest) -> Captured:
         """Check the signature on the raw bytes; 401 for anything wrong with it, 413 and 415 for what is never read."""
         if len(request.body) > self.options.max_body_bytes:
             raise RejectedInput(f"body is over {self.options.max_body_bytes} bytes", status=413)
+        kind = request.headers.get("content-type", "")[:200]
+        if kind.partition(";")[0].strip().lower() == deletion.FORM:
+            return self._asked_to_delete(request, kind)
         verify(request.headers, request.body, self._secrets)
         if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             raise RejectedInput("send the body without Content-Encoding", status=415)
-        headers = {"content-type": request.headers.get("content-type", "")[:200]}
-        return Captured(account=self.name, raw=request.body, headers=headers)
+        return Captured(account=self.name, raw=request.body, headers={"content-type": kind}, answer=TAKEN)
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Refuse: WhatsApp has nothing to ask for, and the other two are not asked yet."""
-        raise UnsupportedFeature("Meta's webhooks can't be polled")
+        """Yield the conversations of the pages that moved since the last poll; the cursor is when that began."""
+        if not self.options.pages:
+            raise UnsupportedFeature("WhatsApp has nothing to ask for, and no page is named")
+        return self._polled(cursor)
+
+    def census(self, since: datetime) -> Iterator[PollBatch]:
+        """Yield every conversation that moved since then, as the poll gives it."""
+        if not self.options.pages:
+            raise UnsupportedFeature("WhatsApp has nothing to count, and no page is named")
+        return (PollBatch((captured,), {}) for captured in self._moved(since))
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
-        """Read a request into the activities of all its entries."""
-        return read_delivery(delivery, frozenset(self.options.bot_apps))
+        """Read a request, or what was asked for, into the activities of all its entries."""
+        if DELETION in delivery.headers:
+            raise PermanentError(deletion.refusal(delivery.raw))
+        if pages.SIDE in delivery.headers:
+            return pages.read_conversation(delivery, bool(self.options.bot_apps))
+        return read_delivery(delivery, Reads(frozenset(self.options.bot_apps), self.options.history))
+
+    def media(self, attachment: Attachment) -> Media:
+        """Fetch a file that a message named, from Meta's own hosts."""
+        return self._graph.media(attachment)
 
     def extent(self, since: datetime) -> Extent:
         """Refuse: there is no history to read."""
@@ -87,5 +114,38 @@ class MetaChannel:
         raise UnsupportedFeature("Meta's webhooks have no history")
 
     def check(self) -> Sequence[str]:
-        """Find nothing wrong: a webhook whose secrets can be read waits for its sender."""
+        """Ask for what the poll asks for; without pages, a webhook whose secrets can be read waits for its sender."""
+        try:
+            tuple(pages.accounts(self._graph, self.options.pages))
+        except SidecarError as error:
+            return (f"{self.name}: {error}",)
         return ()
+
+    def _asked_to_delete(self, request: HookRequest, kind: str) -> Captured:
+        deletion.read_request(request.body, self._secrets)
+        if self.options.public_url is None:
+            raise RejectedInput("requests for deletion aren't taken here", status=404)
+        code = deletion.code_of(request.body, self._secrets[0], self._clock())
+        told = deletion.answer(code, f"{self.options.public_url}/hooks/{self.name}")
+        headers = {"content-type": kind, DELETION: "asked"}
+        return Captured(self.name, request.body, headers=headers, answer=Greeting(told, "application/json"))
+
+    def _polled(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
+        now = self._clock()
+        until = cursor.get("until") if cursor else None
+        last = datetime.fromisoformat(until) if isinstance(until, str) else self._installed()
+        floor = max(last - timedelta(seconds=self.options.overlap_s), self._installed() - MAX_SKEW)
+        kept = {"until": last.isoformat()}
+        for captured in self._moved(floor):
+            yield PollBatch((captured,), kept)  # until all are read, the next poll begins where this one did
+        yield PollBatch((), {"until": now.isoformat()})
+
+    def _moved(self, floor: datetime) -> Iterator[Captured]:
+        for account in pages.accounts(self._graph, self.options.pages):
+            for id, _ in pages.moved(self._graph, account, floor.astimezone(UTC)):
+                captured = pages.conversation(self._graph, account, id, self.name)
+                if captured is not None:
+                    yield captured
+
+    def _installed(self) -> datetime:
+        return self._installed_at or self._clock()

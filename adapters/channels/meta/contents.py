@@ -4,15 +4,21 @@ A button or a list's row that somebody chose counts as said, and so does a fille
 a contact card stands in our line, outside what was said. Media are named by their id and not fetched.
 """
 
+import binascii
 import json
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import Field, TypeAdapter
 
 from adapters.channels.meta.drafts import Id, Part, Text, Words, bracketed, plain, shown
+from sidecar.model import Attachment
 
 MAX_LINES = 50
+BY_ID = "whatsapp:"
+"""Before the id of a file that the Graph API hands out; any other reference to a file is its address."""
+_KINDS = {"image": "image", "sticker": "image", "video": "video", "audio": "audio", "document": "document"}
 
 
 class RevokeContent(Part):
@@ -116,9 +122,29 @@ def _media(kind: str) -> Callable[[object], Words]:
     def read(content: object) -> Words:
         media = _Media.model_validate(content)
         facts = {"media_id": media.id or "", "media_type": media.mime_type, "media_sha256": media.sha256}
-        return Words(media.caption, bracketed("voice note" if media.voice else kind, media.filename), facts)
+        named = bracketed("voice note" if media.voice else kind, media.filename)
+        return Words(media.caption, named, facts, _file(kind, media))
 
     return read
+
+
+def _file(kind: str, media: _Media) -> tuple[Attachment, ...]:
+    """Name a file by its id; one without an id can't be had."""
+    if not media.id:
+        return ()
+    kind = "voice" if media.voice else _KINDS[kind]
+    return (
+        Attachment(BY_ID + media.id, kind, shown(media.mime_type), shown(media.filename), sha256=_hex(media.sha256)),
+    )
+
+
+def _hex(told: str) -> str:
+    """Return a hash in hex that comes in base64; empty for what is none, since nothing could be held against it."""
+    try:
+        digest = b64decode(told, validate=True)
+    except (ValueError, binascii.Error):
+        return ""
+    return digest.hex() if len(digest) == 32 else ""
 
 
 def _button(content: object) -> Words:

@@ -13,7 +13,7 @@ from typing import Annotated, TypeAlias
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from sidecar.model import Activity, Actor, Delivery, Identifier, Participant, Role, Said
+from sidecar.model import Activity, Actor, Attachment, Delivery, Identifier, Participant, Role, Said
 
 MAX_SKEW = timedelta(minutes=5)
 EARLIEST_S, LATEST_S = 0, 7_258_118_400  # the years 1970 to 2200
@@ -42,12 +42,21 @@ class Part(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Reads:
+    """How requests are read: which apps' messages a bot writes, and whether an app's history counts as talk."""
+
+    bot_apps: frozenset[str] = frozenset()
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
-    """A text and which part of it, from the beginning, somebody said; with facts that aren't words."""
+    """A text and which part of it, from the beginning, somebody said; with facts that aren't words, and files."""
 
     said: str = ""
     about: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Attachment, ...] = ()
 
     @property
     def text(self) -> str:
@@ -68,6 +77,7 @@ class Draft:
     thread: str
     participants: tuple[Participant, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
+    files_last: timedelta | None = None
 
     def activity(
         self, kind: str, words: Words = Words(), *, version: str = "", relates_to: str | None = None
@@ -91,8 +101,13 @@ class Draft:
             said=(said,) if words.said else (),
             relates_to=relates_to,
             attributes={key: value for key, value in named.items() if value},
+            attachments=tuple(self._lasting(file) for file in words.files),
             problems=problems,
         )
+
+    def _lasting(self, file: Attachment) -> Attachment:
+        """Say until when a file can be had, where the platform says so."""
+        return replace(file, expires_at=self.at + self.files_last) if self.files_last else file
 
 
 def noted(

@@ -13,14 +13,15 @@ import orjson
 from pydantic import Field, ValidationError
 
 from adapters.channels.meta import messenger, whatsapp
-from adapters.channels.meta.drafts import Id, Item, Part, noted, plain
+from adapters.channels.meta.drafts import Id, Item, Part, Reads, noted, plain
 from sidecar.errors import PermanentError
 from sidecar.model import Activity, Delivery
 
 SHOWN_FAULTS = 5
-MAX_ENTRIES = MAX_ITEMS = 1_000
+MAX_ENTRIES, MAX_ITEMS = 1_000, 10_000
+"""Of an app's history one request tells thousands of messages; 3 MB hold no more than so many."""
 
-Reader: TypeAlias = Callable[[Delivery, str, Mapping[str, Any], frozenset[str]], Iterator[Item]]
+Reader: TypeAlias = Callable[[Delivery, str, Mapping[str, Any], Reads], Iterator[Item]]
 
 READERS: Mapping[str, tuple[str, Reader]] = {
     "whatsapp_business_account": (whatsapp.PLATFORM, whatsapp.items),
@@ -43,7 +44,7 @@ class Entry(Part):
     id: Id
 
 
-def read_delivery(delivery: Delivery, bot_apps: frozenset[str]) -> Sequence[Activity]:
+def read_delivery(delivery: Delivery, reads: Reads) -> Sequence[Activity]:
     """Return the activities of a request; `PermanentError` where nothing in it can be read."""
     envelope = _envelope(delivery.raw)
     platform, reader = READERS.get(envelope.object, ("meta", None))
@@ -52,7 +53,7 @@ def read_delivery(delivery: Delivery, bot_apps: frozenset[str]) -> Sequence[Acti
     for place, entry in enumerate(envelope.entry):
         try:
             side = Entry.model_validate(entry).id
-            items = list(reader(delivery, side, entry, bot_apps)) if reader else [_unknown(delivery, side, entry)]
+            items = list(reader(delivery, side, entry, reads)) if reader else [_unknown(delivery, side, entry)]
         except ValueError as error:
             faults.append(f"entry[{place}]: {_rules(error)}")
             found.append(noted(delivery, platform, "?", "unreadable", entry, problem=faults[-1]))

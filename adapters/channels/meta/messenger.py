@@ -14,9 +14,25 @@ from typing import Any
 
 from pydantic import Field
 
-from adapters.channels.meta.drafts import Draft, Id, Item, Part, Text, Words, bracketed, customer, from_ms, noted, plain
+from adapters.channels.meta.drafts import (
+    Draft,
+    Id,
+    Item,
+    Part,
+    Reads,
+    Text,
+    Words,
+    bracketed,
+    customer,
+    from_ms,
+    noted,
+    plain,
+)
 from sidecar.model import Activity, Actor, Delivery, Identifier, Participant, Role
+from sidecar.model import Attachment as File
 
+MAX_URL_CHARS = 8_000
+_FILES = {"image": "image", "video": "video", "audio": "audio", "file": "document"}
 _KINDS = {"messenger": "psid", "instagram": "igsid"}
 """Which kind of identifier names a platform's customers."""
 
@@ -29,9 +45,10 @@ class Someone(Part):
 
 
 class Payload(Part):
-    """What an attachment shows beside its file."""
+    """What an attachment shows beside its file, and where that is: a signed address which ends after some days."""
 
     title: Text = ""
+    url: Text = ""
 
 
 class Attachment(Part):
@@ -108,16 +125,14 @@ class Event(Part):
 _TALK = ("message", "message_edit", "reaction", "postback")
 
 
-def page_items(delivery: Delivery, page: str, entry: Mapping[str, Any], bot_apps: frozenset[str]) -> Iterator[Item]:
+def page_items(delivery: Delivery, page: str, entry: Mapping[str, Any], reads: Reads) -> Iterator[Item]:
     """Yield all that an entry of a Facebook page tells of."""
-    return _items(delivery, "messenger", page, entry, bot_apps)
+    return _items(delivery, "messenger", page, entry, reads.bot_apps)
 
 
-def instagram_items(
-    delivery: Delivery, page: str, entry: Mapping[str, Any], bot_apps: frozenset[str]
-) -> Iterator[Item]:
+def instagram_items(delivery: Delivery, page: str, entry: Mapping[str, Any], reads: Reads) -> Iterator[Item]:
     """Yield all that an entry of an Instagram account tells of."""
-    return _items(delivery, "instagram", page, entry, bot_apps)
+    return _items(delivery, "instagram", page, entry, reads.bot_apps)
 
 
 def _items(
@@ -209,7 +224,12 @@ def _words(message: Message) -> Words:
         "app": message.app_id or "",
         "attachments": str(len(message.attachments)) if message.attachments else "",
     }
-    return Words(message.text, "\n".join(lines), attributes)
+    files = (
+        File(a.payload.url, _FILES[a.type])
+        for a in message.attachments
+        if a.type in _FILES and a.payload and a.payload.url.startswith("http") and len(a.payload.url) <= MAX_URL_CHARS
+    )
+    return Words(message.text, "\n".join(lines), attributes, tuple(files))
 
 
 def _draft(

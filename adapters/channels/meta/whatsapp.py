@@ -9,16 +9,33 @@ Source: Meta, WhatsApp Cloud API webhooks: messages, statuses, smb_message_echoe
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from pydantic import Field
 
 from adapters.channels.meta.contents import EditContent, ReactionContent, RevokeContent, read_words
-from adapters.channels.meta.drafts import Draft, Id, Item, Part, Text, Words, bracketed, customer, from_s, noted, plain
+from adapters.channels.meta.drafts import (
+    Draft,
+    Id,
+    Item,
+    Part,
+    Reads,
+    Text,
+    Words,
+    bracketed,
+    customer,
+    from_s,
+    noted,
+    plain,
+)
 from sidecar.model import Activity, Actor, Delivery, Identifier, Participant, Role
 
 PLATFORM = "whatsapp"
 MAX_ITEMS = 1_000
+HISTORY = "history"
+FILES_LAST = timedelta(days=7)
+"""For so long the id of a file that a webhook named is good."""
 _LISTS = {"messages": ("messages", "statuses", "errors"), "smb_message_echoes": ("message_echoes", "errors")}
 """The lists of a change that are read, by its field."""
 
@@ -101,7 +118,7 @@ class Value(Part):
     contacts: tuple[Contact, ...] = Field((), max_length=MAX_ITEMS)
 
 
-def items(delivery: Delivery, business: str, entry: Mapping[str, Any], bot_apps: frozenset[str]) -> Iterator[Item]:
+def items(delivery: Delivery, business: str, entry: Mapping[str, Any], reads: Reads) -> Iterator[Item]:
     """Yield all that an entry of a WhatsApp business account tells of; `ValueError` for one that is no such entry."""
     changes = entry.get("changes")
     if not isinstance(changes, list):
@@ -111,12 +128,31 @@ def items(delivery: Delivery, business: str, entry: Mapping[str, Any], bot_apps:
             yield Item(business, "change", change, _unreadable)
             continue
         name, value = plain(change.get("field")), change["value"]
+        if name == HISTORY and reads.history:
+            yield from _past(delivery, business, value)
+            continue
         lists = {key: value[key] for key in _LISTS.get(name, ()) if isinstance(value.get(key), list)}
         if not lists:
             yield _note(delivery, business, name, value)
         around = _around(value)
         for key, raws in lists.items():
             yield from (_item(delivery, business, key, around, raw) for raw in raws)
+
+
+def _past(delivery: Delivery, business: str, value: Mapping[str, Any]) -> Iterator[Item]:
+    """Yield what an onboarded app said before: threads in chunks, and later the files of the newest of them."""
+    around = _around(value)
+    for chunk in _dicts(value.get(HISTORY)):
+        yield from (_note(delivery, business, "history_error", error) for error in _dicts(chunk.get("errors")))
+        for thread in _dicts(chunk.get("threads")):
+            for raw in _dicts(thread.get("messages")):
+                yield _item(delivery, business, "history", around, {"to": thread.get("id"), **raw})
+    for raw in _dicts(value.get("messages")):
+        yield _item(delivery, business, "history", around, raw)
+
+
+def _dicts(told: object) -> list[dict[str, Any]]:
+    return [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
 
 
 def _unreadable() -> Activity:
@@ -146,9 +182,16 @@ def _item(delivery: Delivery, business: str, key: str, around: Value | ValueErro
             raise ValueError("no object")
         if key == "statuses":
             return _status(delivery, around, Status.model_validate(raw))
-        return _message(delivery, around, raw, is_echo=key == "message_echoes")
+        is_echo = key == "message_echoes" or (key == "history" and _is_from_us(around, raw))
+        return _message(delivery, around, raw, is_echo=is_echo)
 
     return Item(business, key, raw, read)
+
+
+def _is_from_us(around: Value, raw: Mapping[str, Any]) -> bool:
+    """In the history both sides' messages stand in one list: ours come from our number."""
+    ours = {identifier.value for identifier in _own(around.metadata.display_phone_number)}
+    return any(identifier.value in ours for identifier in _own(str(raw.get("from") or "")))
 
 
 def _status(delivery: Delivery, around: Value, status: Status) -> Activity:
@@ -186,6 +229,8 @@ def _message(delivery: Delivery, around: Value, raw: Mapping[str, Any], *, is_ec
             return noted(delivery, PLATFORM, draft.side, "reaction_removed", raw, draft.at)
         words = Words(reaction.emoji, bracketed("reaction to a message"))
         return draft.activity("message", words, relates_to=reaction.message_id)
+    if message.type == "media_placeholder":  # the same id comes again with its file, or the file is too old to be told
+        return noted(delivery, PLATFORM, draft.side, "media_placeholder", raw, draft.at)
     if message.type == "system":  # a number that changed hands joins nobody by itself
         return noted(delivery, PLATFORM, draft.side, "system", raw, draft.at)
     return draft.activity("message", read_words(message.type, content))
@@ -215,6 +260,7 @@ def _draft(delivery: Delivery, around: Value, message: Message, *, is_echo: bool
         thread=f"{side}:{message.group_id or person.identifiers[0].value.lstrip('+')}",
         participants=(ours, theirs) if is_echo else (theirs, ours),
         attributes=attributes,
+        files_last=FILES_LAST,
     )
 
 

@@ -1,0 +1,191 @@
+"""What was said on pages and their Instagram accounts, asked for: it repairs what webhooks lost, and little more.
+
+Meta tells of a conversation its newest twenty messages and knows no filter by time, so the conversations are walked
+from the one that moved last to the first one that hasn't moved since. Each that moved is one delivery: the answer as it
+came, under a key that names its newest message, so that it is the same delivery until something is said. Messages bear
+the ids that webhooks give them, so what both tell is one fact.
+
+The trade-off: of more than twenty messages between two polls the older ones are lost to the poll. A side that isn't the
+customer's may be a person or a bot, which only webhooks tell; where the config names bots, the poll takes nobody of our
+side for a person who can be believed.
+
+Source: Meta, Conversations API and Graph reference of Conversation and Message, read 2026-11.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from pydantic import Field, ValidationError, field_validator
+
+from adapters.channels.meta.drafts import Draft, Id, Part, Text, Words, bracketed, customer
+from adapters.channels.meta.graph import GONE, Graph
+from sidecar.errors import PermanentError
+from sidecar.model import Activity, Actor, Delivery, Identifier, Participant, Role
+from sidecar.ports import Captured
+
+PLATFORMS = {"messenger": "psid", "instagram": "igsid"}
+CONVERSATIONS_A_CALL, MESSAGES = 50, 20
+MAX_CALLS = 200
+SIDE, PLATFORM = "side", "platform"
+"""Headers of a delivery that was asked for: whose conversation it is, and where."""
+_MESSAGES = (
+    f"messages.limit({MESSAGES}){{id,created_time,from,to,message,is_unsupported,attachments{{mime_type,name}}}}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A page or its Instagram account, with the page's own token."""
+
+    page: str
+    platform: str
+    side: str
+    token: str
+
+
+class _Someone(Part):
+    id: Id
+    name: Text = ""
+    username: Text = ""
+
+
+class _Everyone(Part):
+    data: tuple[_Someone, ...] = Field((), max_length=50)
+
+
+class _File(Part):
+    mime_type: Text = ""
+    name: Text = ""
+
+
+class _Files(Part):
+    data: tuple[_File, ...] = Field((), max_length=100)
+
+
+class _Said(Part):
+    id: Id
+    created_time: datetime
+    sender: _Someone = Field(alias="from")
+    to: _Everyone = _Everyone()
+    message: Text = ""
+    is_unsupported: bool = False
+    attachments: _Files = _Files()
+
+    @field_validator("created_time", mode="before")
+    @classmethod
+    def _time(cls, told: object) -> object:
+        return datetime.strptime(told, "%Y-%m-%dT%H:%M:%S%z") if isinstance(told, str) else told
+
+
+def accounts(graph: Graph, pages: Sequence[str]) -> Iterator[Account]:
+    """Yield the pages and, where one is tied to a page, its Instagram account."""
+    for page in pages:
+        told = graph.read("page", quote(page, safe=""), {"fields": "access_token,instagram_business_account"}).data
+        token = told.get("access_token") if isinstance(told, Mapping) else None
+        if not isinstance(token, str):
+            raise PermanentError("the token's user may not act for a page of the config; give it the task of messaging")
+        yield Account(page, "messenger", page, token)
+        tied = told.get("instagram_business_account")
+        if isinstance(tied, Mapping) and isinstance(tied.get("id"), str):
+            yield Account(page, "instagram", tied["id"], token)
+
+
+def moved(graph: Graph, account: Account, floor: datetime) -> Iterator[tuple[str, datetime]]:
+    """Yield the conversations that moved since a time with when they did, the last one first."""
+    query = {"platform": account.platform, "fields": "id,updated_time", "limit": str(CONVERSATIONS_A_CALL)}
+    after: dict[str, str] = {}
+    for _ in range(MAX_CALLS):
+        path = f"{quote(account.page, safe='')}/conversations"
+        told = graph.read("conversations", path, {**query, **after}, account.token).data
+        rows = told.get("data") if isinstance(told, Mapping) else None
+        if not isinstance(rows, list):
+            raise PermanentError("Meta's answer to conversations is no list of them")
+        for row in rows:
+            at = _moved_at(row)
+            if at < floor:
+                return
+            yield str(row["id"]), at
+        paging = told.get("paging")
+        cursors = paging.get("cursors") if isinstance(paging, Mapping) and paging.get("next") else None
+        if not isinstance(cursors, Mapping) or not cursors.get("after"):
+            return
+        after = {"after": str(cursors["after"])}
+
+
+def conversation(graph: Graph, account: Account, id: str, channel: str) -> Captured | None:
+    """Return the newest messages of a conversation as they came; None where it is gone or empty."""
+    try:
+        raw = graph.bytes_of("messages", quote(id, safe=""), {"fields": _MESSAGES}, account.token)
+    except PermanentError as error:
+        if str(error).startswith(GONE):
+            return None
+        raise
+    rows = _rows(raw)
+    if not rows:
+        return None
+    key = f"conversation:{id}:{rows[0].get('id')}" if isinstance(rows[0], dict) else None
+    return Captured(channel, raw, key, {SIDE: account.side, PLATFORM: account.platform})
+
+
+def read_conversation(delivery: Delivery, bots: bool) -> tuple[Activity, ...]:
+    """Read an answer into its messages; one that can't be read is named, and holds up no other."""
+    found = []
+    faults = []
+    for place, row in enumerate(_rows(delivery.raw)):
+        try:
+            found.append(_activity(delivery, _Said.model_validate(row), bots=bots))
+        except ValidationError as error:
+            faults.append(f"message[{place}]: {error.errors(include_url=False, include_input=False)[0]['type']}")
+        except ValueError as error:
+            faults.append(f"message[{place}]: {error}")
+    if faults and not found:
+        raise PermanentError("; ".join(faults[:5]))
+    return tuple(replace(a, problems=(*a.problems, *faults[:5])) if n == 0 else a for n, a in enumerate(found))
+
+
+def _activity(delivery: Delivery, said: _Said, *, bots: bool) -> Activity:
+    side, platform = delivery.headers[SIDE], delivery.headers[PLATFORM]
+    is_ours = said.sender.id == side
+    them = next((one for one in said.to.data if one.id != side), None) if is_ours else said.sender
+    if them is None:
+        raise ValueError("names no customer")
+    identifiers = (Identifier(PLATFORMS[platform], f"{side}:{them.id}"),)
+    name = them.name or them.username
+    theirs = Participant("to" if is_ours else "from", name, identifiers)
+    ours = Participant("from" if is_ours else "to", "", (Identifier(f"{platform}:account", side),), own=True)
+    actor = Actor(Role.AGENT, "sent by our page or account, as Meta's API says", not bots)
+    lines = [bracketed((file.mime_type.partition("/")[0] or "attachment"), file.name) for file in said.attachments.data]
+    if said.is_unsupported:
+        lines.append(bracketed("message that the platform doesn't pass on"))
+    draft = Draft(
+        delivery=delivery,
+        platform=platform,
+        side=side,
+        at=said.created_time.astimezone(UTC),
+        external_id=said.id,
+        actor=actor if is_ours else customer(name, identifiers),
+        thread=f"{side}:{them.id}",
+        participants=(ours, theirs) if is_ours else (theirs, ours),
+    )
+    return draft.activity("message", Words(said.message, "\n".join(lines)))
+
+
+def _rows(raw: bytes) -> list[Any]:
+    try:
+        told = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise PermanentError("Meta's answer is no JSON") from None
+    messages = told.get("messages") if isinstance(told, dict) else None
+    rows = messages.get("data") if isinstance(messages, dict) else []
+    return rows if isinstance(rows, list) else []
+
+
+def _moved_at(row: Any) -> datetime:
+    try:
+        return datetime.strptime(row["updated_time"], "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC)
+    except (KeyError, TypeError, ValueError):
+        raise PermanentError("Meta's answer to conversations is no list of them") from None

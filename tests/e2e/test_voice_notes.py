@@ -1,0 +1,208 @@
+"""Voice notes end to end: a signed webhook, a file of Meta's, a transcriber, a stage with a quote of what was said."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sidecar.model import Activity, Claim, Delivery, WorkKind
+from sidecar.verify import verify
+from tests.e2e.test_meta import NUMBER, WABA, served
+from tests.support.houses import House, op, says
+from tests.support.served import until
+from tests.twins.meta import MetaTwin
+from tests.twins.transcriptions import Transcriptions
+from tests.twins.wire.faults import Status
+from tests.unit.web_wire import ask, post
+
+VOICE = b"OggS" + bytes(range(256)) * 20
+WORDS = [(" Guten Tag, hier ist Anna Weber.", 0.01, -0.2), (" Wir nehmen die Schulung am Donnerstag", 0.02, -0.2),
+         (" für zwölf Personen.", 0.02, -0.3)]  # fmt: skip
+HEARD = "Guten Tag, hier ist Anna Weber. Wir nehmen die Schulung am Donnerstag für zwölf Personen."
+QUOTE = "für zwölf Personen"
+RULES = [says(QUOTE, op("stage", "qualified", QUOTE), op("intent", "buy", QUOTE))]
+CONFIG = """
+[channels.meta]
+type = "meta"
+secret_env = "META_SECRET"
+token_env = "META_TOKEN"
+graph_url = "{graph}"
+max_wait_s = 0.0
+calls_per_s = 1000
+[transcriber]
+type = "openai"
+base_url = "{ears}"
+model = "whisper-1"
+max_retries = 0
+"""
+
+
+class Spoken:
+    """A house whose WhatsApp and transcriber are twins."""
+
+    def __init__(self, house: House, meta: MetaTwin, ears: Transcriptions, port: int) -> None:
+        self.house, self.meta, self.ears, self.port = house, meta, ears, port
+
+    def speak(self, id: str = "wamid.1", media: str = "7700", raw: bytes = VOICE, **told: Any) -> None:
+        """Let Anna send a voice note, of which Meta tells by its id."""
+        digest = self.meta.keep(media, raw, "audio/ogg; codecs=opus")
+        audio = {"id": media, "mime_type": "audio/ogg; codecs=opus", "sha256": digest, "voice": True, **told}
+        self.tell({"id": id, "type": "audio", "audio": audio})
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Post a message of Anna's as Meta does."""
+        stamp = str(int(self.house.clock().timestamp()))
+        value = {
+            "metadata": {"display_phone_number": "15550783881", "phone_number_id": NUMBER},
+            "contacts": [{"profile": {"name": "Anna Weber"}, "wa_id": "491715550100"}],
+            "messages": [{"from": "491715550100", "timestamp": stamp, **message}],
+        }
+        entry = {"id": WABA, "changes": [{"value": value, "field": "messages"}]}
+        raw, signature = self.meta.webhook({"object": "whatsapp_business_account", "entry": [entry]})
+        heard = ask(self.port, post(raw, path="/hooks/meta", headers={"x-hub-signature-256": signature}))
+        assert (heard.status, heard.body) == (200, b"EVENT_RECEIVED")
+
+    def activities(self, kind: str = "message") -> list[Activity]:
+        """Return what is in the book of a kind, in order of time."""
+        found = [a for a in self.house.facts("activity") if isinstance(a, Activity) and a.kind == kind]
+        return sorted(found, key=lambda activity: (activity.at, activity.version))
+
+    def waiting(self) -> int:
+        """Return how many pieces of hearing are not done."""
+        counts = self.house.journal.work_counts()
+        return sum(n for (kind, state), n in counts.items() if kind == WorkKind.MEDIA and state != "done")
+
+
+@contextmanager
+def spoken(folder: Path, *, transcriber: bool = True) -> Iterator[Spoken]:
+    """A house that serves, with both twins."""
+    with MetaTwin() as meta, Transcriptions() as ears:
+        ears.ears.said[VOICE] = list(WORDS)
+        config = CONFIG.format(graph=meta.url, ears=ears.base_url)
+        config = config if transcriber else config.partition("[transcriber]")[0]
+        env = {"META_SECRET": meta.secret, "META_TOKEN": meta.token}
+        made = House(folder, "sqlite:///journal.db", *RULES, after=config, env=env)
+        with made.start() as house, served(house) as port:
+            yield Spoken(house, meta, ears, port)
+
+
+def test_a_german_voice_note_becomes_a_stage_with_a_quote_of_its_words(tmp_path: Path) -> None:
+    """What Anna says into her telephone is hers, can be quoted, and leads back to the file's hash and the message."""
+    with spoken(tmp_path) as it:
+        it.speak()
+        it.house.work()
+        noted, words = it.activities()
+        assert (noted.text, noted.said) == ("[voice note]", ())
+        assert (words.text, words.external_id, words.at) == (HEARD, noted.external_id, noted.at)
+        assert words.actor == noted.actor
+        assert [(s.start, s.end, s.role) for s in words.said] == [(0, len(HEARD), noted.actor.role)]
+        (party,) = {it.house.journal.party_of(a.id) for a in (noted, words)}
+        standing = it.house.journal.standing(party or "")
+        assert standing is not None and standing.engagement.stage == "qualified"
+        quotes = [e for c in it.house.facts("claim") if isinstance(c, Claim) for e in c.evidence if e.quote == QUOTE]
+        assert {e.activity for e in quotes} == {words.id}
+        record = next(d for d in it.house.facts("delivery") if isinstance(d, Delivery) and d.key.startswith("media:"))
+        assert record.because == (noted.id,)
+        whole = it.house.journal.get(record.id)
+        assert isinstance(whole, Delivery) and VOICE[:64] not in whole.raw
+        assert not list(verify(it.house.journal, it.house.app.channels))
+        (contact,) = it.house.records("contact")
+        assert contact.fields["phone"] == "+491715550100"
+        assert not it.house.parked()
+
+
+def test_a_voice_note_is_fetched_and_heard_once(tmp_path: Path) -> None:
+    """The same webhook again, and the same work again, ask nobody a second time."""
+    with spoken(tmp_path) as it:
+        for _ in range(3):
+            it.speak()
+        it.house.work()
+        assert it.meta.log.counts["files"] == it.ears.log.counts["transcriptions"] == 1
+        assert len(it.activities()) == 2
+
+
+def test_without_a_transcriber_nothing_is_fetched(tmp_path: Path) -> None:
+    """A voice note stays named in brackets, and its file stays where it is."""
+    with spoken(tmp_path, transcriber=False) as it:
+        it.speak()
+        it.house.work()
+        assert [a.text for a in it.activities()] == ["[voice note]"]
+        assert not it.meta.log.counts
+        assert not it.waiting()
+
+
+def test_a_transcriber_that_is_away_holds_up_nobody(tmp_path: Path) -> None:
+    """While nobody hears, what was written is read; once somebody does, the party is read again with the words."""
+    with spoken(tmp_path) as it:
+        fault = it.ears.fault(Status(503, {}), times=None)
+        it.speak()
+        it.tell({"id": "wamid.2", "type": "text", "text": {"body": "Did you get my message?"}})
+        it.house.work()
+        assert fault.struck and it.waiting() == 1
+        asked = len(it.house.llm.questions)
+        assert asked and "Did you get my message?" in it.house.llm.heard[-1]
+        it.ears.heal()
+        it.house.clock.move(3_600)
+        it.house.work()
+        assert not it.waiting()
+        assert len(it.house.llm.questions) > asked
+        assert HEARD in [a.text for a in it.activities()]
+
+
+def test_what_can_t_be_heard_any_more_is_said_and_ends_there(tmp_path: Path) -> None:
+    """A file that is gone, altered, or refused is a status with its reason: nothing is parked, and nothing waits."""
+    with spoken(tmp_path) as it:
+        it.speak("wamid.gone", "7701")
+        it.meta.files.pop("7701")
+        it.speak("wamid.altered", "7702", sha256="A" * 43 + "=")
+        it.speak("wamid.strange", "7703", raw=b"no voice that anybody knows")
+        it.speak("wamid.elsewhere", "7704")
+        it.house.work()
+        told = {a.external_id.partition(":")[0]: " ".join(a.problems) for a in it.activities("status")}
+        assert "doesn't have it any more" in told["wamid.gone"]
+        assert "not the file that the message named" in told["wamid.altered"]
+        assert "refused the file" in told["wamid.strange"]
+        assert sum(a.text == HEARD for a in it.activities()) == 1
+        assert not it.house.parked() and not it.waiting()
+
+
+def test_a_file_s_address_leads_nowhere_but_to_meta(tmp_path: Path) -> None:
+    """T4: an answer that names another host, or this machine, gets no request and no token."""
+    with spoken(tmp_path) as it, MetaTwin() as stranger:
+        for n, url in enumerate((f"{stranger.url}/files/1", "https://evil.example.org/", "http://169.254.169.254/")):
+            it.meta.elsewhere = url
+            it.speak(f"wamid.{n}", f"77{n}")
+            it.house.work()
+        assert not stranger.log.counts
+        problems = [problem for a in it.activities("status") for problem in a.problems]
+        assert len(problems) == 3
+
+
+def test_a_message_that_was_taken_back_is_not_heard(tmp_path: Path) -> None:
+    """Words that were unsaid before anybody heard them stay unheard; heard before, they count no more."""
+    with spoken(tmp_path) as it:
+        it.ears.fault(Status(503, {}), times=None)
+        it.speak()
+        it.house.work()
+        it.house.clock.move(60)
+        it.tell({"id": "wamid.2", "type": "revoke", "revoke": {"original_message_id": "wamid.1"}})
+        it.house.work()
+        it.ears.heal()
+        it.house.clock.move(3_600)
+        it.house.work()
+        assert not it.waiting()
+        assert [a.text for a in it.activities()] == ["[voice note]"]
+
+
+def test_a_wrong_token_is_the_operator_s_and_is_made_good(tmp_path: Path) -> None:
+    """A token that Meta refuses pauses the hearing under its setting's name; with the right one all is heard."""
+    with spoken(tmp_path) as it:
+        right, it.meta.token = it.meta.token, "another"
+        it.speak()
+        it.house.work()
+        assert "channels.meta.token_env" in it.house.journal.paused()["transcriber"].reason
+        assert not it.house.parked()
+        it.meta.token = right
+        it.house.clock.move(3_600)
+        until(lambda: it.house.work() and HEARD in [a.text for a in it.activities()], "the voice note to be heard")
+        assert "transcriber" not in it.house.journal.paused()
