@@ -21,6 +21,8 @@ CHANNELS: Mapping[str, str] = {
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
     "fireflies": "adapters.channels.fireflies:FirefliesChannel",
     "meta": "adapters.channels.meta:MetaChannel",
+    "microsoft365_mail": "adapters.channels.graph.mail:MailChannel",
+    "microsoft365_calendar": "adapters.channels.graph.calendar:CalendarChannel",
     "gmail": "adapters.channels.gmail:GmailChannel",
     "zoom": "adapters.channels.zoom:ZoomChannel",
 }

@@ -176,6 +176,48 @@ def test_a_series_is_one_meeting_and_an_exception_another(harness: CalendarHarne
     assert [a.attributes["status"] for a in found] == ["removed"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "limits", "words"),
+    [
+        ({"type": "daily", "interval": 3}, {"type": "noEnd"}, "every 3 days"),
+        (
+            {"type": "weekly", "interval": 1, "daysOfWeek": ["monday", "thursday"], "firstDayOfWeek": "sunday"},
+            {"type": "endDate", "endDate": "2026-12-31"},
+            "weekly on Monday and Thursday until 2026-12-31",
+        ),
+        ({"type": "absoluteMonthly", "interval": 3, "dayOfMonth": 15}, {"type": "noEnd"}, "every 3 months on day 15"),
+        (
+            {"type": "relativeMonthly", "interval": 1, "daysOfWeek": ["tuesday"], "index": "last"},
+            {"type": "numbered", "numberOfOccurrences": 4},
+            "monthly on the last Tuesday, 4 times in all",
+        ),
+        (
+            {
+                "type": "relativeYearly",
+                "interval": 1,
+                "daysOfWeek": ["saturday", "sunday"],
+                "index": "first",
+                "month": 5,
+            },
+            {"type": "noEnd"},
+            "yearly on the first of Saturday and Sunday in May",
+        ),
+        ({"type": "absoluteYearly", "interval": 1, "dayOfMonth": 24, "month": 12}, {}, "yearly on day 24 in December"),
+        ({"type": "hourly", "interval": 1}, {}, "regularly"),
+        ({"type": "weekly", "interval": "x" * 900, "daysOfWeek": [7]}, None, "regularly"),
+    ],
+)
+def test_a_series_is_told_in_words(harness: CalendarHarness, pattern: Any, limits: Any, words: str) -> None:
+    """Each of Graph's patterns is a rule of iCalendar's, read and bounded by the same reader."""
+    start = datetime.fromisoformat("2026-11-30T09:00:00+00:00")
+    zone = "W. Europe Standard Time"
+    more = {"type": "seriesMaster", "originalStartTimeZone": zone, "recurrence": {"pattern": pattern, "range": limits}}
+    id = harness.twin.plans(start, **more)
+    (activity,) = parsed(harness.channel, Captured("ann@ours.test", harness.bytes_of(id), "x", {"thing": "event"}))
+    assert activity.attributes["repeats"] == words
+    assert ("next_start" in activity.attributes) == (words != "regularly")
+
+
 def test_times_are_shown_where_the_event_was_made(harness: CalendarHarness) -> None:
     """Windows names are zones, whole days are days where we are, and the line is what the same ICS gives."""
     start = datetime.fromisoformat("2026-11-30T09:00:00+00:00")

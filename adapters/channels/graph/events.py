@@ -17,6 +17,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from adapters.channels.graph.api import read_json
+from adapters.channels.graph.recurrence import rule_of
 from adapters.channels.graph.subscriptions import read_time
 from adapters.formats.charsets import clean_text
 from adapters.formats.ics import GUESTS_MAX, TEXT_CHARS_MAX, UID_CHARS_MAX, YEARS, Event, Guest
@@ -32,14 +33,6 @@ _FOREIGN = b"vCal-Uid\x01\x00\x00\x00"
 _HEX = re.compile(r"[0-9A-Fa-f]{80,1000}")
 _EMAIL = re.compile(r"[^\s<>\"',;:@\x00-\x1f\x7f]{1,64}@[^\s<>\"',;:@\x00-\x1f\x7f]{1,255}")
 _ANSWERS = {"accepted": "accepted", "declined": "declined", "tentativelyAccepted": "tentative"}
-_REPEATS = {
-    "daily": "daily",
-    "weekly": "weekly",
-    "absoluteMonthly": "monthly",
-    "relativeMonthly": "monthly",
-    "absoluteYearly": "yearly",
-    "relativeYearly": "yearly",
-}
 
 
 def read_event(raw: bytes, mailbox: str, timezone: str) -> Event:
@@ -58,6 +51,8 @@ def read_event(raw: bytes, mailbox: str, timezone: str) -> Event:
     if start and end and end < start:
         problems.append("it ends before it begins: its end isn't read")
         end = start
+    rule = rule_of(data.get("recurrence"), zone.tz, is_all_day)
+    problems += [rule.problem] if rule.problem else []
     people = list(_people(data.get("attendees")))
     if len(people) > GUESTS_MAX:
         problems.append(f"{len(people)} guests: the first {GUESTS_MAX} are read")
@@ -70,7 +65,9 @@ def read_event(raw: bytes, mailbox: str, timezone: str) -> Event:
         end=end or start,
         is_all_day=is_all_day,
         zone=zone.name,
-        repeats=_repeats(data.get("recurrence")),
+        repeats=rule.words,
+        rule=rule.text,
+        ends=rule.ends,
         organizer=next(_people([data.get("organizer")]), None),
         guests=tuple(_answered(guest, data, mailbox) for guest in people[:GUESTS_MAX]),
         summary=_text(data.get("subject"), TEXT_CHARS_MAX),
@@ -121,13 +118,6 @@ def _occurrence(data: Mapping[str, Any], whole_days: Zone | None) -> str:
     if at is not None and whole_days is not None:
         at = datetime.combine(at.date(), time(), whole_days.tz).astimezone(UTC)
     return at.isoformat() if at else ""
-
-
-def _repeats(told: object) -> str:
-    pattern = told.get("pattern") if isinstance(told, Mapping) else None
-    if not isinstance(pattern, Mapping):
-        return ""
-    return _REPEATS.get(str(pattern.get("type")), "regularly")
 
 
 def _people(told: object) -> Iterator[Guest]:

@@ -82,6 +82,8 @@ def message(
 def event(id: str, key: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event of one hour; `fields` say what it is about."""
     location = {"displayName": "", "locationType": "default", "uniqueId": "", "uniqueIdType": "unknown"}
+    location |= {"address": {}, "coordinates": {}}
+    calendar = "https://graph.microsoft.com/v1.0/users('x')/calendars('y')"
     return {
         "@odata.etag": f'W/"{key}"',
         "id": id,
@@ -109,7 +111,13 @@ def event(id: str, key: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         "showAs": "busy",
         "type": "singleInstance",
         "webLink": "https://outlook.office365.com/owa/?itemid=x",
+        "isOnlineMeeting": False,
+        "onlineMeeting": None,
+        "onlineMeetingProvider": "unknown",
         "onlineMeetingUrl": None,
+        "occurrenceId": None,
+        "calendar@odata.associationLink": f"{calendar}/$ref",
+        "calendar@odata.navigationLink": calendar,
         "allowNewTimeProposals": True,
         "hideAttendees": False,
         "recurrence": None,
