@@ -25,6 +25,7 @@ CHANNELS: Mapping[str, str] = {
     "microsoft365_calendar": "adapters.channels.graph.calendar:CalendarChannel",
     "gmail": "adapters.channels.gmail:GmailChannel",
     "zoom": "adapters.channels.zoom:ZoomChannel",
+    "twilio": "adapters.channels.twilio:TwilioChannel",
 }
 LEDGERS: Mapping[str, str] = {
     "local": "adapters.crms.local:LocalLedger",

@@ -1,0 +1,294 @@
+"""The poll: what Twilio's lists hold of the last days, each message, call, recording and transcript laid down once.
+
+The lists know days of UTC alone, and a call stands under the day on which it began. So each poll reads again from two
+days before the last one, and remembers what it laid down already, by sid and state. A message that is remembered and
+has lost its text, or that isn't there any more and isn't found by its sid either, was taken back.
+
+A cursor is `{"day": "2026-11-22", "read_s": seconds, "recent": {"messages": {sid: "state@day"}}}`. It is whole after
+each batch: a poll that was left reads the days again and leaves out what is in it. One that is lost costs a repetition
+under the same keys. What is laid down is Twilio's own row, for a transcript with its sentences and with the recording
+and the call that it was made of, since the row alone doesn't say who called.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from adapters.channels.twilio.activities import POLLED
+from adapters.channels.twilio.addresses import is_desk
+from adapters.channels.twilio.api import TwilioApi
+from adapters.channels.twilio.calls import ENDED
+from adapters.channels.twilio.drafts import Rules, is_sid, moment
+from adapters.channels.twilio.messages import ours_of
+from sidecar.ports import Captured, PollBatch
+
+KINDS = ("messages", "calls", "recordings", "transcripts")
+MAX_RECENT = 20_000
+MAX_LOOKED_UP = 50
+MAX_LEGS = 50
+GONE = "gone"
+_ONE = {kind: kind.removesuffix("s") for kind in KINDS}
+_DAYS = {"messages": "DateSent", "calls": "StartTime", "recordings": "DateCreated"}
+_TIMES = {
+    "messages": ("date_sent", "date_created"),
+    "calls": ("start_time", "date_created"),
+    "recordings": ("date_created",),
+    "transcripts": ("date_created",),
+}
+_NOT_SENT = frozenset({"accepted", "scheduled", "queued", "sending", "failed", "canceled", "receiving"})
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which rows are read: from `since` on, before `until` if there is one; asked for from a day on, or by `day`."""
+
+    since: datetime
+    until: datetime | None = None
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a poll stands; see the module's word on cursors."""
+
+    day: date | None = None
+    read_s: int = 0
+    recent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        """Return the place as a cursor."""
+        recent = {kind: dict(list(held.items())[-MAX_RECENT:]) for kind, held in self.recent.items() if held}
+        return {"day": self.day.isoformat() if self.day else None, "read_s": self.read_s, "recent": recent}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row that counts: what it is and in which state, and when it was."""
+
+    kind: str
+    sid: str
+    state: str
+    at: datetime
+    row: Row
+
+    @property
+    def mark(self) -> str:
+        """Return what is remembered of it."""
+        return f"{self.state}@{self.at.date().isoformat()}"
+
+
+def read_place(cursor: Mapping[str, Any] | None) -> Place:
+    """Return the place of a cursor; one that can't be read counts as lost."""
+    told = cursor or {}
+    day, read_s, recent = told.get("day"), told.get("read_s"), told.get("recent")
+    try:
+        known = {
+            kind: {str(sid): str(mark) for sid, mark in held.items()}
+            for kind, held in (recent or {}).items()
+            if kind in KINDS
+        }
+        return Place(date.fromisoformat(day) if day else None, int(read_s or 0), known)
+    except (TypeError, ValueError, AttributeError):
+        return Place()
+
+
+class Walk:
+    """Reads the lists of one account and lays down what they hold."""
+
+    def __init__(self, api: TwilioApi, account: str, rules: Rules, max_item_bytes: int) -> None:
+        self._api, self._account, self._rules, self._max_item_bytes = api, account, rules, max_item_bytes
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return which lists are read at all: what holds words of calls only where these may be kept."""
+        return KINDS if self._rules.transcripts else KINDS[:2]
+
+    def rows(self, kind: str, window: Window) -> list[Found]:
+        """Return the rows of a list within a window that count, oldest first."""
+        found = (self._found(kind, row) for row in self._api.listed(kind, _query(kind, window)))
+        counted = [
+            one for one in found if one and window.since <= one.at and (not window.until or one.at < window.until)
+        ]
+        return sorted(counted, key=lambda one: (one.at, one.sid))
+
+    def laid_down(self, one: Found) -> Captured:
+        """Return what is kept of a row, with what it can't be read without."""
+        name = _ONE[one.kind]
+        data: Row = {POLLED: name, name: one.row, **self._context(one)}
+        if one.kind == "messages" and str(one.row.get("num_media") or "0") != "0":
+            data[name] = {**one.row, "media": self._api.media(one.sid)}
+        return self._captured(name, one.sid, one.state, lay_down(data))
+
+    def gone(self, sid: str) -> Captured:
+        """Return what is kept of a message that was taken back."""
+        raw = lay_down({POLLED: "gone", "gone": {"sid": sid, "account_sid": self._account}})
+        return self._captured("message", sid, GONE, raw)
+
+    def is_gone(self, sid: str) -> bool:
+        """Say whether a message isn't found by its sid either."""
+        return self._api.one("messages", sid) is None
+
+    def _found(self, kind: str, row: Row) -> Found | None:
+        at = next((found for name in _TIMES[kind] if (found := moment(row.get(name)))), None)
+        if at is None or not self._counts(kind, row):
+            return None
+        state = sha256(str(row.get("body") or "").encode("utf-8", "replace")).hexdigest()[:12]
+        return Found(kind, str(row["sid"]), state if kind == "messages" else str(row.get("status"))[:20], at, row)
+
+    def _counts(self, kind: str, row: Row) -> bool:
+        status = row.get("status")
+        if kind == "messages":
+            return status not in _NOT_SENT and self._rules.counts(ours_of(row))
+        return status in ENDED if kind == "calls" else status == "completed"
+
+    def _context(self, one: Found) -> Row:
+        """The call that made a leg; the recording and call of a transcript, and the leg that a desk's call made."""
+        if one.kind == "calls" and is_sid(one.row.get("parent_call_sid"), "CA"):
+            return {"parent": self._api.one("calls", one.row["parent_call_sid"])}
+        if one.kind != "transcripts":
+            return {}
+        source = _source(one.row)
+        recording = self._api.one("recordings", source) if is_sid(source, "RE") else None
+        sid = source if is_sid(source, "CA") else (recording or {}).get("call_sid")
+        call = self._api.one("calls", str(sid)) if is_sid(sid, "CA") else None
+        leg = self._leg(str(sid)) if call and is_desk(str(call.get("from") or "")) else None
+        return {"sentences": self._api.sentences(one.sid), "recording": recording, "call": call, "leg": leg}
+
+    def _leg(self, parent: str) -> Row | None:
+        """The first leg of a call that leads to somebody who isn't at a desk of ours."""
+        for number, row in enumerate(self._api.listed("calls", {"ParentCallSid": parent})):
+            if not is_desk(str(row.get("to") or "")):
+                return row
+            if number >= MAX_LEGS:
+                break
+        return None
+
+    def _captured(self, name: str, sid: str, state: str, raw: bytes) -> Captured:
+        key = f"{name}:{sid}:{state}"
+        if len(raw) <= self._max_item_bytes:
+            return Captured(self._account, raw, key)
+        fault = f"a {name} of {len(raw)} bytes; at most {self._max_item_bytes} are read"
+        short = lay_down({POLLED: name, name: {"sid": sid, "account_sid": self._account}})
+        return Captured(self._account, short, key, fault=fault)
+
+
+def polled(
+    walk: Walk, place: Place, kinds: Iterable[str], window: Window, done: Place, size: int
+) -> Iterator[PollBatch]:
+    """Yield what isn't laid down yet in batches; the cursor of the last one is `done` with what was seen."""
+    group: list[Captured] = []
+    recent = {kind: dict(held) for kind, held in place.recent.items()}
+    seen = dict(recent)
+    for kind in kinds:
+        held, seen[kind] = recent.setdefault(kind, {}), {}
+        for sid, mark, captured in _news(walk, kind, window, held, seen[kind]):
+            group.append(captured)
+            held[sid] = mark
+            if len(group) == size:
+                yield PollBatch(tuple(group), replace(place, recent=recent).told())
+                group = []
+    yield PollBatch(tuple(group), replace(done, recent=seen).told())
+
+
+def _news(
+    walk: Walk, kind: str, window: Window, held: Mapping[str, str], seen: dict[str, str]
+) -> Iterator[tuple[str, str, Captured]]:
+    """Yield what a list holds and isn't held yet, by sid and mark; `seen` takes in all that is there."""
+    before = dict(held)
+    for one in walk.rows(kind, window):
+        seen[one.sid] = one.mark
+        was = before.get(one.sid)
+        if was != one.mark:
+            was_emptied = kind == "messages" and was is not None and not one.row.get("body")
+            yield one.sid, one.mark, walk.gone(one.sid) if was_emptied else walk.laid_down(one)
+    if kind == "messages":
+        first = window.since.date().isoformat()
+        missing = [sid for sid, mark in before.items() if sid not in seen and mark.partition("@")[2] > first]
+        for sid in missing[:MAX_LOOKED_UP]:
+            if GONE not in before[sid] and walk.is_gone(sid):
+                yield sid, f"{GONE}@{before[sid].partition('@')[2]}", walk.gone(sid)
+        seen |= {sid: before[sid] for sid in missing[MAX_LOOKED_UP:]}
+
+
+def counted(walk: Walk, window: Window, size: int) -> Iterator[PollBatch]:
+    """Yield everything in a window in batches without cursors."""
+    group: list[Captured] = []
+    for kind in walk.kinds:
+        for one in walk.rows(kind, window):
+            group.append(walk.laid_down(one))
+            if len(group) == size:
+                yield PollBatch(tuple(group), {})
+                group = []
+    if group:
+        yield PollBatch(tuple(group), {})
+
+
+def older(
+    walk: Walk, since: datetime, until: datetime, cursor: Mapping[str, Any] | None
+) -> Iterator[tuple[Found, Row]]:
+    """Yield the rows of each day between two times, each with the cursor that stands behind it."""
+    first, last = since.astimezone(UTC).date(), until.astimezone(UTC).date()
+    done, done_day, done_sids = _backfilled(cursor)
+    for number, kind in enumerate(walk.kinds):
+        for offset in range((last - first).days + 1):
+            day = first + timedelta(days=offset)
+            if (number, day) < (done, done_day):
+                continue
+            sids = list(done_sids) if (number, day) == (done, done_day) else []
+            for one in walk.rows(kind, Window(since, until, day)):
+                if one.sid not in sids:
+                    sids.append(one.sid)
+                    yield one, {"kind": number, "day": day.isoformat(), "sids": list(sids)}
+
+
+def backfilled(walk: Walk, found: Iterable[tuple[Found, Row]], size: int) -> Iterator[PollBatch]:
+    """Yield older rows in batches, each with the cursor of its last one."""
+    group: list[Captured] = []
+    behind: Row = {}
+    for one, behind in found:
+        group.append(walk.laid_down(one))
+        if len(group) == size:
+            yield PollBatch(tuple(group), behind)
+            group = []
+    if group:
+        yield PollBatch(tuple(group), behind)
+
+
+def lay_down(data: Mapping[str, Any]) -> bytes:
+    """Return the bytes that are kept of what the lists hold."""
+    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+
+
+def _query(kind: str, window: Window) -> dict[str, str]:
+    """The list's own filter, which knows days alone; the window's ends are looked at again, row by row."""
+    day = window.day or window.since.astimezone(UTC).date()
+    if kind == "transcripts":
+        begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        ends = {"BeforeDateCreated": _iso(begin + timedelta(days=1))} if window.day else {}
+        return {"AfterDateCreated": _iso(begin), **ends}
+    return {_DAYS[kind] if window.day else f"{_DAYS[kind]}>": day.isoformat()}
+
+
+def _iso(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _source(row: Row) -> str:
+    """The sid of the recording or call that a transcript was made of."""
+    channel = row.get("channel")
+    media = channel.get("media_properties") if isinstance(channel, dict) else None
+    return str(media.get("source_sid") or "") if isinstance(media, dict) else ""
+
+
+def _backfilled(cursor: Mapping[str, Any] | None) -> tuple[int, date, frozenset[str]]:
+    told = cursor or {}
+    try:
+        sids = frozenset(str(sid) for sid in told.get("sids", ()))
+        return int(told.get("kind", 0)), date.fromisoformat(told.get("day", "0001-01-01")), sids
+    except (TypeError, ValueError):
+        return 0, date.min, frozenset()
