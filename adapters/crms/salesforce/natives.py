@@ -22,6 +22,7 @@ from sidecar.ports import FieldSpec
 
 DEFAULT = "default"
 """The one pipeline of an org without record types."""
+CANCELLED = "cancelled"
 Held = Mapping[str, Any]
 Columns = Mapping[str, Column]
 
@@ -146,7 +147,11 @@ def _end_to(what: str, spec: FieldSpec, columns: Columns, value: Value, row: Hel
 
 
 def _outcome_to(what: str, spec: FieldSpec, columns: Columns, value: Value, row: Held) -> dict[str, Any]:
-    return {OUTCOME: an_option(what, value, spec.options) if value else None}
+    """Write how a meeting stands; one that was called off takes none of its owner's time until it is back."""
+    told = an_option(what, value, spec.options) if value else None
+    was_off = row.get(OUTCOME) == CANCELLED
+    busy = {"ShowAs": "Free"} if told == CANCELLED else {"ShowAs": "Busy"} if was_off else {}
+    return {OUTCOME: told, **busy}
 
 
 _PERSON: Mapping[str, Native] = {

@@ -232,7 +232,7 @@ class Writer:
 
     def _before(self, kind: str, writes: Sequence[Update]) -> dict[str, Row]:
         """Read what a write can't be checked or composed without."""
-        needs = {"deal": {"stage"}, "meeting": {"start", "end"}}.get(kind, set())
+        needs = {"deal": {"stage"}, "meeting": {"start", "end", "status"}}.get(kind, set())
         refs = [write.ref for write in writes if needs & set(write.fields)]
         return self._records.fetch(kind, refs) if refs else {}
 
