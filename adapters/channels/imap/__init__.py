@@ -3,8 +3,7 @@
 A UID means something only within a folder and its UIDVALIDITY, so the cursor holds both for each folder; where either
 is missing or has changed, the folder is listed anew from install time on, and the identities of deliveries and
 activities make the repetition harmless. What arrived before the installation is history: only a backfill reads it, even
-when somebody moves it into a watched folder later. IDLE was left out: it would only wake us a little earlier, at the
-price of a connection held open for every folder.
+when somebody moves it into a watched folder later. The server's own word of news (`idle`) only makes a poll due sooner.
 
 The same mail in the inbox and in Sent is read twice on purpose; see `adapters.formats.mail_activity`. A mail that is
 too large is captured as its headers, with a fault, so that a person learns of it.
@@ -12,49 +11,29 @@ too large is captured as its headers, with a fault, so that a person learns of i
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from adapters.channels.imap.batches import Bounds, Place, batches, read_cursor, resume
 from adapters.channels.imap.idle import idle
-from adapters.channels.imap.mailbox import Access, Mailbox, MailFacts, open_mailbox
+from adapters.channels.imap.mailbox import Given, Mailbox, MailFacts, open_mailbox
+from adapters.channels.imap.options import ImapOptions, access_of
 from adapters.formats.calendar_activity import mail_activities
-from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
+from adapters.formats.mime import parse_mail
+from adapters.http.consent import OAuthConsent
+from adapters.http.oauth import Grant
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+
+__all__ = ["ImapChannel", "ImapOptions"]
 
 SEARCH_DAYS = 31
 DAY = timedelta(days=1)
 EPOCH = datetime(1990, 1, 1, tzinfo=UTC)
 MAX_SKEW = timedelta(minutes=5)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-Name = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
-
-
-class ImapOptions(BaseModel):
-    """Settings of one mailbox."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    host: Name
-    port: int | None = Field(None, ge=1, le=65535, description="993 with tls = true, else 143")
-    tls: bool | Literal["starttls"] = Field(True, description='true, "starttls", or false on this machine only')
-    username: Name
-    password_env: str | None = Field(None, description="Variable with the password")
-    password_file: str | None = Field(None, description="File with the password")
-    folders: tuple[Name, ...] = Field(("INBOX",), min_length=1, max_length=100)
-    sent_folders: tuple[Name, ...] | None = Field(
-        None, max_length=100, description="Folders of what your people sent; by default the one marked as such"
-    )
-    every_s: float = Field(60.0, ge=1, le=86_400, description="Seconds from one poll to the next")
-    idle: bool = Field(False, description="Let the server say when there is news, over a connection of its own")
-    timeout_s: float = Field(30.0, ge=1, le=300, description="Seconds to wait for the server, at each step")
-    batch_size: int = Field(50, ge=1, le=500, description="Mails that are made durable together")
-    max_message_bytes: int = Field(MAIL_BYTES_MAX, ge=1_000, le=MAIL_BYTES_MAX)
 
 
 class ImapChannel:
@@ -64,9 +43,6 @@ class ImapChannel:
     capabilities = ChannelCapabilities(poll=True, backfill=True, listens=True, census=True)
 
     def __init__(self, name: str, options: ImapOptions, context: Context) -> None:
-        setting = f"channels.{name}"
-        if not (options.password_env or options.password_file):
-            raise ConfigError("name the variable that holds the password", setting=f"{setting}.password_env")
         self.name = name
         self.options = options
         self.account = f"{options.username}@{options.host.lower()}"
@@ -74,12 +50,7 @@ class ImapChannel:
         self._bounds = Bounds(options.batch_size, options.max_message_bytes)
         self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
         self._clock = context.clock
-        password = context.secret(options.password_env, options.password_file)
-        if not password.isprintable():
-            raise ConfigError("the password holds a line end or the like", setting=f"{setting}.password_env")
-        port = options.port or (993 if options.tls is True else 143)
-        timeout_s = options.timeout_s
-        self._access = Access(options.host, port, options.tls, options.username, password, timeout_s, setting)
+        self._access = access_of(name, options, context)
 
     def verify(self, request: HookRequest) -> Captured:
         """Refuse: a mailbox calls nobody."""
@@ -147,6 +118,13 @@ class ImapChannel:
                 for batch in batches(mailbox, place, there, self._bounds, {}, None):
                     yield PollBatch(batch.captured, {})
 
+    def consent(self) -> OAuthConsent:
+        """Return an attempt of a person to let the channel into the mailbox."""
+        if not isinstance(self._access.key, Grant):
+            told = "nobody need let it in: it has credentials of its own"
+            raise ConfigError(told, setting=f"{self._access.setting}.oauth")
+        return OAuthConsent(self._access.key, self._clock, self._whose)
+
     def check(self) -> Sequence[str]:
         """Log in, and see that the folders exist."""
         found = []
@@ -164,6 +142,12 @@ class ImapChannel:
         except SidecarError as error:
             found.append(f"{self.name}: {error}")
         return found
+
+    def _whose(self, token: str) -> str:
+        """See that a token opens this mailbox, and return its name."""
+        with open_mailbox(replace(self._access, key=Given(token))) as mailbox:
+            mailbox.folders()
+        return self.options.username
 
     def _open(self) -> AbstractContextManager[Mailbox]:
         return open_mailbox(self._access)

@@ -11,9 +11,9 @@ import selectors
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sidecar.errors import ConfigError, TemporaryError
 
@@ -24,6 +24,37 @@ EMPTY_MAX = 3
 _PASSING = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY", "TRY AGAIN", "TEMPORAR")
 
 
+class Key(Protocol):
+    """What gives access tokens."""
+
+    def access_token(self) -> str:
+        """Return one that holds."""
+
+    def refused(self, token: str) -> None:
+        """Take in that one was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """What a mailbox is opened with that has a password of its own."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A token that somebody has just been given, to be tried once."""
+
+    token: str = field(repr=False)
+
+    def access_token(self) -> str:
+        """Return it."""
+        return self.token
+
+    def refused(self, token: str) -> None:
+        """There is no other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Where a mailbox is and how to get in; `setting` is the channel's place in the config, for errors."""
@@ -32,7 +63,7 @@ class Access:
     port: int
     tls: bool | str
     username: str
-    password: str
+    key: Password | Key
     timeout_s: float
     setting: str
 
@@ -182,22 +213,44 @@ class Mailbox:
 
 
 def _log_in(client: Any, access: Access) -> None:
+    if isinstance(access.key, Password):
+        if not _is_let_in(client, access, access.key):
+            raise ConfigError(
+                f"{access.host} refused the name or the password; some providers want an app password, or oauth",
+                setting=f"{access.setting}.password_env",
+            )
+        return
+    for _ in range(2):  # a token may have been taken back before its time
+        token = access.key.access_token()
+        if _is_let_in(client, access, token):
+            return
+        access.key.refused(token)
+    name = access.setting.rpartition(".")[2]
+    raise ConfigError(
+        f"{access.host} refused a fresh token for this name: is it the mailbox that was let in, and may it be read by "
+        f"IMAP? To let it in again: sidecar connect {name}",
+        setting=f"{access.setting}.username",
+    )
+
+
+def _is_let_in(client: Any, access: Access, key: Password | str) -> bool:
+    """Log in, and say whether the server takes the name with this password or token."""
     from imapclient.exceptions import LoginError
 
     try:
         with _named(access):
-            if access.password.isascii() and access.username.isascii():
-                client.login(access.username, access.password)
+            if isinstance(key, str):
+                client.oauth2_login(access.username, key)
+            elif key.text.isascii() and access.username.isascii():
+                client.login(access.username, key.text)
             else:
-                client.plain_login(access.username, access.password)  # LOGIN knows no encoding
+                client.plain_login(access.username, key.text)  # LOGIN knows no encoding
     except LoginError as error:
         # IMAPClient wraps a connection that breaks off, too.
         if isinstance(error.__context__, imaplib.IMAP4.abort) or _is_passing(error):
             raise TemporaryError(f"{access.host} can't log anybody in just now") from None
-        raise ConfigError(
-            f"{access.host} refused the name or the password; some providers want an app password",
-            setting=f"{access.setting}.password_env",
-        ) from None
+        return False
+    return True
 
 
 @contextmanager
