@@ -17,6 +17,7 @@ CHANNELS: Mapping[str, str] = {
     "maildrop": "adapters.channels.maildrop:MaildropChannel",
     "transcripts": "adapters.channels.maildrop.uploads:TranscriptsChannel",
     "caldav": "adapters.channels.caldav:CaldavChannel",
+    "gcalendar": "adapters.channels.gcalendar:GoogleCalendarChannel",
     "icsfeed": "adapters.channels.icsfeed:IcsFeedChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
     "fireflies": "adapters.channels.fireflies:FirefliesChannel",
