@@ -321,7 +321,7 @@ def test_of_two_with_one_address_the_second_is_refused_by_a_record_alone(house: 
 
 
 def test_a_meeting_that_was_called_off_takes_no_time_and_one_that_is_back_does(house: SalesforceHarness) -> None:
-    """Its owner is free until it is on again, and what a rep shows of any other stays; seen to fail when always busy."""
+    """Its owner is free until it is on again, and what a rep shows otherwise stays; seen to fail when always busy."""
     wanted = {**house.sample("meeting"), "title": "Visit"}
     made = written(house.ledger.write([Create("meeting", "k1", wanted)])[0])
 
