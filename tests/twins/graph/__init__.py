@@ -159,12 +159,13 @@ class GraphTwin(Twin):
         """Return what Graph posts of a change."""
         with self.lock:
             held = self.subscriptions[subscription]
-            about = {"@odata.type": "#Microsoft.Graph.Message", "@odata.id": "x", "@odata.etag": 'W/"x"', "id": "AAkx"}
+            id = self._id("AAkALg")
+            about = {"@odata.type": "#Microsoft.Graph.Message", "@odata.id": "x", "@odata.etag": 'W/"x"', "id": id}
             item = {
                 "subscriptionId": subscription,
                 "subscriptionExpirationDateTime": held["expirationDateTime"],
                 "changeType": "created",
-                "resource": f"Users/{self.mailbox}/Messages/AAkx",
+                "resource": f"Users/{self.mailbox}/Messages/{id}",
                 "resourceData": about,
                 "clientState": held["clientState"],
                 "tenantId": "84bd8158-6d4d-4958-8b9f-9d6445542f95",
