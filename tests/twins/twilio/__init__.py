@@ -304,5 +304,5 @@ class _Gateway:
 
 def _is_within(day: str, name: str, query: Mapping[str, str]) -> bool:
     """Say whether a day fits the filters `Name`, `Name>` and `Name<`, whose sign of equality is the form's own."""
-    exact, first, last = query.get(name), query.get(f"{name}>"), query.get(f"{name}<")
-    return exact in (None, day) and (first is None or day >= first[:10]) and (last is None or day <= last[:10])
+    exact, first, last = query.get(name, day), query.get(f"{name}>", day), query.get(f"{name}<", day)
+    return first[:10] <= day <= last[:10] and exact[:10] == day
