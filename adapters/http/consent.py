@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from adapters.http.loopback import wait_for_browser
 from adapters.http.oauth import Grant
 from adapters.http.provider import RefusedError, Token
-from sidecar.errors import ConfigError, PermanentError
+from sidecar.errors import ConfigError, PermanentError, SidecarError
 from sidecar.ports import Clock, Invitation
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -160,9 +160,20 @@ class OAuthConsent:
         if missing := [s for s in provider.scopes if given and s not in _UNNAMED and _bare(s) not in given]:
             told = f"{provider.name} gave no access to {', '.join(missing)}: tick every box at its page"
             raise ConfigError(told, setting=setting)
-        account = self._whose(token.access)
+        try:
+            account = self._whose(token.access)
+        except ConfigError:
+            self._given_back(token)
+            raise
         self._grant.keep(token)
         return account
+
+    def _given_back(self, token: Token) -> None:
+        """Let go of another account's access at once, where its provider can be told."""
+        try:
+            self._grant.revoke(token)
+        except SidecarError:
+            pass  # it was kept nowhere, and its owner can take it away
 
 
 def _query(told: str) -> str:

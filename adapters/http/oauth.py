@@ -102,9 +102,9 @@ class Grant(Held):
         """Return what is saved, if anything can be read of it."""
         return _read(self._tokens.load(self.channel))
 
-    def revoke(self) -> bool:
+    def revoke(self, token: Token | None = None) -> bool:
         """Ask the provider to forget what it gave us; False where it has no way to, or knows of nothing."""
-        token = self.kept()
+        token = token or self.kept()
         if token is None or not self.provider.revoke_url:
             return False
         form = {"token": token.refresh or token.access}

@@ -159,13 +159,14 @@ def test_a_no_at_the_page_is_a_no(twin: AuthorityTwin, tokens: Tokens, clock: Se
 
 
 def test_another_mailbox_is_refused_and_not_kept(twin: AuthorityTwin, tokens: Tokens, clock: SetClock) -> None:
-    """Whoever is logged in as somebody else doesn't let us into the wrong mailbox."""
+    """Whoever is logged in as somebody else doesn't let us into the wrong mailbox, and gets his access back."""
     consent = attempt(twin, tokens, clock)
     twin.authority.account = "boss@northwind.test"
     back = twin.authority.visit(consent.invite(PORT).address)
     with pytest.raises(ConfigError, match="boss@northwind"):
         consent.take(back)
     assert tokens.load("mail") is None
+    assert not twin.authority.refreshes
 
 
 def test_a_box_that_was_not_ticked_is_named(twin: AuthorityTwin, tokens: Tokens, clock: SetClock) -> None:
