@@ -44,7 +44,14 @@ def register(app: typer.Typer) -> None:
             example("sidecar party assign activity-3fa2c1 'Ann Lee'", "sidecar party assign activity-3fa2c1 new"),
         ),
         ("merge", _merge, example("sidecar party merge party-1a2b3c party-9f8e7d")),
-        ("split", _split, example("sidecar party split party-1a2b3c activity-3fa2c1 activity-77be01")),
+        (
+            "split",
+            _split,
+            example(
+                "sidecar party split party-1a2b3c activity-3fa2c1 activity-77be01",
+                "sidecar party split party-1a2b3c party-9f8e7d",
+            ),
+        ),
         ("approve", _approve, example("sidecar party approve 'Ann Lee' stage", "sidecar party approve ann@ contact")),
         ("reject", _reject, example("sidecar party reject 'Ann Lee' stage")),
         ("deal", _deal, example("sidecar party deal 'Ann Lee' deal-17")),
@@ -79,11 +86,12 @@ def _show(ctx: typer.Context, party: Party, as_json: AsJson = False) -> None:
     """Show all that is believed of a party, and what the CRM holds of it."""
     with session(ctx).open() as app:
         standing = find_party(app.journal, party)
+        known = _known_by(app.journal, standing)
         zone = ZoneInfo(app.settings.own_section.timezone)
     if as_json:
-        emit(_whole(standing))
+        emit({**_whole(standing), "known_by": known, "merged": list(standing.absorbed)})
     else:
-        show(_pages(standing, zone))
+        show(_pages(standing, known, zone))
 
 
 def _questions(ctx: typer.Context, limit: Limit = 50, as_json: AsJson = False) -> None:
@@ -136,14 +144,20 @@ def _merge(
 def _split(
     ctx: typer.Context,
     party: Party,
-    activities: Annotated[list[str], typer.Argument(help="The activities that are somebody else's.")],
+    activities: Annotated[
+        list[str], typer.Argument(help="The activities that are somebody else's, or the party that was merged into it.")
+    ],
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """Move activities of a party out to a new one."""
+    """Move activities of a party out to a new one; naming a party that was merged into it undoes the merge."""
     with session(ctx, writes=True).open() as app:
-        ids = [find_id(app.journal, text, "activity") for text in activities]
-        new = app.pipeline.people.split(find_party(app.journal, party).party, ids, by or whoami())
+        whose, people, said = find_party(app.journal, party), app.pipeline.people, by or whoami()
+        merged = [other for other in whose.absorbed if [other] == app.journal.ids(activities[0], 2)]
+        if merged and len(activities) == 1:
+            new = people.unmerge(whose.party, merged[0], said)
+        else:
+            new = people.split(whose.party, [find_id(app.journal, text, "activity") for text in activities], said)
     _done(f"They are {short(new)}'s now; both will be read whole again.", {"party": new}, as_json=as_json)
 
 
@@ -266,15 +280,41 @@ def _whole(standing: "Standing") -> dict[str, Any]:
     }
 
 
-def _pages(standing: "Standing", zone: ZoneInfo) -> Group:
+def _known_by(journal: "Journal", standing: "Standing") -> list[dict[str, Any]]:
+    """Return each identifier with the activity by which it became the party's, and who said so."""
+    from sidecar.model import Activity, Match
+
+    matches = journal.get_many(standing.known_by.get(str(i), "") for i in standing.identifiers)
+    activities = journal.get_many(m.activity for m in matches.values() if isinstance(m, Match))
+    rows = []
+    for identifier in standing.identifiers:
+        match = matches.get(standing.known_by.get(str(identifier), ""))
+        activity = activities.get(match.activity) if isinstance(match, Match) else None
+        rows.append(
+            {
+                "identifier": str(identifier),
+                "rule": match.rule if isinstance(match, Match) else "",
+                "activity": activity.id if isinstance(activity, Activity) else None,
+                "channel": activity.channel if isinstance(activity, Activity) else "",
+                "at": activity.at if isinstance(activity, Activity) else None,
+            }
+        )
+    return rows
+
+
+def _pages(standing: "Standing", known: list[dict[str, Any]], zone: ZoneInfo) -> Group:
     engagement = standing.engagement
-    known = ", ".join(str(i) for i in standing.identifiers)
     head = table("", "")
+    merged = ", ".join(short(other) for other in standing.absorbed)
     for label, value in (
-        ("party", standing.party), ("name", standing.name), ("known by", known), ("engagement", engagement.number),
+        ("party", standing.party), ("name", standing.name), ("engagement", engagement.number), ("merged", merged),
         ("activities", standing.activities), ("last", moment(standing.last_activity_at, zone)),
     ):  # fmt: skip
         add(head, label, value)
+    linked = table("identifier", "since", "channel", "activity", "by", title="Known by")
+    for row in known:
+        at = moment(row["at"], zone)
+        add(linked, row["identifier"], at, row["channel"], short(row["activity"] or "erased"), row["rule"])
     believed = table("field", "value", "by", "sure>", "as of", title="Believed")
     for name, field in engagement.fields.items():
         add(believed, name, field.value, field.engine, field.confidence, moment(field.evidence_at, zone))
@@ -287,7 +327,7 @@ def _pages(standing: "Standing", zone: ZoneInfo) -> Group:
     alerts = table("alert", "rank>", "since", "why", title="Exceptions")
     for alert in standing.alerts:
         add(alerts, alert.rule, alert.rank, moment(alert.at, zone), alert.reason)
-    pages = [page for page in (believed, waiting, steps, alerts, _in_crm(standing)) if page.row_count]
+    pages = [page for page in (linked, believed, waiting, steps, alerts, _in_crm(standing)) if page.row_count]
     return Group(head, *pages)
 
 

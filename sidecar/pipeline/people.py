@@ -4,7 +4,7 @@ A person's word is a fact like any other, a Release, and what follows from it na
 a party that is merged or split keeps its past, and is read whole again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sidecar.decide import by_person
 from sidecar.errors import PermanentError
@@ -30,6 +30,7 @@ from sidecar.resolve import NEW, assigned
 from sidecar.sync import deal_key
 
 MAX_WAITING = 200
+MAX_MERGED = 10_000
 
 
 def claim_of(journal: Journal, suggestion: Suggestion) -> Claim | None:
@@ -70,18 +71,52 @@ class People:
         return party
 
     def split(self, party: str, activity_ids: Sequence[str], by: str) -> str:
-        """Move activities of a party out to a new one; returns the new party."""
-        standing, nonce = self._standing(party), self._parts.nonce()
+        """Move activities of a party out to a new one; returns the new party. No address goes with them."""
         if not activity_ids:
             raise PermanentError("name the activities that are somebody else's")
+        return self._split(self._standing(party), activity_ids, by)
+
+    def unmerge(self, party: str, other: str, by: str) -> str:
+        """Move what a merge brought to a party, and what came since in those conversations, out to a new one.
+
+        The identifiers that were told there go with it; records in the CRM stay. Returns the new party.
+        """
+        standing = self._standing(party)
+        if other not in standing.absorbed:
+            raise PermanentError(f"{other} was not merged into {standing.party}")
+        timeline = self._journal.timeline(standing.party, MAX_MERGED + 1)
+        if len(timeline) > MAX_MERGED:
+            raise PermanentError(f"the party has more than {MAX_MERGED} activities; name those that are to go")
+        begun_by: dict[tuple[str, str, str], str] = {}
+        for match, activity in reversed(timeline):
+            begun_by.setdefault((activity.channel, activity.account, activity.thread), match.party or "")
+        ids = [
+            activity.id
+            for match, activity in timeline
+            if match.party == other or begun_by[activity.channel, activity.account, activity.thread] == other
+        ]
+        if not ids:
+            raise PermanentError(f"{other} had no activities of its own; name those that are to go")
+        return self._split(standing, ids, by, merged=other)
+
+    def _split(self, standing: Standing, activity_ids: Sequence[str], by: str, merged: str = "") -> str:
+        nonce = self._parts.nonce()
         activities = [self._activity(activity_id) for activity_id in activity_ids]
         matches = [self._own_match(activity, standing.party) for activity in activities]
         new = self._journal.mint.id("party", nonce)
         causes = tuple(m.id for m in matches)
         release = self._release(
-            "split", by, nonce, new, causes, activities=tuple(a.id for a in activities), other=standing.party
+            "split",
+            by,
+            nonce,
+            new,
+            causes,
+            activities=tuple(a.id for a in activities),
+            other=standing.party,
+            key=merged,
         )
-        self._match(activities, matches, new, release, is_new=True)
+        goes = {known for known, match in standing.known_by.items() if match in causes} if merged else set()
+        self._match(activities, matches, new, release, is_new=True, goes=goes)
         self._touch(standing.party)
         return new
 
@@ -167,8 +202,10 @@ class People:
         *,
         is_new: bool,
         also: Sequence[Release] = (),
+        goes: Collection[str] = (),
     ) -> None:
-        mint, known = self._journal.mint, self._journal.known([i for q in questions for i in q.identifiers])
+        mint, borne = self._journal.mint, self._journal.known([i for q in questions for i in q.identifiers])
+        known = {identifier: party for identifier, party in borne.items() if str(identifier) not in goes}
         matches = [
             assigned(
                 activity,
@@ -202,6 +239,7 @@ class People:
         activities: tuple[str, ...] = (),
         other: str | None = None,
         kind: str = "",
+        key: str = "",
         field: str = "",
         value: Value = None,
     ) -> Release:
@@ -213,6 +251,7 @@ class People:
             by=by,
             field=field,
             kind=kind,
+            key=key,
             value=value,
             activities=activities,
             other=other,

@@ -374,3 +374,25 @@ def test_what_a_merge_leaves_twice_in_the_crm_is_told_until_it_is_one(open_house
     crm.edit("deal", house.records("deal")[1].ref, {"stage": "closed_lost"})
     house.hear("We are ready", "ann")
     assert not [alert for alert in house.standing("ann").alerts if alert.rule == "question"]
+
+
+def test_a_merge_that_is_undone_gives_back_all_that_it_brought(open_house: Open) -> None:
+    """Address, name and later words of the same conversation go with it, and the next ones too; nothing else does."""
+    house = open_house(buys(), ANGRY)
+    house.hear("buy", "ann", id="m1")
+    house.hear("angry", "ann2", id="m2")
+    ann, other = house.standing("ann").party, house.standing("ann2").party
+    people(house).merge(ann, other, "rep")
+    house.work()
+    house.hear("angry still", "ann2", id="m3")
+    new = people(house).unmerge(ann, other, "rep")
+    house.work()
+    house.hear("angry for ever", "ann2", id="m4")
+    assert {house.journal.party_of(house.activity(id).id) for id in ("m2", "m3", "m4")} == {new}
+    assert identifiers(house.standing("ann")) == {"email:ann@x.test"}
+    assert identifiers(house.standing("ann2")) == {"email:ann2@x.test"}
+    assert (house.standing("ann").party, house.standing("ann2").party) == (ann, new)
+    assert house.standing("ann").absorbed == ()
+    with pytest.raises(PermanentError, match="not merged into"):
+        people(house).unmerge(ann, other, "rep")
+    assert not house.parked()

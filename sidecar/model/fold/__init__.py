@@ -266,12 +266,24 @@ def _without(standing: Standing, release: Release) -> Standing:
     )
     asked = None if standing.asked and standing.asked.evidence.activity in gone else standing.asked
     return replace(
-        standing,
+        _unmerged(standing, release) if release.key else standing,
         engagements=engagements,
         activities=max(0, standing.activities - len(gone)),
         asked=asked,
         needs_whole=True,
         meetings=left(standing.meetings, gone, release.id, release.at),
+    )
+
+
+def _unmerged(standing: Standing, release: Release) -> Standing:
+    """Give back what a merge that is undone had brought: the name and identifiers that the other's matches told."""
+    brought = {known for known, match in standing.known_by.items() if match in release.because}
+    return replace(
+        standing,
+        name="" if "name" in brought else standing.name,
+        identifiers=tuple(identifier for identifier in standing.identifiers if str(identifier) not in brought),
+        known_by={known: match for known, match in standing.known_by.items() if known not in brought},
+        absorbed=tuple(party for party in standing.absorbed if party != release.key),
     )
 
 
