@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -17,7 +17,9 @@ from adapters.channels.meta import MetaChannel, MetaOptions
 from adapters.channels.meta.signature import verify
 from sidecar.errors import ConfigError, RejectedInput
 from sidecar.ports import Captured, Greeter, Greeting, HookRequest
-from tests.contract.channel import CANARY, NOW, Secrets, WebhookContract, context, door
+from tests.contract.channel import CANARY, NOW, PollContract, Secrets, WebhookContract, context, door
+from tests.contract.meta_pages import PagesHarness
+from tests.twins.meta import MetaTwin
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "meta"
 FIRST, SECOND, OTHER = "11111111aaaaaaaa22222222bbbbbbbb", "33333333cccccccc44444444dddddddd", "5" * 32
@@ -232,3 +234,13 @@ class TestMetaChannel(WebhookContract):
             harness.with_secrets(FIRST, secret)
         assert "channels.meta.secret_env" in str(caught.value)
         assert secret not in str(caught.value)
+
+
+class TestMetaPages(PollContract):
+    """What is asked of pages and their Instagram accounts keeps every promise of a channel that asks."""
+
+    @pytest.fixture
+    def harness(self, tmp_path: Path) -> Iterator[PagesHarness]:
+        """Return a channel with a page that a twin hands out."""
+        with MetaTwin() as twin:
+            yield PagesHarness(twin, tmp_path)

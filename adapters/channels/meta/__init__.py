@@ -13,7 +13,7 @@ read only where that is wanted, and nothing is ever sent.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.channels.meta import deletion, pages
@@ -82,16 +82,16 @@ class MetaChannel:
         return Captured(account=self.name, raw=request.body, headers={"content-type": kind}, answer=TAKEN)
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield the conversations of the pages that moved since the last poll; the cursor is when that began."""
+        """Yield the conversations of the pages that moved since the last poll."""
         if not self.options.pages:
             raise UnsupportedFeature("WhatsApp has nothing to ask for, and no page is named")
-        return self._polled(cursor)
+        return self._walk().poll(cursor)
 
     def census(self, since: datetime) -> Iterator[PollBatch]:
         """Yield every conversation that moved since then, as the poll gives it."""
         if not self.options.pages:
             raise UnsupportedFeature("WhatsApp has nothing to count, and no page is named")
-        return (PollBatch((captured,), {}) for captured in self._moved(since))
+        return self._walk().census(since)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
         """Read a request, or what was asked for, into the activities of all its entries."""
@@ -130,22 +130,10 @@ class MetaChannel:
         headers = {"content-type": kind, DELETION: "asked"}
         return Captured(self.name, request.body, headers=headers, answer=Greeting(told, "application/json"))
 
-    def _polled(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        now = self._clock()
-        until = cursor.get("until") if cursor else None
-        last = datetime.fromisoformat(until) if isinstance(until, str) else self._installed()
-        floor = max(last - timedelta(seconds=self.options.overlap_s), self._installed() - MAX_SKEW)
-        kept = {"until": last.isoformat()}
-        for captured in self._moved(floor):
-            yield PollBatch((captured,), kept)  # until all are read, the next poll begins where this one did
-        yield PollBatch((), {"until": now.isoformat()})
-
-    def _moved(self, floor: datetime) -> Iterator[Captured]:
-        for account in pages.accounts(self._graph, self.options.pages):
-            for id, _ in pages.moved(self._graph, account, floor.astimezone(UTC)):
-                captured = pages.conversation(self._graph, account, id, self.name)
-                if captured is not None:
-                    yield captured
+    def _walk(self) -> pages.Walk:
+        options = self.options
+        since = self._installed() - MAX_SKEW
+        return pages.Walk(self._graph, options.pages, self.name, since, options.batch_size, options.overlap_s)
 
     def _installed(self) -> datetime:
         return self._installed_at or self._clock()

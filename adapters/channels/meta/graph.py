@@ -94,8 +94,8 @@ class Graph:
         )
         return reply
 
-    def bytes_of(self, operation: str, path: str, query: Mapping[str, str], token: str = "") -> bytes:
-        """Return an answer of the API as its bytes were."""
+    def bytes_of(self, operation: str, path: str, query: Mapping[str, str], token: str = "") -> bytes | None:
+        """Return an answer of the API as its bytes were; None for one that is too large."""
         reply: RawReply = self._patiently(
             operation,
             lambda pooled, url, headers: pooled.read(url, headers, MAX_ANSWER_BYTES, query=query),
@@ -105,9 +105,7 @@ class Graph:
                 reply.status, _parsed(reply.body), reply.headers, operation, self._reached.setting
             ),
         )
-        if reply.is_cut:
-            raise PermanentError(f"Meta's answer to {operation} is larger than {MAX_ANSWER_BYTES} bytes")
-        return reply.body
+        return None if reply.is_cut else reply.body
 
     def _patiently(
         self,

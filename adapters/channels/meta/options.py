@@ -31,6 +31,7 @@ class MetaOptions(BaseModel):
     graph_url: Address = Field("https://graph.facebook.com", description="Where the Graph API is")
     graph_version: str = Field("v23.0", pattern=r"^v[0-9]{1,3}\.[0-9]{1,2}$")
     every_s: float = Field(600.0, ge=10, le=86_400, description="Seconds from one poll to the next")
+    batch_size: int = Field(20, ge=1, le=200, description="Conversations that are made durable together")
     overlap_s: int = Field(3_600, ge=60, le=86_400, description="How far back each poll looks again")
     max_body_bytes: int = Field(3_000_000, ge=1_000, le=50_000_000)
     max_media_bytes: int = Field(16_000_000, ge=1_000, le=100_000_000, description="Largest file that is fetched")

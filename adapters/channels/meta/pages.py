@@ -2,8 +2,11 @@
 
 Meta tells of a conversation its newest twenty messages and knows no filter by time, so the conversations are walked
 from the one that moved last to the first one that hasn't moved since. Each that moved is one delivery: the answer as it
-came, under a key that names its newest message, so that it is the same delivery until something is said. Messages bear
-the ids that webhooks give them, so what both tell is one fact.
+came, under a key that says when it moved, so that it is the same delivery until something is said. Messages bear the
+ids that webhooks give them, so what both tell is one fact; those from before the installation are left out.
+
+The cursor is `{"until": TIME, "seen": {ID: TIME}}`: how far a finished poll came, and what moved shortly before that or
+was read since, because a list of conversations may be a little behind itself.
 
 The trade-off: of more than twenty messages between two polls the older ones are lost to the poll. A side that isn't the
 customer's may be a person or a bot, which only webhooks tell; where the config names bots, the poll takes nobody of our
@@ -14,7 +17,7 @@ Source: Meta, Conversations API and Graph reference of Conversation and Message,
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -22,16 +25,16 @@ import orjson
 from pydantic import Field, ValidationError, field_validator
 
 from adapters.channels.meta.drafts import Draft, Id, Part, Text, Words, bracketed, customer
-from adapters.channels.meta.graph import GONE, Graph
-from sidecar.errors import PermanentError
+from adapters.channels.meta.graph import GONE, MAX_ANSWER_BYTES, Graph
+from sidecar.errors import PermanentError, TemporaryError
 from sidecar.model import Activity, Actor, Delivery, Identifier, Participant, Role
-from sidecar.ports import Captured
+from sidecar.ports import Captured, PollBatch
 
 PLATFORMS = {"messenger": "psid", "instagram": "igsid"}
 CONVERSATIONS_A_CALL, MESSAGES = 50, 20
 MAX_CALLS = 200
-SIDE, PLATFORM = "side", "platform"
-"""Headers of a delivery that was asked for: whose conversation it is, and where."""
+SIDE, PLATFORM, SINCE = "side", "platform", "since"
+"""Headers of a delivery that was asked for: whose conversation it is, where, and from when on it is read."""
 _MESSAGES = (
     f"messages.limit({MESSAGES}){{id,created_time,from,to,message,is_unsupported,attachments{{mime_type,name}}}}"
 )
@@ -94,8 +97,70 @@ def accounts(graph: Graph, pages: Sequence[str]) -> Iterator[Account]:
             yield Account(page, "instagram", tied["id"], token)
 
 
-def moved(graph: Graph, account: Account, floor: datetime) -> Iterator[tuple[str, datetime]]:
-    """Yield the conversations that moved since a time with when they did, the last one first."""
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A conversation that moved, and when."""
+
+    account: Account
+    id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What is read: the pages, for which channel, since when it counts, and how much is made durable together."""
+
+    graph: Graph
+    pages: Sequence[str]
+    channel: str
+    installed_at: datetime
+    batch_size: int
+    overlap_s: int
+
+    def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
+        """Yield what moved since the cursor, the longest ago first."""
+        until = _time((cursor or {}).get("until")) or self.installed_at
+        seen = {str(id): at for id, told in dict((cursor or {}).get("seen") or {}).items() if (at := _time(told))}
+        overlap = timedelta(seconds=self.overlap_s)
+        found = [one for one in self.moved(max(until - overlap, self.installed_at)) if seen.get(one.id) != one.at]
+        for begin in range(0, len(found), self.batch_size):
+            batch = found[begin : begin + self.batch_size]
+            captured = tuple(c for one in batch if (c := self.captured(one)) is not None)
+            seen |= {one.id: one.at for one in batch}
+            yield PollBatch(captured, _cursor(until, seen))
+        until = max([until, *(one.at for one in found)])
+        yield PollBatch((), _cursor(until, {id: at for id, at in seen.items() if at >= until - overlap}))
+
+    def census(self, since: datetime) -> Iterator[PollBatch]:
+        """Yield all that moved since a time, under the keys that the poll gives it."""
+        found = self.moved(since)
+        for begin in range(0, len(found), self.batch_size):
+            batch = found[begin : begin + self.batch_size]
+            yield PollBatch(tuple(c for one in batch if (c := self.captured(one)) is not None), {})
+
+    def moved(self, floor: datetime) -> list[Moved]:
+        """Return the conversations of all pages that moved since a time, the longest ago first."""
+        found = [one for account in accounts(self.graph, self.pages) for one in _moved(self.graph, account, floor)]
+        return sorted(found, key=lambda one: (one.at, one.id))
+
+    def captured(self, one: Moved) -> Captured | None:
+        """Return the newest messages of a conversation as they came; None where it is gone."""
+        account, key = one.account, f"conversation:{one.id}:{one.at.isoformat()}"
+        headers = {SIDE: account.side, PLATFORM: account.platform, SINCE: self.installed_at.isoformat()}
+        try:
+            raw = self.graph.bytes_of("messages", quote(one.id, safe=""), {"fields": _MESSAGES}, account.token)
+        except PermanentError as error:
+            if str(error).startswith(GONE):
+                return None
+            raise
+        if raw is None:
+            fault = f"the newest messages of a conversation are more than {MAX_ANSWER_BYTES} bytes"
+            return Captured(self.channel, key.encode(), key, headers, fault)
+        return Captured(self.channel, raw, key, headers)
+
+
+def _moved(graph: Graph, account: Account, floor: datetime) -> Iterator[Moved]:
+    """Yield the conversations of a page that moved since a time, the last one first."""
     query = {"platform": account.platform, "fields": "id,updated_time", "limit": str(CONVERSATIONS_A_CALL)}
     after: dict[str, str] = {}
     for _ in range(MAX_CALLS):
@@ -103,12 +168,12 @@ def moved(graph: Graph, account: Account, floor: datetime) -> Iterator[tuple[str
         told = graph.read("conversations", path, {**query, **after}, account.token).data
         rows = told.get("data") if isinstance(told, Mapping) else None
         if not isinstance(rows, list):
-            raise PermanentError("Meta's answer to conversations is no list of them")
+            raise TemporaryError("Meta's answer to conversations is no list of them")
         for row in rows:
             at = _moved_at(row)
             if at < floor:
                 return
-            yield str(row["id"]), at
+            yield Moved(account, str(row["id"]), at)
         paging = told.get("paging")
         cursors = paging.get("cursors") if isinstance(paging, Mapping) and paging.get("next") else None
         if not isinstance(cursors, Mapping) or not cursors.get("after"):
@@ -116,28 +181,16 @@ def moved(graph: Graph, account: Account, floor: datetime) -> Iterator[tuple[str
         after = {"after": str(cursors["after"])}
 
 
-def conversation(graph: Graph, account: Account, id: str, channel: str) -> Captured | None:
-    """Return the newest messages of a conversation as they came; None where it is gone or empty."""
-    try:
-        raw = graph.bytes_of("messages", quote(id, safe=""), {"fields": _MESSAGES}, account.token)
-    except PermanentError as error:
-        if str(error).startswith(GONE):
-            return None
-        raise
-    rows = _rows(raw)
-    if not rows:
-        return None
-    key = f"conversation:{id}:{rows[0].get('id')}" if isinstance(rows[0], dict) else None
-    return Captured(channel, raw, key, {SIDE: account.side, PLATFORM: account.platform})
-
-
 def read_conversation(delivery: Delivery, bots: bool) -> tuple[Activity, ...]:
     """Read an answer into its messages; one that can't be read is named, and holds up no other."""
     found = []
     faults = []
+    since = _time(delivery.headers.get(SINCE))
     for place, row in enumerate(_rows(delivery.raw)):
         try:
-            found.append(_activity(delivery, _Said.model_validate(row), bots=bots))
+            said = _Said.model_validate(row)
+            if since is None or said.created_time >= since:
+                found.append(_activity(delivery, said, bots=bots))
         except ValidationError as error:
             faults.append(f"message[{place}]: {error.errors(include_url=False, include_input=False)[0]['type']}")
         except ValueError as error:
@@ -188,4 +241,16 @@ def _moved_at(row: Any) -> datetime:
     try:
         return datetime.strptime(row["updated_time"], "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC)
     except (KeyError, TypeError, ValueError):
-        raise PermanentError("Meta's answer to conversations is no list of them") from None
+        raise TemporaryError("Meta's answer to conversations is no list of them") from None
+
+
+def _time(told: object) -> datetime | None:
+    """Return a time of a cursor; None for what is none, so that a lost one is read anew."""
+    try:
+        return datetime.fromisoformat(told).astimezone(UTC) if isinstance(told, str) else None
+    except ValueError:
+        return None
+
+
+def _cursor(until: datetime, seen: Mapping[str, datetime]) -> dict[str, Any]:
+    return {"until": until.isoformat(), "seen": {id: at.isoformat() for id, at in seen.items()}}

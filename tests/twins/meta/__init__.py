@@ -87,6 +87,12 @@ class MetaTwin(Twin):
             talk = self.conversations.setdefault(f"t_{page}_{platform}_{person}", (page, platform, []))
             talk[2].insert(0, said)
 
+    def told(self, conversation: str) -> bytes:
+        """Return what is told of a conversation: its newest messages."""
+        with self.lock:
+            talk = self.conversations[conversation][2]
+            return json.dumps({"messages": {"data": talk[:NEWEST]}, "id": conversation}).encode()
+
     def webhook(self, body: Mapping[str, Any]) -> tuple[bytes, str]:
         """Return a body as Meta sends it, and the value of its signature's header."""
         raw = json.dumps(body, separators=(",", ":")).replace("/", "\\/").encode()
@@ -166,10 +172,10 @@ class _Gateway:
             tied = {"instagram_business_account": {"id": twin.pages[id]}} if twin.pages[id] else {}
             return self.reply(200, {"access_token": _page_token(id), **tied, "id": id})
         if id in twin.conversations and query.get("fields", "").startswith("messages"):
-            page, _, talk = twin.conversations[id]
+            page, _, _ = twin.conversations[id]
             if given != _page_token(page):
                 raise _RefusalError(403, 10, "Application does not have permission for this action")
-            return self.reply(200, {"messages": {"data": talk[:NEWEST]}, "id": id})
+            return Reply(200, twin.told(id), {"Content-Type": "application/json"})
         raise _RefusalError(400, 100, f"Object with ID '{id}' does not exist", 33)
 
     def _listed(self, page: str, query: Mapping[str, str], given: str) -> Reply:
