@@ -371,7 +371,7 @@ class Release(Fact):
 
     `action` is pin, release, approve or reject (on `field`), create (a record of `kind`), tie (the CRM's record
     `value`, kept under the key `field`), assign (`activities` to `party`), merge (`other` into `party`), split
-    (`activities` of `other` out to `party`; all of a party that was merged where `key` names it), rollback (the property
+    (`activities` of `other` out to `party`; all of the merged party `key` where one is named), rollback (the property
     `field` of the record `key`, to `value`), confirm or refute (a sampled `field`, rightly `value`; no belief).
     """
 
