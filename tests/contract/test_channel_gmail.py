@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.channels.gmail import GmailChannel
 from tests.contract.channel import INSTALLED, NOW, PollContract, all_captured, delivered
 from tests.contract.gmail_mailboxes import MAILBOX, RECENT, GmailHarness
 from tests.twins.gmail import GmailTwin
@@ -27,7 +28,8 @@ class TestGmailChannel(PollContract):
             harness.put()
         harness.put_old()
         harness.twin.sends(harness.mail(), RECENT)
-        channel, since = harness.channel, INSTALLED - timedelta(days=60)
+        channel: GmailChannel = harness.channel
+        since = INSTALLED - timedelta(days=60)
         counted = list(channel.census(since))
         came = all_captured(channel.poll(None)) + all_captured(channel.backfill(since, None))
         assert all(batch.cursor == {} for batch in counted)
