@@ -21,6 +21,7 @@ CHANNELS: Mapping[str, str] = {
     "icsfeed": "adapters.channels.icsfeed:IcsFeedChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
     "fireflies": "adapters.channels.fireflies:FirefliesChannel",
+    "gong": "adapters.channels.gong:GongChannel",
     "meta": "adapters.channels.meta:MetaChannel",
     "microsoft365_mail": "adapters.channels.graph.mail:MailChannel",
     "microsoft365_calendar": "adapters.channels.graph.calendar:CalendarChannel",

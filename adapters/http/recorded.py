@@ -41,7 +41,6 @@ class RecordedOptions(BaseModel):
     overlap_days: int = Field(7, ge=1, le=60, description="How far back each poll looks for what came late")
     batch_size: int = Field(20, ge=1, le=500, description="Deliveries that are made durable together")
     max_file_bytes: int = Field(10_000_000, ge=1_000, le=25_000_000, description="Larger transcripts are parked")
-    max_body_bytes: int = Field(1_000_000, ge=1_000, le=50_000_000)
     connect_timeout_s: float = Field(5.0, gt=0, le=60)
     read_timeout_s: float = Field(30.0, gt=0, le=300)
     call_timeout_s: float = Field(60.0, gt=0, le=600)

@@ -85,6 +85,15 @@ def test_who_speaks_is_told_by_address_owner_and_declared_name(harness: Fireflie
     assert [said.authenticated for said in sure.said] == [False, True, False, False]
 
 
+def test_what_only_its_owner_may_see_comes_without_words(harness: FirefliesHarness) -> None:
+    """A meeting that is its owner's alone in Fireflies is a call, with the option on. Seed: privacy not looked at."""
+    harness.twin.meets(RECENT, privacy="owner")
+    (captured,) = all_captured(harness.channel.poll(None))
+    (call,) = parsed(harness.channel, captured)
+    assert (call.kind, call.attributes["visibility"]) == ("call", "private")
+    assert not any(b"sentences" in request.body for request in harness.twin.requests)
+
+
 def test_words_that_come_late_are_found_within_the_overlap(harness: FirefliesHarness) -> None:
     """A meeting without words is a call at once, its transcript follows when it is there, and each comes once."""
     meeting = harness.twin.meets(RECENT, None)

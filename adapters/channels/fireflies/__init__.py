@@ -39,6 +39,7 @@ class FirefliesOptions(RecordedOptions):
     secret_file: str | None = Field(None, description="File with the webhook's secrets, one a line")
     token_env: str | None = Field(None, description="Variable with the API key")
     token_file: str | None = Field(None, description="File with the API key")
+    max_body_bytes: int = Field(1_000_000, ge=1_000, le=50_000_000)
     every_s: float = Field(3600.0, ge=1, le=86_400, description="Seconds from one poll to the next")
     calls_per_minute: int = Field(50, ge=1, le=6000, description="Most calls of its API in a minute")
 
@@ -120,7 +121,7 @@ class FirefliesChannel:
     def _found(self, since: int, until: int) -> Iterator[Found]:
         for row in self._fireflies.listed(since, until):
             call = self._laid("call", row["id"], orjson.dumps({"data": {"transcript": row}}))
-            if not self.options.transcripts:
+            if not self.options.transcripts or row.get("privacy") == "owner":
                 yield at_hand(began(row), call)
                 continue
             yield Found(began(row), f"transcript:{row['id']}", partial(self._words, row["id"]), otherwise=call)
