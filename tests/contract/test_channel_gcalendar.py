@@ -366,9 +366,16 @@ class TestPushes:
         assert [captured.raw for captured in all_captured(batches)] == [put]
         cursor = self.watched(harness, last_cursor(batches), NOW + timedelta(minutes=30))
         assert harness.twin.calls("watch") == 1
+        assert "push_url" in harness.made(push_url=PUSH_URL).check()[0]
         harness.twin.refuses_watch = False
         cursor = self.watched(harness, cursor, NOW + timedelta(hours=2))
         assert harness.made(push_url=PUSH_URL).subscriptions(cursor)
+
+    def test_check_tries_a_push_channel_and_leaves_none(self, harness: CalendarHarness) -> None:
+        """Whoever sets pushes up hears at once whether Google takes the address."""
+        assert not harness.made(push_url=PUSH_URL).check()
+        assert harness.twin.stopped == list(harness.twin.channels)
+        assert len(harness.twin.stopped) == 1
 
     def test_a_channel_of_another_address_is_replaced(self, harness: CalendarHarness) -> None:
         """When we move, Google is told where to."""

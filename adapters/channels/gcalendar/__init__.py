@@ -9,6 +9,7 @@ What was over before the installation is history and isn't read; a series that g
 after a week or so: the poll makes a new one at half of that, lays its id down before it asks, and ends the old one.
 """
 
+import hmac
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -120,9 +121,13 @@ class GoogleCalendarChannel:
         return OAuthConsent(self._access, self._clock, self._whose)
 
     def check(self) -> Sequence[str]:
-        """Ask for what the poll asks for."""
+        """Ask for what the poll asks for, and for a push channel that is ended at once."""
         try:
             self._calendar.page("", "", 1)
+            if self.options.push_url:
+                wanted = {**self._wanted(self._id("check")), "params": {"ttl": "60"}}
+                told = self._calendar.watch(wanted)
+                self._calendar.stop(wanted["id"], str(told.get("resourceId") or ""))
         except SidecarError as error:
             return (f"{self.name}: {error}",)
         return ()
@@ -142,7 +147,7 @@ class GoogleCalendarChannel:
         now, held = self._clock(), place.watch
         if not self.options.push_url or not _is_due(held, self.options.push_url, now):
             return
-        id = sha256(f"{self._setting} {self.account} {now.isoformat()}".encode()).hexdigest()[:40]
+        id = self._id("poll")
         place.watch = {**held, "asked": id, "tried_at": now.isoformat()}
         yield PollBatch((), place.told())  # its id is durable before Google can use it
         try:
@@ -163,6 +168,11 @@ class GoogleCalendarChannel:
                 self._calendar.stop(held["id"], held["resource"])
             except SidecarError:
                 return  # it ends by itself
+
+    def _id(self, what: str) -> str:
+        """A channel's id: nobody else's, and never the same twice."""
+        told = f"{what} {self._setting} {self.account} {self._clock().isoformat()}"
+        return hmac.new(self._secrets[0], told.encode(), sha256).hexdigest()[:40]
 
     def _wanted(self, id: str) -> dict[str, Any]:
         life_s = str(int(WATCH_LIFE.total_seconds()))
