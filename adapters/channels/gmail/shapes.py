@@ -17,7 +17,8 @@ from adapters.http.patience import Again
 
 HEADER_BYTES = 64 * 1024
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-HistoryId = Annotated[str, Field(pattern=r"^\d{1,20}$")]
+# Google describes a uint64, of 20 digits at most; a stand-in of somebody else counts in 21.
+HistoryId = Annotated[str, Field(pattern=r"^\d{1,24}$")]
 
 
 class Told(BaseModel):
