@@ -3,7 +3,7 @@
 A meeting is made from what a booking system or a calendar stated, so it waits for no model, and none can make one.
 Each of its fields is as new as the word that it rests on, so that a rep who moves a meeting in the CRM keeps that time
 until the customer or the booking system moves it again. When it begins and ends is one thing: where somebody holds one
-of the two, neither is written. Its title and its words below are a person's for good once they change them.
+of the two, neither is written. Its title, its words and its owner are a person's for good once they change them.
 
 That a meeting's time has passed changes nothing here: who came is told by a booking system or by a person.
 """
@@ -54,8 +54,8 @@ def meetings(
 
     `known` are the properties that meetings have in the CRM: one that was furnished before us may lack some.
     """
-    mode = policy.mode_for(route)
-    made = (_record(standing, meeting, wanted, mode, mint, now, wording) for meeting in standing.meetings)
+    mode, owner = policy.mode_for(route), route.owner
+    made = (_record(standing, meeting, wanted, mode, owner, mint, now, wording) for meeting in standing.meetings)
     return tuple(replace(r, fields={name: f for name, f in r.fields.items() if name in known}) for r in made)
 
 
@@ -69,6 +69,7 @@ def _record(
     meeting: Meeting,
     wanted: Sequence[DesiredRecord],
     mode: Mode,
+    owner: str,
     mint: Mint,
     now: datetime,
     wording: Wording,
@@ -77,7 +78,7 @@ def _record(
     held = standing.records.get(key)
     why_not = _why_not(meeting, now)
     ties = tuple(r.key for r in wanted if r.kind == "contact" or (r.kind, r.engagement) == ("deal", meeting.engagement))
-    fields = _fields(meeting, mode, wording)
+    fields = _fields(meeting, mode, owner, wording)
     if held and _is_held(held, meeting.timed_at):
         fields = {name: field for name, field in fields.items() if name not in _TIMES}
     return DesiredRecord("meeting", key, meeting.engagement, fields, not why_not, why_not, ties, mode=mode)
@@ -97,7 +98,7 @@ def _why_not(meeting: Meeting, now: datetime) -> str:
     return "it was over before it could be made" if meeting.start + LATE < now else ""
 
 
-def _fields(meeting: Meeting, mode: Mode, wording: Wording) -> dict[str, DesiredField]:
+def _fields(meeting: Meeting, mode: Mode, owner: str, wording: Wording) -> dict[str, DesiredField]:
     end = meeting.end or meeting.start + UNTOLD
     quote, link = wording.quote(meeting.timed_by), wording.link("")
     body = "\n".join([*([quote] if quote else []), *([f"Why: {link}"] if link else []), BOOKING_LINE])
@@ -108,6 +109,7 @@ def _fields(meeting: Meeting, mode: Mode, wording: Wording) -> dict[str, Desired
         "start": (_moment(meeting.start), FieldClass.OBSERVATION, timed),
         "end": (_moment(end), FieldClass.OBSERVATION, timed),
         "status": (meeting.status, FieldClass.OBSERVATION, stated),
+        **({"owner": (owner, FieldClass.IDENTITY, timed)} if owner else {}),
     }
     return {
         name: DesiredField(value, "", cls, (by,), at, False, mode, EVENT)

@@ -69,7 +69,7 @@ class VendorHarness:
             },
             "meeting": {
                 "title": "Visit", "start": "2026-01-08T10:00:00+00:00", "end": "2026-01-08T11:00:00+00:00",
-                "status": "scheduled",
+                "status": "scheduled", "owner": owner,
             },
         }  # fmt: skip
         return {name: value for name, value in samples[kind].items() if (kind, name) not in self.lacks}

@@ -326,6 +326,19 @@ def test_nobody_in_our_name_calls_off(house: House) -> None:
     assert after(house).fields["status"] == "scheduled"
 
 
+def test_a_meeting_belongs_to_the_routes_owner_until_a_rep_hands_it_over(tmp_path: Path) -> None:
+    """It stands in somebody's calendar, and whom a rep gave it stays; seen to fail with the owner written each time."""
+    crm = 'type = "local"\npath = "crm.db"\nowners = {7 = "bob@ours.test", 8 = "cleo@ours.test"}'
+    route = '[[route]]\nname = "default"\nowner = "7"\n'
+    with House(tmp_path, "sqlite:///journal.db", *RULES, crm=crm, after=route) as house:
+        book(house.start(), "created", ahead(house))
+        meeting = after(house)
+        assert meeting.fields["owner"] == "7"
+        typed(house, meeting.ref, owner="8")
+        book(house, "moved", ahead(house, 96))
+        assert after(house).fields["owner"] == "8"
+
+
 def test_a_rollback_puts_a_meetings_time_back_and_leaves_the_meeting(house: House) -> None:
     """What we moved is moved back; a meeting that we made is named and stays."""
     book(house, "created", ahead(house))

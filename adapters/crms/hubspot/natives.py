@@ -83,6 +83,7 @@ NATIVE: Mapping[str, Mapping[str, Native]] = {
         "status": Native(
             ("hs_meeting_outcome",), "Status", "enum", "outcome", ("scheduled", "attended", "cancelled", "no_show")
         ),
+        "owner": _OWNER,
     },
 }
 """Options with `@` are the account's: its owners, stages, pipelines, or what HubSpot lists for the property itself."""

@@ -17,7 +17,8 @@ from sidecar.model import Value
 from sidecar.ports import FieldSpec, Pipeline
 
 KINDS = ("contact", "company", "deal", "note", "task", "meeting")
-OUTCOMES = ("scheduled", "attended", "cancelled", "no_show")
+_TIMES = tuple(FieldSpec(name, "datetime", name.capitalize()) for name in ("start", "end"))
+_OUTCOME = FieldSpec("status", "enum", "Status", options=("scheduled", "attended", "cancelled", "no_show"))
 TEXT_CHARS = 255
 LONG_TEXT_CHARS = 65_536
 
@@ -60,12 +61,7 @@ def native(pipelines: Sequence[Pipeline], owners: Mapping[str, str]) -> dict[str
             owner,
             FieldSpec("priority", "enum", "Priority", options=("low", "normal", "high")),
         ),
-        "meeting": (
-            _text("title", "Title"),
-            _long("body", "Body"),
-            *(FieldSpec(name, "datetime", name.capitalize()) for name in ("start", "end")),
-            FieldSpec("status", "enum", "Status", options=OUTCOMES),
-        ),
+        "meeting": (_text("title", "Title"), _long("body", "Body"), *_TIMES, _OUTCOME, owner),
     }
     return {kind: {spec.name: spec for spec in of_kind} for kind, of_kind in specs.items()}
 

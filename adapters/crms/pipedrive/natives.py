@@ -226,6 +226,7 @@ NATIVE: Mapping[str, Mapping[str, Native]] = {
         "start": Native(("due_date", "due_time"), "Start", "datetime", _start_to, _start_from),
         "end": Native(("duration",), "End", "datetime", _end_to, _end_from),
         "status": Native(("done", "subject"), "Status", "enum", _outcome_to, _outcome_from, OUTCOMES),
+        "owner": _OWNER,
     },
 }
 """Options with `@` are the company's: its users, pipelines, stages."""
