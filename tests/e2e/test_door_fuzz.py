@@ -47,6 +47,8 @@ CHANNELS: Mapping[str, str] = {
     "webhook": 'secret_env = "STANDARD_SECRET"',
     "meta": 'secret_env = "PLAIN_SECRET"\nverify_token_env = "VERIFY_TOKEN"',
     "chatwoot": 'account_id = 1\nbase_url = "http://127.0.0.1:9"\nsecret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"',
+    "twilio": 'account_sid = "AC0123456789abcdef0123456789abcdef"\npublic_url = "http://127.0.0.1/hooks/twilio"\n'
+    'auth_token_env = "PLAIN_SECRET"\nbase_url = "http://127.0.0.1:9"\nintelligence_url = "http://127.0.0.1:9"',
 }
 """What each type of channel that is called needs in the config to begin with."""
 SECRETS = {

@@ -138,7 +138,7 @@ def test_rows_have_every_field_that_the_sdk_reads(twin: TwilioTwin) -> None:
 
 def test_its_webhooks_are_signed_as_twilio_signs(twin: TwilioTwin) -> None:
     """What the twin posts is valid to Twilio's own validator, form and JSON."""
-    validator, url = RequestValidator(TOKEN), "https://sidecar.example.com/hooks/phone"
+    validator, url = RequestValidator(TOKEN), "https://sidecar.example.com/hooks/twilio"
     body = twin.hint("GT" + "1" * 32)
     called, headers = twin.signed(url, body)
     assert validator.validate(called, body.decode(), headers["X-Twilio-Signature"])
@@ -160,7 +160,7 @@ def test_what_is_typed_goes_to_the_door() -> None:
     """A deed is posted at once where a door is named; one that nobody opens is said and ends nothing."""
     with TwilioTwin() as twin, TwilioTwin() as door:
         out = io.StringIO()
-        keys = TwilioKeyboard(twin, f"{door.url}/hooks/phone", out)
+        keys = TwilioKeyboard(twin, f"{door.url}/hooks/twilio", out)
         keys.onecmd(f"text {ANN} {US} Hello")
         keys.onecmd(f"send {US} {ANN} Hello back")
         keys.onecmd(f"hear CA{'1' * 32} 2 inbound Good morning")

@@ -15,7 +15,7 @@ from sidecar.errors import RejectedInput
 from sidecar.model import Identifier
 
 TOKEN = "a-token-that-both-sides-know"
-URL = "https://sidecar.example.com/hooks/phone"
+URL = "https://sidecar.example.com/hooks/twilio"
 TEXTS = st.text(max_size=30)
 FORMS = st.lists(st.tuples(st.text(min_size=1, max_size=12), TEXTS), max_size=12)
 

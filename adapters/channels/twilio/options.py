@@ -18,7 +18,7 @@ def called(url: str) -> str:
     """Return the address that Twilio calls; `ValueError` for one that it can't."""
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.fragment:
-        raise ValueError("it is the whole address that Twilio calls, such as https://sidecar.example.com/hooks/phone")
+        raise ValueError("it is the whole address that Twilio calls, such as https://sidecar.example.com/hooks/twilio")
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("write it as Twilio's console shows it, in plain letters")
     _ = parts.port  # raises for a port that is no number

@@ -14,7 +14,7 @@ from tests.twins.twilio import TwilioTwin
 from tests.twins.wire.keyboard import Keyboard, parser
 
 SETTINGS = """TWILIO_TOKEN={token}
-[channels.phone]
+[channels.twilio]
 type = "twilio"
 account_sid = "{account}"
 public_url = "{door}"
@@ -25,7 +25,7 @@ transcripts = true
 every_s = 5
 rest_s = 5
 """
-DOOR = "http://127.0.0.1:8080/hooks/phone"
+DOOR = "http://127.0.0.1:8080/hooks/twilio"
 
 
 class TwilioKeyboard(Keyboard):
