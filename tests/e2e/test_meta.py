@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from sidecar.model import Activity, Match, Outcome
 from sidecar.web import serve_http
 from tests.contract.channel import CANARY
 from tests.contract.test_channel_meta import FIRST, OTHER, TOKEN
 from tests.support.houses import House, op, says
+from tests.twins.meta import MetaTwin
+from tests.unit.test_channel_meta_deletion import ASKED
+from tests.unit.test_channel_meta_deletion import signed as signed_request
 from tests.unit.web_wire import PATIENCE_S, Heard, ask, post
 
 CHANNEL = """
@@ -60,6 +64,11 @@ def served(house: House) -> Iterator[int]:
     finally:
         stop.set()
         thread.join(PATIENCE_S)
+
+
+def parties(house: House) -> set[str]:
+    """Return the parties that activities were matched to."""
+    return {m.party for m in house.facts("match") if isinstance(m, Match) and m.party}
 
 
 def signed(port: int, body: bytes, secret: str = FIRST) -> Heard:
@@ -150,3 +159,51 @@ def test_a_person_on_messenger_is_one_party_without_a_number(tmp_path: Path) -> 
         assert standing.engagement.fields["intent"].value == "buy"
         assert len(house.records("contact")) == 1
         assert not house.parked()
+
+
+def test_a_request_for_deletion_is_answered_shown_and_left_to_a_person(tmp_path: Path) -> None:
+    """Meta's form is verified and answered over the socket, its page can be read, and the operators find it parked."""
+    with (
+        House(tmp_path, "sqlite:///journal.db", after=CHANNEL + 'public_url = "https://crm.test"\n', env=ENV) as house,
+        served(house.start()) as port,
+    ):
+        form = urlencode({"signed_request": signed_request(ASKED, FIRST)}).encode()
+        header = {"content-type": "application/x-www-form-urlencoded"}
+        heard = ask(port, post(form, path="/hooks/meta", headers=header))
+        told = json.loads(heard.body)
+        assert heard.status == 200
+        page = told["url"].removeprefix("https://crm.test")
+        shown = ask(port, post(b"", method="GET", path=page, headers={"content-length": "-"}))
+        assert shown.status == 200 and told["confirmation_code"].encode() in shown.body
+        assert ask(port, post(b"", method="GET", path=page + "0", headers={"content-length": "-"})).status == 404
+        assert ask(port, post(form[:-4] + b"AAAA", path="/hooks/meta", headers=header)).status == 401
+        house.work()
+        (parked,) = house.parked()
+        assert "docs/meta.md" in (parked.parked_reason or "")
+        assert len(house.facts("delivery")) == 1
+
+
+def test_a_webhook_that_was_lost_comes_in_by_the_poll(tmp_path: Path) -> None:
+    """What a page was told while we were away is asked for; what a webhook told as well is one fact."""
+    config = CHANNEL + 'token_env = "META_ACCESS"\npages = ["{page}"]\ngraph_url = "{url}"\ncalls_per_s = 1000\n'
+    with MetaTwin(secret=FIRST) as twin:
+        twin.pages[PAGE] = ""
+        after, env = config.format(page=PAGE, url=twin.url), {**ENV, "META_ACCESS": twin.token}
+        with (
+            House(tmp_path, "sqlite:///journal.db", *RULES, after=after, env=env).start() as house,
+            served(house) as port,
+        ):
+            now = house.clock()
+            twin.say(PAGE, "1630934236957797", "m_1", "Is a training day for 12 people possible?", now)
+            twin.say(PAGE, "1630934236957797", "m_2", "On Thursday?", now)
+            event = {"sender": {"id": "1630934236957797"}, "recipient": {"id": PAGE}, "timestamp": 0}
+            event |= {"timestamp": int(now.timestamp()) * 1000, "message": {"mid": "m_2", "text": "On Thursday?"}}
+            body = {"object": "page", "entry": [{"id": PAGE, "time": 1, "messaging": [event]}]}
+            assert signed(port, json.dumps(body).encode()).status == 200
+            for _ in range(2):
+                house.app.worker.poll_all(["meta"])
+                house.work()
+            found = [a for a in house.facts("activity") if isinstance(a, Activity)]
+            assert sorted(a.external_id for a in found) == ["m_1", "m_2"]
+            assert len(parties(house)) == len(house.records("contact")) == 1
+            assert not house.parked()

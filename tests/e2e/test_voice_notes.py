@@ -7,7 +7,7 @@ from typing import Any
 
 from sidecar.model import Activity, Claim, Delivery, WorkKind
 from sidecar.verify import verify
-from tests.e2e.test_meta import NUMBER, WABA, served
+from tests.e2e.test_meta import NUMBER, WABA, parties, served
 from tests.support.houses import House, op, says
 from tests.support.served import until
 from tests.twins.meta import MetaTwin
@@ -74,14 +74,14 @@ class Spoken:
 
 
 @contextmanager
-def spoken(folder: Path, *, transcriber: bool = True) -> Iterator[Spoken]:
+def spoken(folder: Path, *, transcriber: bool = True, more: str = "") -> Iterator[Spoken]:
     """A house that serves, with both twins."""
     with MetaTwin() as meta, Transcriptions() as ears:
         ears.ears.said[VOICE] = list(WORDS)
         config = CONFIG.format(graph=meta.url, ears=ears.base_url)
         config = config if transcriber else config.partition("[transcriber]")[0]
         env = {"META_SECRET": meta.secret, "META_TOKEN": meta.token}
-        made = House(folder, "sqlite:///journal.db", *RULES, after=config, env=env)
+        made = House(folder, "sqlite:///journal.db", *RULES, after=config + more, env=env)
         with made.start() as house, served(house) as port:
             yield Spoken(house, meta, ears, port)
 
@@ -179,7 +179,7 @@ def test_a_file_s_address_leads_nowhere_but_to_meta(tmp_path: Path) -> None:
 
 
 def test_a_message_that_was_taken_back_is_not_heard(tmp_path: Path) -> None:
-    """Words that were unsaid before anybody heard them stay unheard; heard before, they count no more."""
+    """Words that were unsaid before anybody heard them stay unheard."""
     with spoken(tmp_path) as it:
         it.ears.fault(Status(503, {}), times=None)
         it.speak()
@@ -206,3 +206,44 @@ def test_a_wrong_token_is_the_operator_s_and_is_made_good(tmp_path: Path) -> Non
         it.house.clock.move(3_600)
         until(lambda: it.house.work() and HEARD in [a.text for a in it.activities()], "the voice note to be heard")
         assert "transcriber" not in it.house.journal.paused()
+
+
+def test_words_that_were_heard_and_taken_back_count_no_more(tmp_path: Path) -> None:
+    """A deletion takes what was said in the message with it; seen to fail with an id of its own for the words."""
+    with spoken(tmp_path) as it:
+        it.speak()
+        it.house.work()
+        (party,) = parties(it.house)
+        standing = it.house.journal.standing(party)
+        assert standing is not None and standing.engagement.fields["intent"].value == "buy"
+        it.house.clock.move(60)
+        it.tell({"id": "wamid.2", "type": "revoke", "revoke": {"original_message_id": "wamid.1"}})
+        it.house.work()
+        standing = it.house.journal.standing(party)
+        assert standing is not None and standing.engagement.fields["intent"].value is None
+        assert HEARD not in "".join(turn.text for turn in it.house.llm.questions[-1].new)
+
+
+def test_nobody_hears_who_must_not_be_processed(tmp_path: Path) -> None:
+    """A voice note of somebody on the list goes to no transcriber, and its file is not fetched."""
+    with spoken(tmp_path, more='[relevance]\ndo_not_process = ["+491715550100"]\n') as it:
+        it.speak()
+        it.house.work()
+        assert not it.meta.log.counts and not it.ears.log.counts
+        assert not it.waiting()
+
+
+def test_a_provider_that_is_away_until_the_end_is_given_up(tmp_path: Path) -> None:
+    """While the file may still come it is asked for again; a day after its end the book says why it wasn't had."""
+    with spoken(tmp_path) as it:
+        it.meta.fault(Status(503, {}), times=None)
+        it.speak()
+        it.house.work()
+        it.house.clock.move(7 * 86_400)
+        it.house.work()
+        assert it.waiting() == 1
+        it.house.clock.move(2 * 86_400)
+        it.house.work()
+        (told,) = it.activities("status")
+        assert "could not be fetched before" in " ".join(told.problems)
+        assert not it.waiting() and not it.house.parked()

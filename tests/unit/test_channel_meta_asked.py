@@ -150,7 +150,7 @@ def test_a_file_that_doesn_t_come_is_gone_or_late(twin: MetaTwin, action: Any, e
 
 
 def test_a_file_has_a_bound(twin: MetaTwin) -> None:
-    """A file larger than may be fetched is refused while it comes; seen to fail with the bound left out."""
+    """A file larger than may be fetched is refused, by the length that is told or while it comes."""
     with pytest.raises(PermanentError, match="larger than 1000 bytes"):
         asking(twin, max_media_bytes=1_000).media(file())
 
