@@ -110,7 +110,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
 def test_six_channels_are_one_party_and_a_person_joins_and_parts_the_rest(town: Town) -> None:
     """Shared identifiers join, nothing else does; merge and split are a person's word, and no fact of before changes.
 
-    Seen to fail with a name taken for an identifier, and with a split that leaves the Messenger id behind.
+    Seen to fail with a split that leaves the Messenger id behind.
     """
     house = town.house
     with served(house) as port:

@@ -16,9 +16,12 @@ from sidecar.config.sections import ChannelSection, OpsSection
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Fact, WorkKey, WorkKind
 from sidecar.ports import Captured
+from tests.contract.chatwoot_accounts import FIRST, signed
 from tests.support.facts import NOON, SetClock, a_delivery, an_activity
 from tests.support.houses import House, buys
 from tests.support.offices import Office
+from tests.twins.chatwoot import ChatwootTwin
+from tests.unit.test_reconcile import CHAT
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 POLL = WorkKey(WorkKind.POLL, "drop")
@@ -96,7 +99,7 @@ def test_a_channel_that_stops_is_told_and_its_return_ends_it(tmp_path: Path) -> 
 
 
 def test_a_weekend_is_no_silence(tmp_path: Path) -> None:
-    """On a Sunday nothing is usual, so nothing is missed; seen to fail with the mean of all days."""
+    """On a Sunday nothing is usual, so nothing is missed; seen to fail with days for weeks."""
     with house_in(tmp_path) as house:
         working_weeks(house, 5)
         house.clock.at = NOON - DAY
@@ -284,14 +287,20 @@ def test_lags_are_shown_by_their_class(tmp_path: Path) -> None:
         assert health(house).lag_p50_s is None
 
 
-def test_what_an_event_of_an_unknown_kind_brought_is_counted(tmp_path: Path) -> None:
+def test_what_is_kept_and_brings_nothing_is_counted(tmp_path: Path) -> None:
     """Deliveries that are kept and bring nothing are seen by their channel; seen to fail without the count."""
-    with house_in(tmp_path) as house:
-        house.post("conversation.unheard_of", {"id": "1"})
-        house.work()
-        house.clock.move(20)
-        counted = health(house).unread
-        assert counted == (0 if house.parked() or house.facts("activity") else 1)
+    with ChatwootTwin() as twin:
+        env = {"CHAT_SECRET": FIRST, "CHAT_TOKEN": twin.token}
+        after = CHAT.format(url=twin.url, account=twin.account) + "inboxes = [12]\n"
+        with House(tmp_path, "sqlite:///j.db", after=after, env=env).start() as house:
+            elsewhere = twin.says(twin.begins(inbox=11), "Hello", house.clock())
+            stamp = str(int(house.clock().timestamp()))
+            house.app.receive("chat", signed(twin.webhook(elsewhere), stamp, FIRST)).result(30)
+            assert health(house, "chat").unread == 0
+            house.work()
+            house.clock.move(20)
+            assert (health(house, "chat").unread, health(house).unread) == (1, 0)
+            assert 'sidecar_channel_unread{channel="chat"} 1.0' in house.app.metrics().decode()
 
 
 def test_metrics_tell_the_same(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_where_no_server_lives_nobody_is_waited_for(shop: Shop) -> None:
 
 
 def test_work_that_piled_up_is_done_first(shop: Shop) -> None:
-    """A backlog makes it wait, and not for ever: it may be held by a budget. Seed: no bound."""
+    """A backlog makes it wait, and not for ever: it may be held by a budget."""
     keys = [WorkKey(WorkKind.SYNC, f"party-{n}") for n in range(101)]
     shop.house.journal.commit(Entry(touches=tuple(Touch(key) for key in keys)))
     waited: list[str] = []

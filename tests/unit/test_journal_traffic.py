@@ -58,7 +58,7 @@ def test_lateness_is_counted_in_classes_and_history_is_never_late(journal_url: s
 
 
 def test_what_brings_nothing_is_counted_by_its_channel(journal_url: str) -> None:
-    """Deliveries that were read into nothing are seen, those of one batch each; seen to fail with one row for all."""
+    """Deliveries that were read into nothing are seen, each of them; seen to fail with one for each channel."""
     with Journal.open(journal_url, clock=SetClock()) as journal:
         journal.commit(Entry(unread=("mail",)))
         journal.commit(Entry(unread=("mail", "chat", "mail")))
@@ -67,7 +67,7 @@ def test_what_brings_nothing_is_counted_by_its_channel(journal_url: str) -> None
 
 
 def test_parked_deliveries_are_counted_by_their_channel(journal_url: str) -> None:
-    """Of what came since a time, what waits for a person is known by channel; seen to fail with parties counted."""
+    """Of what came since a time, what waits for a person is known by channel; seen to fail without the time."""
     with Journal.open(journal_url, clock=SetClock()) as journal:
         for key, channel in (("1", "mail"), ("2", "mail"), ("3", "chat")):
             delivery = a_delivery(journal, key, key.encode(), channel)
@@ -116,7 +116,7 @@ def test_ids_are_known_after_an_erasure(journal_url: str) -> None:
 
 
 def test_all_that_was_said_on_a_channel_can_be_walked(journal_url: str) -> None:
-    """Page by page comes everything since a time, and nothing of another channel; seen to fail with >= for >."""
+    """Page by page comes everything since a time, and nothing of another channel; seen to fail without the date."""
     with Journal.open(journal_url, clock=SetClock()) as journal:
         ids = {said(journal, str(n), timedelta(hours=n)).id for n in range(5)}
         said(journal, "old", 3 * DAY)

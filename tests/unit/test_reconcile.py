@@ -112,7 +112,7 @@ def test_where_both_sides_agree_nothing_is_missing(shop: Shop) -> None:
 
 
 def test_a_webhook_that_was_lost_and_a_poll_that_skipped_are_found(shop: Shop) -> None:
-    """What came by neither way is named, fetched and read once; a second run finds nothing. Seed: ids of transport."""
+    """What came by neither way is named, fetched and read once; a second run finds nothing."""
     shop.says("One")
     shop.poll()
     lost = shop.says("Two", "Three")
@@ -136,7 +136,7 @@ def test_a_webhook_that_was_lost_and_a_poll_that_skipped_are_found(shop: Shop) -
 
 
 def test_deliveries_that_a_restored_book_lacks_are_found(shop: Shop) -> None:
-    """What was deleted from the book, or never got into its backup, comes again. Seed: the cursor as the truth."""
+    """What was deleted from the book, or never got into its backup, comes again."""
     shop.says("One", "Two", "Three")
     shop.poll()
     (gone,) = [d.id for d in shop.house.facts("delivery") if "Two" in shop.house.journal.raw(d.id).decode()]
