@@ -177,7 +177,8 @@ def _moved(held: Meeting, match: Match, activity: Activity, told: _Told) -> Meet
     length = held.end - held.start if held.end else None
     end = told.end if told.end and told.end > start else start + length if length else None
     is_moved = start != held.start  # also what is called off at a time that nobody told us of before
-    news = replace(news, at=activity.at)
+    if is_moved or told.renews:  # an entry that only stands there is no newer word than the one that put it there
+        news = replace(news, at=activity.at)
     if is_moved or (told.status == SCHEDULED and end != held.end):
         news = replace(news, start=start, end=end, timed_by=match.id, timed_at=activity.at, timed_in=activity.id)
     if told.status != held.status and (is_moved or _may_follow(told, held.status)):

@@ -1,0 +1,92 @@
+"""Appointments, folded: one for each, whatever the order of the news, bounded, and no other party's after a split."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.model import Activity, Actor, Match, Meeting, Mint, Outcome, Release, Role, Said, Standing, absorb, advance
+from sidecar.model.fold.meetings import KEPT, met
+
+MINT = Mint(b"k" * 32)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def news(kind: str, minute: int, hours: int, *, name: str = "bk-1", trusted: bool = True) -> tuple[Match, Activity]:
+    """What a booking system says at some minute of an appointment at some hour."""
+    text = f"Booking {name} {kind}"
+    activity = Activity(
+        because=("delivery-1",), channel="web", account="w", external_id=name, kind=kind, version=str(minute),
+        at=NOON + timedelta(minutes=minute), actor=Actor(Role.SYSTEM, "test", trusted), thread=name, text=text,
+        said=(Said(0, len(text), Role.SYSTEM, trusted),),
+        attributes={"start": (NOON + timedelta(hours=hours)).isoformat()},
+    )  # fmt: skip
+    activity = MINT(activity)
+    match = Match(because=(activity.id,), party="party-1", activity=activity.id, outcome=Outcome.PARTY, rule="test")
+    return MINT(match), activity
+
+
+def after(*told: tuple[Match, Activity], standing: Standing | None = None) -> Standing:
+    """The standing once these are known, in this order."""
+    standing = standing or Standing("party-1")
+    for match, activity in told:
+        standing = met(standing, match, activity)
+    return standing
+
+
+def one(standing: Standing) -> Meeting:
+    """The only appointment."""
+    (meeting,) = standing.meetings
+    return meeting
+
+
+@given(
+    moves=st.lists(st.integers(24, 240), max_size=3),
+    end=st.sampled_from(["", "booking_cancelled", "booking_attended", "booking_no_show"]),
+)
+def test_the_order_in_which_news_come_changes_nothing(moves: list[int], end: str) -> None:
+    """Each permutation of a booking's life ends in the same time and status; seen to fail by the order of arrival."""
+    hours = [12, *moves]
+    life = [news("booking_created" if n == 0 else "booking_moved", n, h) for n, h in enumerate(hours)]
+    life += [news(end, len(hours), hours[-1])] if end else []
+    wanted = (NOON + timedelta(hours=hours[-1]), end.removeprefix("booking_") or "scheduled")
+    assert {(m.start, m.status) for told in permutations(life) for m in [one(after(*told))]} == {wanted}
+
+
+def test_a_party_keeps_the_newest_so_many() -> None:
+    """A standing is read at each run, so it doesn't grow; seen to fail without the bound."""
+    kept = after(*(news("booking_created", n, n, name=f"bk-{n}") for n in range(KEPT + 5))).meetings
+    assert [m.id.rpartition("-")[2] for m in kept] == [str(n) for n in range(5, KEPT + 5)]
+
+
+def test_a_merge_keeps_both_parties_appointments_and_of_one_the_newest_word() -> None:
+    """Nothing is lost, and what both know stands as it was said last; seen to fail with the target's alone."""
+    first, moved = news("booking_created", 0, 12), news("booking_moved", 5, 24)
+    target = after(first)
+    other = after(first, moved, news("booking_created", 6, 48, name="bk-2"), standing=Standing("party-2"))
+    both = {meeting.id: meeting for meeting in absorb(target, other).meetings}
+    assert {name: m.start for name, m in both.items()} == {
+        "web/w/bk-1": NOON + timedelta(hours=24), "web/w/bk-2": NOON + timedelta(hours=48),
+    }  # fmt: skip
+
+
+def test_what_turns_out_to_be_anothers_is_called_off_here() -> None:
+    """A meeting of somebody else doesn't stand in this customer's timeline; seen to fail as scheduled."""
+    match, activity = news("booking_created", 0, 12)
+    standing = after((match, activity))
+    release = Release(
+        because=(match.id,), party="party-2", nonce="n", action="assign", by="rita", activities=(activity.id,),
+        other="party-1", at=NOON + timedelta(minutes=9),
+    )  # fmt: skip
+    meeting = one(advance(standing, MINT(release)))
+    assert (meeting.status, meeting.stated_at) == ("cancelled", release.at)
+
+
+def test_what_nobody_vouches_for_and_what_has_no_time_is_none() -> None:
+    """A form that anybody fills in, and a start that is no time, make no appointment; nothing raises."""
+    match, activity = news("booking_created", 0, 12)
+    broken = [{}, {"start": "tomorrow"}, {"start": "2026-11-23T12:00:00"}]
+    odd = [(match, MINT(replace(activity, attributes=attributes))) for attributes in broken]
+    assert after(news("booking_created", 0, 12, trusted=False), *odd).meetings == ()
