@@ -92,12 +92,14 @@ def test_it_follows_from_the_facts(journal_url: str) -> None:
 
 
 def test_a_book_of_the_revision_before_is_counted(journal_url: str) -> None:
-    """An upgrade counts what the book holds, and nothing in the book changes. Seed: a migration without the filling."""
+    """An upgrade counts what the book holds, and nothing in the book changes. Seed: its first page alone."""
     clock = SetClock()
     with Journal.open(journal_url, clock=clock) as journal:
         clock.move(3_600)
         for number, ago in enumerate((timedelta(), DAY, timedelta(minutes=40), timedelta(minutes=40), -DAY)):
             said(journal, str(number), ago)
+        many = [a_delivery(journal, f"many-{n}", str(n).encode(), "chat") for n in range(1_100)]
+        journal.commit(Entry(facts=many))
     book, counted = rows_of(journal_url, t.BOOK), rows_of(journal_url, TABLES)
     for statement in BACK:
         run_sql(journal_url, statement)
