@@ -19,10 +19,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.e2e.test_gmail import connect
 from tests.support.canaries import PEOPLE, SECRETS, leaked
 from tests.support.parrots import NOTHING, MailParrot, ModelParrot, PostParrot
 from tests.support.saboteur import AT_START, KINDS
 from tests.support.served import Sidecar, sidecar, until
+from tests.twins.gmail import GmailTwin
+from tests.twins.wire.faults import Status
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -53,6 +56,19 @@ tls = false
 username = "in-{colleague}"
 password_env = "POST_PASSWORD"
 every_s = 1
+[channels.api]
+type = "gmail"
+mailbox = "{colleague}"
+client_id = "client-of-the-twin"
+client_secret_env = "GMAIL_CLIENT_SECRET"
+base_url = "{gmail_url}"
+accounts_url = "{gmail_url}"
+token_url = "{gmail_url}"
+certs_url = "{gmail_url}"
+every_s = 1
+max_wait_s = 0
+[tokens]
+key_env = "TOKENS_KEY"
 [channels.drop]
 type = "maildrop"
 path = "drop"
@@ -93,6 +109,8 @@ ENV = {
     "OPS_SECRET": SECRETS["alert secret"],
     "SMTP_PASSWORD": SECRETS["SMTP password"],
     "EXPLAIN_KEY": SECRETS["explain key"],
+    "TOKENS_KEY": SECRETS["tokens key"],
+    "GMAIL_CLIENT_SECRET": SECRETS["client secret"],
     "PYTHONPATH": str(ROOT),
 }
 MOODS: tuple[int | str, ...] = (400, 500, 529, 413, "refuses", "rambles", "quotes")
@@ -114,6 +132,7 @@ class Day:
     answers: list[tuple[str, int, str]] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
     processes: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
 
     def ask(self, path: str) -> None:
         """Ask the private listener."""
@@ -136,13 +155,15 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     """The whole day, lived once."""
     folder = tmp_path_factory.mktemp("canary")
     (folder / "drop").mkdir()
-    with ModelParrot() as model, MailParrot() as mail, PostParrot() as post:
-        ports = {"imap_port": mail.port, "smtp_port": post.port}
+    with ModelParrot() as model, MailParrot() as mail, PostParrot() as post, GmailTwin(PEOPLE["colleague"]) as gmail:
+        ports = {"imap_port": mail.port, "smtp_port": post.port, "gmail_url": gmail.url}
         config = CONFIG.format(llm_url=model.url, colleague=PEOPLE["colleague"], **ports)
         box = sidecar(folder, config, ENV)
+        _let_in(box, gmail)
         box.module = "tests.support.saboteur"
         lived = Day(box, model, mail)
         with box.serve():
+            _google_repeats_it_all(lived, gmail)
             _work_goes_wrong(lived)
             _look_at_a_page(lived)
             for path in ("/healthz", "/readyz", "/metrics", f"/{PEOPLE['surname']}"):
@@ -151,7 +172,32 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
         for words in IMPERSONAL:
             lived.tell(*words)
         assert post.refused, "the alerts must have tried to log in"
+        lived.asked = [request.path for request in gmail.requests]
         yield lived
+
+
+def _let_in(box: Sidecar, gmail: GmailTwin) -> None:
+    """Let somebody have consented to the mailbox, whose tokens are canaries."""
+    authority = gmail.authority
+    authority.client_secret = SECRETS["client secret"]
+    authority.fixed_refresh, authority.fixed_access = SECRETS["refresh token"], SECRETS["access token"]
+    connect(box, gmail, "api")
+
+
+def _google_repeats_it_all(day: Day, gmail: GmailTwin) -> None:
+    """Let Google quote each of our secrets, and people's words, in the ways in which it refuses."""
+    quoted = " ".join([*SECRETS.values(), *PEOPLE.values()])
+    row = {"reason": quoted, "message": quoted}
+    until(lambda: gmail.calls("history"), "the mailbox to be read")
+    gmail.fault(Status(403, {"error": {"code": 403, "message": quoted, "errors": [row]}}), path="/history", times=None)
+    until(
+        lambda: [e for e in _events(day.box, "adapter_paused") if e["scope"] == "channel:api"], "the API to be paused"
+    )
+    refusal = {"error": quoted, "error_description": quoted}
+    gmail.fault(Status(400, refusal), path="/token", times=None)
+    gmail.authority.accesses.clear()
+    day.tell("check")
+    assert gmail.calls("token") >= 2
 
 
 def _look_at_a_page(day: Day) -> None:
@@ -308,6 +354,7 @@ def test_no_url_and_no_prompt_holds_a_secret(day: Day) -> None:
     """What is asked of a model may quote a customer, but no secret stands in a prompt, and nothing at all in a URL."""
     assert len(day.model.targets) > 5 and any(leaked(body, PEOPLE) for body in day.model.bodies)
     assert not [target for target in day.model.targets if leaked(target)]
+    assert day.asked and not [target for target in day.asked if leaked(target)]
     assert not [leaks for body in day.model.bodies if (leaks := leaked(body, SECRETS))]
 
 

@@ -67,7 +67,7 @@ def made(folder: Path, twin: GmailTwin, every_s: int = 1) -> Sidecar:
     return sidecar(folder, config, {"TOKENS_KEY": KEY, "GMAIL_CLIENT_SECRET": authority.client_secret})
 
 
-def connect(box: Sidecar, twin: GmailTwin, expect: int = 0) -> tuple[dict[str, Any], str]:
+def connect(box: Sidecar, twin: GmailTwin, name: str = "mail", expect: int = 0) -> tuple[dict[str, Any], str]:
     """Run `connect`, be the person with the browser, and return its last line and what it said of trouble."""
     command = [
         sys.executable,
@@ -76,7 +76,7 @@ def connect(box: Sidecar, twin: GmailTwin, expect: int = 0) -> tuple[dict[str, A
         "--config",
         str(box.folder / "config.toml"),
         "connect",
-        "mail",
+        name,
         "--json",
     ]
     pipe = subprocess.PIPE

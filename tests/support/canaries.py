@@ -8,6 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from urllib.parse import quote, quote_plus
 
 _KEY = base64.b64encode(b"canary: the key of the web chat..").decode()
@@ -23,6 +24,10 @@ SECRETS: Mapping[str, str] = {
     "alert secret": "whsec_" + base64.b64encode(b"canary: the alerts' signing key.").decode(),
     "SMTP password": "canary-SmtpP4ss-8846",
     "explain key": "canary-3xpla1nK3y-that-seals-the-links-4417",
+    "tokens key": base64.b64encode(sha256(b"canary: the key of tokens").digest()).decode(),
+    "client secret": "GOCSPX-canary-C1ientS3cret-7003",
+    "refresh token": "1//canary-R3fr3shT0k3n-5519",
+    "access token": "ya29.canary-Acc3ssT0k3n-1183",
 }
 PEOPLE: Mapping[str, str] = {
     "name": "Zephyrine Quillfeather",

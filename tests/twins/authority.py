@@ -61,6 +61,8 @@ class Authority:
     device_life_s: int = 900
     unticked: str = ""
     clock: Callable[[], datetime] = real_time
+    fixed_access: str = ""
+    fixed_refresh: str = ""
     public_key: str = ""
     service_email: str = ""
     delegated: frozenset[str] = frozenset()
@@ -235,7 +237,7 @@ class Authority:
 
     def _gives(self, given: Given, *, refresh: bool = True) -> Reply:
         self.given += 1
-        access = f"access-{self.given}-{secrets.token_urlsafe(12)}"
+        access = self.fixed_access or f"access-{self.given}-{secrets.token_urlsafe(12)}"
         until = self.clock() + timedelta(seconds=self.life_s)
         self.accesses[access] = Given(given.scope, given.account, expires_at=until)
         told: dict[str, Any] = {"access_token": access, "token_type": "Bearer", "expires_in": self.life_s}
@@ -243,7 +245,7 @@ class Authority:
         return _json(200, told | ({"refresh_token": self._refresh(given)} if refresh else {}))
 
     def _refresh(self, given: Given) -> str:
-        token = f"refresh-{secrets.token_urlsafe(16)}"
+        token = self.fixed_refresh or f"refresh-{secrets.token_urlsafe(16)}"
         self.refreshes[token] = Given(given.scope, given.account)
         return token
 
