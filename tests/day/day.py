@@ -20,6 +20,7 @@ from sidecar.model import Activity, Match, Outcome
 from sidecar.web import serve_http
 from tests.day.people import Person, crowd, together
 from tests.day.provider import Provider, Push
+from tests.support.authorities import KEY
 from tests.support.facts import SetClock
 
 HOURS = 24
@@ -38,6 +39,8 @@ domains = ["ours.test"]
 addresses = ["+15550783881"]
 [journal]
 url = "sqlite:///journal.db"
+[tokens]
+key_env = "TOKENS_KEY"
 [crm]
 type = "local"
 path = "crm.db"
@@ -57,7 +60,7 @@ class Day:
     providers: Sequence[Provider]
     seed: int
     people: Sequence[Person]
-    clock: SetClock = field(default_factory=lambda: SetClock(BEGIN))
+    clock: SetClock
     rng: random.Random = field(init=False)
     tally: Counter[str] = field(default_factory=Counter)
     port: int = 0
@@ -65,7 +68,7 @@ class Day:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
         sections: dict[str, str] = {}
-        env: dict[str, str] = {}
+        env: dict[str, str] = {"TOKENS_KEY": KEY}
         for provider in self.providers:
             sections.setdefault(provider.channel, provider.config)
             env |= provider.env
@@ -75,6 +78,8 @@ class Day:
 
     def live(self, messages: int) -> None:
         """Let so many things happen within the day, then wait until everybody is back and nothing is owed."""
+        for provider in self.providers:
+            provider.connect(self.app)
         self.app.ready()
         with self._open_door():
             for hour in range(HOURS):
@@ -90,6 +95,7 @@ class Day:
             for _ in range(3):  # what waits for a backoff, or for an overlap
                 self.clock.move(1800)
                 self._work()
+            self._answer()
 
     def _weather(self, hour: int) -> None:
         """Each provider is away for two hours of the day, one after the other."""
@@ -152,6 +158,36 @@ class Day:
         self.app.worker.run_until_idle(wait=False, timeout_s=600)
         self.clock.move(-3590)
 
+    def _answer(self) -> None:
+        """Be the person who is asked whether two parties are one: who was known by two names, then said both.
+
+        The answer is the truth's: the generator gives no name to two people.
+        """
+        for _ in range(len(self.people)):
+            open_ = [match for match in open_questions(self.app) if match.candidates]
+            if not open_:
+                return
+            match = open_[0]
+            winner, *losers = (candidate.ref for candidate in match.candidates)
+            for loser in losers:
+                self.app.pipeline.people.merge(winner, loser, "operator")
+            self.app.pipeline.people.assign(match.activity, winner, "operator")
+            self.tally["questions answered"] += 1
+            self._work()
+            self._unite(winner)
+
+    def _unite(self, party: str) -> None:
+        """Be the rep who makes one record of two in the CRM, which nobody else does."""
+        standing = self.app.journal.standing(party)
+        assert standing is not None
+        for kind in ("contact", "deal"):
+            kept, *others = [r.ref for r in standing.records.values() if r.kind == kind and r.ref and not r.gone] or [
+                ""
+            ]
+            for other in others:
+                self.app.ledger.merge(kind, kept, other)  # type: ignore[attr-defined]  # the local ledger's own screen
+        self._work()
+
     @contextmanager
     def _open_door(self) -> Iterator[None]:
         stop, listens = threading.Event(), threading.Event()
@@ -173,10 +209,10 @@ class Day:
             thread.join(30)
 
 
-def lived(folder: Path, providers: Sequence[Provider], seed: int, people: int, messages: int) -> Day:
+def lived(folder: Path, providers: Sequence[Provider], clock: SetClock, seed: int, people: int, messages: int) -> Day:
     """Return a day that has passed."""
     rng = random.Random(seed)
-    day = Day(folder, providers, seed, crowd(rng, people, [provider.name for provider in providers]))
+    day = Day(folder, providers, seed, crowd(rng, people, [provider.name for provider in providers]), clock)
     day.live(messages)
     return day
 
@@ -209,12 +245,22 @@ def _unequal(day: Day, activities: Sequence[Activity]) -> Iterator[str]:
         yield from (f"{channel}: too many {one} x{n}" for one, n in sorted((seen - told).items()))
 
 
+def open_questions(app: App) -> list[Match]:
+    """Return what a person must still say: activities that may be several parties'."""
+    newest: dict[str, Match] = {}
+    for match in app.journal.facts(kinds=("match",)):
+        if isinstance(match, Match):
+            newest[match.activity] = match
+    return [match for match in newest.values() if match.outcome is Outcome.AMBIGUOUS]
+
+
 def _apart(day: Day, activities: Sequence[Activity]) -> Iterator[str]:
     """One party per person, as far as identifiers can tell: the same party for the same group, and no other's."""
     owner: dict[str, str] = {}
     for match in day.app.journal.facts(kinds=("match",)):
         if isinstance(match, Match) and match.outcome is Outcome.PARTY and match.party:
-            owner[match.activity] = match.party
+            standing = day.app.journal.standing(match.party)
+            owner[match.activity] = standing.party if standing else match.party
     by_channel: dict[str, Mapping[str, frozenset[str]]] = defaultdict(dict)
     for provider in day.providers:
         by_channel[provider.channel] = {**by_channel[provider.channel], **provider.whose}

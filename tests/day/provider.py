@@ -4,12 +4,14 @@ A provider keeps its own account of what happened (`truth`), told by what was do
 It may post (webhooks, with a signature made when it is sent), be asked (by our polls), or both.
 """
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sidecar.app import App
 from tests.day.people import Person
 
 Told = tuple[str, str]
@@ -60,8 +62,19 @@ class Provider:
     def outage(self, *, is_away: bool) -> None:
         """Go away, or come back."""
 
+    def connect(self, app: App) -> None:
+        """Be the person who lets the channel in, where one must."""
+
     def happened(self, external_id: str, kind: str, *names: str) -> None:
         """Take down what happened, and by which identifiers it names its customer."""
         self.truth[external_id, kind] += 1
         if names:
             self.whose[external_id] = frozenset(names)
+
+
+def by_settings(settings: str, **values: str) -> tuple[str, Mapping[str, str]]:
+    """Return a channel's section of the config, and the secrets, out of what a twin's keyboard prints."""
+    lines = [line for line in settings.format(**values).splitlines() if line]
+    secrets = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_0-9]+=", line))
+    table = re.split(r"(?m)^\[channels\.\w+\]$", "\n".join(lines))[1]
+    return re.sub(r"(?m)^every_s = .*\n?", "", table.partition("\n[")[0]).strip(), secrets

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
-from tests.day.day import differences, lived, twice
+from tests.day.day import BEGIN, differences, lived, open_questions, twice
 from tests.day.providers import all_providers
+from tests.support.facts import SetClock
 
-MESSAGES = int(os.environ.get("DAY_MESSAGES", "216"))
-PEOPLE = int(os.environ.get("DAY_PEOPLE", "24"))
+MESSAGES = int(os.environ.get("DAY_MESSAGES", "240"))
+PEOPLE = int(os.environ.get("DAY_PEOPLE", "30"))
 SEED = int(os.environ.get("DAY_SEED", "7"))
 
 
@@ -18,10 +19,12 @@ def test_a_day_of_mixed_traffic(tmp_path: Path) -> None:
     """
     for name in ("servers", "sidecar"):
         (tmp_path / name).mkdir()
-    with all_providers(tmp_path / "servers") as providers:
-        day = lived(tmp_path / "sidecar", providers, SEED, PEOPLE, MESSAGES)
+    clock = SetClock(BEGIN)
+    with all_providers(tmp_path / "servers", clock) as providers:
+        day = lived(tmp_path / "sidecar", providers, clock, SEED, PEOPLE, MESSAGES)
         with day.app as app:
             assert differences(day) == []
             assert twice(day) == []
             assert day.tally["outages"] == len(providers)
+            assert open_questions(app) == []
             assert app.journal.counts()["facts"] > MESSAGES

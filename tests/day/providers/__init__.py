@@ -10,19 +10,33 @@ from tests.day.provider import Provider
 from tests.day.providers.calendar import Calendar
 from tests.day.providers.chatwoot import Chatwoot
 from tests.day.providers.mail import Mailbox
+from tests.day.providers.mailboxes import Gmail, Office
 from tests.day.providers.meta import Messenger, WhatsApp
+from tests.day.providers.phone import Phone
+from tests.day.providers.recorders import Recorder
 from tests.day.providers.web import WebChat
+from tests.support.facts import SetClock
 from tests.support.gate import gate
 from tests.twins.chatwoot import ChatwootTwin
+from tests.twins.fireflies import FirefliesTwin
+from tests.twins.gmail import GmailTwin
+from tests.twins.graph import GraphTwin
+from tests.twins.twilio import TwilioTwin
+from tests.twins.zoom import ZoomTwin
 
 
 @contextmanager
-def all_providers(folder: Path) -> Iterator[Sequence[Provider]]:
+def all_providers(folder: Path, clock: SetClock) -> Iterator[Sequence[Provider]]:
     """Run every provider, each for one way in which people reach us."""
     with ExitStack() as running:
         imap = running.enter_context(mail_devel())
         caldav = running.enter_context(radicale(folder))
         hub = running.enter_context(ChatwootTwin())
+        gmail = running.enter_context(GmailTwin("sales@ours.test", clock))
+        graph = running.enter_context(GraphTwin("ann@ours.test", clock=clock))
+        twilio = running.enter_context(TwilioTwin())
+        zoom = running.enter_context(ZoomTwin())
+        fireflies = running.enter_context(FirefliesTwin())
         at_mail = running.enter_context(gate(imap.port))
         at_calendar = running.enter_context(gate(int(caldav.rsplit(":", 1)[1])))
         yield (
@@ -33,4 +47,9 @@ def all_providers(folder: Path) -> Iterator[Sequence[Provider]]:
             Chatwoot("hub", twin=hub),
             Mailbox("mail", server=imap, gate=at_mail),
             Calendar("calendar", server=caldav, gate=at_calendar),
+            Gmail("gmail", twin=gmail),
+            Office("office", twin=graph),
+            Phone("twilio", twin=twilio),
+            Recorder("zoom", twin=zoom),
+            Recorder("fireflies", twin=fireflies),
         )

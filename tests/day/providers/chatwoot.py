@@ -78,7 +78,7 @@ class Chatwoot(Provider):
             self.twin.deletes(id)
             self._post(id, "message_updated")
             self.happened(str(id), "deletion")
-            self.fleeting.add((str(id), "message"))
+            self.fleeting |= {(str(id), "message"), (str(id), "deletion")}  # of old ones the webhook alone tells
 
     def _conversation(self, person: Person) -> int:
         if person.number not in self.begun:
