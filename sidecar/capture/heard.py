@@ -3,7 +3,8 @@
 A file is fetched and heard once; what is kept is not its bytes but what became of it: its hash, who heard what, or why
 nobody could. That record is raw like any other delivery, so it is parsed here, by the core, and any time again with
 the same outcome: the words are another version of the message that brought the file, said by whoever sent it. What had
-no outcome to speak of becomes a status: kept and counted, and no talk.
+no outcome to speak of becomes a status: kept and counted, and no talk. In the recording of a call several people speak
+and nobody says who, so its words are a transcript of which all counts as the customer's, who is trusted least.
 
 The record repeats who sent the message and when, so that reading it needs nothing else; a deletion of the message
 takes the words with it, because both bear its id.
@@ -32,6 +33,7 @@ class Hearing:
     place: int
     attachment: Attachment
     external_id: str
+    kind: str
     at: datetime
     thread: str
     actor: Actor
@@ -54,6 +56,7 @@ def hearing_of(activity: Activity, place: int) -> Hearing:
         place=place,
         attachment=activity.attachments[place],
         external_id=activity.external_id,
+        kind=activity.kind,
         at=activity.at,
         thread=activity.thread,
         actor=activity.actor,
@@ -79,7 +82,8 @@ def read_heard(delivery: Delivery) -> tuple[Activity, ...]:
     found = record.transcript
     if found is None or not found.text:
         return (_unheard(delivery, record),)
-    actor = record.actor
+    is_message = record.kind == "message" and record.actor.role is not Role.SYSTEM
+    actor = record.actor if is_message else Actor(Role.CUSTOMER, "somebody in a recording, which doesn't say who")
     told = {"language": found.language, "seconds": f"{found.duration_s:.1f}" if found.duration_s is not None else ""}
     attributes = {"heard_by": found.model, "file": record.attachment.kind, **told}
     return (
@@ -87,11 +91,11 @@ def read_heard(delivery: Delivery) -> tuple[Activity, ...]:
             channel=delivery.channel,
             account=delivery.account,
             external_id=record.external_id,
-            kind="message",
+            kind="message" if is_message else "transcript",
             version=f"{HEARD}:{record.place}",
             at=record.at,
             actor=actor,
-            participants=record.participants,
+            participants=record.participants if is_message else (),
             thread=record.thread,
             text=found.text,
             said=(Said(0, len(found.text), actor.role, actor.authenticated, actor.name),),
