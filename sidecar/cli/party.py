@@ -305,7 +305,7 @@ def _known_by(journal: "Journal", standing: "Standing") -> list[dict[str, Any]]:
 def _pages(standing: "Standing", known: list[dict[str, Any]], zone: ZoneInfo) -> Group:
     engagement = standing.engagement
     head = table("", "")
-    merged = ", ".join(short(other) for other in standing.absorbed)
+    merged = ", ".join(short(other) for other in standing.absorbed) or "nobody"
     for label, value in (
         ("party", standing.party), ("name", standing.name), ("engagement", engagement.number), ("merged", merged),
         ("activities", standing.activities), ("last", moment(standing.last_activity_at, zone)),

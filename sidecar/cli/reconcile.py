@@ -107,6 +107,6 @@ def _print(channel: str, found: "Findings", zone: ZoneInfo, limit: int) -> None:
     if found.fetched:
         show(f"{found.fetched} fetched. The running server reads them; without one: sidecar run --until-idle")
     elif found.left:
-        show(f"{found.left} are missing; without --dry-run they are fetched.")
+        show(f"{many(found.left, 'thing is', 'things are')} missing; without --dry-run what is missing is fetched.")
     else:
         show("Nothing is missing.")
