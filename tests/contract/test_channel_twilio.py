@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from adapters.channels.meta import MetaChannel, MetaOptions
 from adapters.channels.twilio import TwilioChannel
 from adapters.channels.twilio.options import TwilioOptions
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, TemporaryError
@@ -404,7 +405,7 @@ def test_a_page_elsewhere_is_never_asked(harness: TwilioHarness) -> None:
     row = dict(next(iter(harness.twin.messages.values())))
     told = {"messages": [row], "next_page_uri": "https://evil.example.com/2010-04-01/Accounts/x/Messages.json?Page=1"}
     harness.twin.fault(Status(200, told), path="Messages.json")
-    with pytest.raises(PermanentError):
+    with pytest.raises(ConfigError):
         all_captured(harness.channel.poll(None))
     assert harness.twin.requests[-1].path.startswith("/2010-04-01/Accounts/x/")
 
@@ -462,7 +463,8 @@ def test_a_cursor_that_cant_be_read_is_a_lost_one(harness: TwilioHarness) -> Non
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(429, TemporaryError), (502, TemporaryError), (403, ConfigError), (302, ConfigError)]
+    ("status", "error"),
+    [(429, TemporaryError), (502, TemporaryError), (403, ConfigError), (302, ConfigError), (404, ConfigError)],
 )
 def test_refusals_of_the_api_name_who_must_act(harness: TwilioHarness, status: int, error: type[Exception]) -> None:
     """A limit or an outage is for time, a refusal for the operator; none is taken for an end."""
@@ -478,6 +480,41 @@ def test_a_page_of_somebody_else_is_no_empty_list(harness: TwilioHarness) -> Non
     harness.twin.fault(Status(200, "<html>Please log in</html>"), path="Messages.json")
     with pytest.raises(TemporaryError):
         all_captured(harness.channel.poll(None))
+
+
+def test_what_goes_while_it_is_read_stops_nobody(harness: TwilioHarness) -> None:
+    """A message, transcript or call that is deleted between two questions costs its own parts and no other's."""
+    message = harness.twin.texts(ANN, US, "See this", harness.at())
+    harness.twin.attaches(message, "image/png", b"png")
+    call = harness.twin.rings("client:bea", "", harness.at())
+    harness.twin.transcribes(harness.twin.records(call), SAID, harness.at())
+    for part in ("Media", "Sentences", f"Calls/{call}"):
+        harness.twin.fault(Status(404, {"code": 20404}), path=part)
+    found = polled(harness.channel)
+    assert [(a.kind, a.text) for a in found if a.kind == "message"] == [
+        ("message", "See this\n[files: 1 that can't be read]")
+    ]
+    assert [a.kind for a in found] == ["message", "status", "call"]
+
+
+def test_one_person_on_several_lines_is_known_by_the_same_marks(harness: TwilioHarness) -> None:
+    """Meta's channel and this one name a WhatsApp user by the same number and user id, so it is one party."""
+    meta = MetaChannel("meta", MetaOptions(secret_env="SECRET"), context(harness.base, Secrets(SECRET="a" * 32)))
+    contact = {"profile": {"name": "Ann Lee"}, "wa_id": ANN[1:], "user_id": "GB.77001"}
+    text = {"id": "wamid.1", "timestamp": str(int(NOW.timestamp())), "type": "text", "text": {"body": "Hello"}}
+    message = {**text, "from": ANN[1:], "from_user_id": "GB.77001"}
+    about = {"messaging_product": "whatsapp", "metadata": {"display_phone_number": "1", "phone_number_id": "2"}}
+    change = {"field": "messages", "value": {**about, "contacts": [contact], "messages": [message]}}
+    raw = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "3", "changes": [change]}]}).encode()
+    (by_meta,) = parsed(meta, Captured(account="meta", raw=raw))
+    sid = harness.twin.texts(f"whatsapp:{ANN}", f"whatsapp:{US}", "Hello", harness.at())
+    (by_twilio,) = read(harness, harness.twin.webhook(sid, ExternalUserId="whatsapp:GB.77001"))
+    sms = harness.twin.texts(ANN, US, "Hello", harness.at())
+    (by_sms,) = read(harness, harness.twin.webhook(sms))
+    hidden = harness.twin.texts("whatsapp:GB.77001", f"whatsapp:{US}", "Hello", harness.at())
+    (by_id,) = read(harness, harness.twin.webhook(hidden))
+    assert set(by_twilio.actor.identifiers) == set(by_meta.actor.identifiers)
+    assert set(by_sms.actor.identifiers) | set(by_id.actor.identifiers) == set(by_meta.actor.identifiers)
 
 
 def test_files_are_fetched_by_their_sids(harness: TwilioHarness) -> None:

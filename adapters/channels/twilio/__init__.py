@@ -148,14 +148,14 @@ def _reached(options: TwilioOptions, context: Context, token: str, at: str, sett
     """Return as whom the API is asked, and the setting that its refusals name: an API key's, else the auth token's."""
     hosts = options.base_url, options.intelligence_url, options.account_sid
     if options.api_key_sid is None:
-        return Reached(*hosts, options.account_sid, token), setting
+        return Reached(*hosts, options.account_sid, token, f"{at}.account_sid"), setting
     key = f"{at}.{'api_key_secret_file' if options.api_key_secret_file else 'api_key_secret_env'}"
     if not (options.api_key_secret_env or options.api_key_secret_file):
         raise ConfigError("name the variable that holds the API key's secret", setting=key)
     secret = context.secret(options.api_key_secret_env, options.api_key_secret_file).strip()
     if not secret or not secret.isascii() or not secret.isprintable():
         raise ConfigError("holds no secret of an API key", setting=key)
-    return Reached(*hosts, options.api_key_sid, secret), key
+    return Reached(*hosts, options.api_key_sid, secret, f"{at}.account_sid"), key
 
 
 def _key(request: HookRequest) -> str | None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from adapters.http.asking import Api, Ask, Manners, rows
 from adapters.http.patience import Again
+from sidecar.errors import ConfigError
 from sidecar.ports import Observe
 
 MAX_PAGES = 10_000
@@ -24,6 +25,8 @@ PAGE_ROWS = 1_000
 SENTENCES_A_PAGE = 1_000
 MISSING = (404, 410)
 VERSION = "2010-04-01"
+_PARTS = frozenset({"media", "sentences"})
+"""Lists that belong to something, and go with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Reached:
     account: str
     username: str
     password: str = field(repr=False)
+    setting: str = "account_sid"
 
     @property
     def authorization(self) -> str:
@@ -58,12 +62,12 @@ class TwilioApi:
         yield from self._pages(kind, self._reached.base_url, self._path(kind.capitalize()), kind, query, page_rows)
 
     def media(self, message: str) -> list[dict[str, Any]]:
-        """Return the files of a message."""
+        """Return the files of a message; none where it is gone."""
         path = self._path(f"Messages/{message}/Media")
         return list(self._pages("media", self._reached.base_url, path, "media_list", {}, PAGE_ROWS))
 
     def sentences(self, transcript: str) -> list[dict[str, Any]]:
-        """Return what was said, sentence by sentence."""
+        """Return what was said, sentence by sentence; nothing where the transcript is gone."""
         path = f"/v2/Transcripts/{transcript}/Sentences"
         at = self._reached.intelligence_url
         return list(self._pages("sentences", at, path, "sentences", {}, SENTENCES_A_PAGE))
@@ -89,15 +93,21 @@ class TwilioApi:
     def _pages(
         self, kind: str, base_url: str, path: str, name: str, query: Mapping[str, str], page_rows: int
     ) -> Iterator[dict[str, Any]]:
-        ask = Ask(kind, base_url + path, query={**query, "PageSize": str(page_rows)})
+        ask = Ask(kind, base_url + path, query={**query, "PageSize": str(page_rows)}, may_lack=MISSING)
         for _ in range(MAX_PAGES):
             reply = self._api.ask(ask)
+            if reply.status in MISSING:
+                if kind not in _PARTS:
+                    raise ConfigError(
+                        f"answered {reply.status}: no such account is there", setting=self._reached.setting
+                    )
+                return
             needs = "transcript" if name == "sentences" else "sid"
             yield from rows(reply, name, "Twilio", needs=needs)
             following = _next(reply.data)
             if following is None:
                 return
-            ask = Ask(kind, base_url + following)
+            ask = Ask(kind, base_url + following, may_lack=MISSING)
         raise Again(f"Twilio's list of {kind} has more pages than can be read at once", retry_after_s=3600.0)
 
 
