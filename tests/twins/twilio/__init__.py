@@ -40,6 +40,7 @@ class TwilioTwin(Twin):
         self.files: dict[str, tuple[Row, bytes]] = {}
         self.stored: dict[str, bytes] = {}
         self.store_url = ""
+        self.key = ("SK" + "1" * 32, "a-secret-of-an-api-key")
         self._count = 0
         log = Log()
         super().__init__(_Gateway(self, log), log, 0, port)
@@ -214,7 +215,8 @@ class _Gateway:
             row, content = twin.files[parts.path.rpartition("/")[2]]
             return Reply(200, content, {"Content-Type": row["content_type"]})
         given = request.headers.get("authorization", "").removeprefix("Basic ")
-        if given != base64.b64encode(f"{twin.account}:{twin.token}".encode()).decode():
+        known = (f"{twin.account}:{twin.token}", ":".join(twin.key))
+        if given not in [base64.b64encode(pair.encode()).decode() for pair in known]:
             return self.reply(401, {"code": 20003, "message": "Authenticate", "status": 401})
         if parts.path in twin.stored:
             return Reply(200, twin.stored[parts.path], {"Content-Type": "audio/mpeg"})
