@@ -56,6 +56,15 @@ def is_over(series: Event, exceptions: Sequence[Event], now: datetime) -> bool:
     return bool(series.ends and spelt_out) and not occurrences(series, exceptions, now)
 
 
+def was_over(events: Sequence[Event], at: datetime) -> bool:
+    """Say whether nothing of a calendar's events was left at a time; of what can't be read, something may be."""
+    exceptions = [event for event in events if event.recurrence]
+    return bool(events) and all(
+        is_over(event, exceptions, at) if event.repeats or event.added else event.end is not None and event.end < at
+        for event in events
+    )
+
+
 def _spelt(series: Event, exceptions: Sequence[Event], since: datetime) -> Iterator[Occurrence]:
     start = series.start or since
     length = (series.end or start) - start

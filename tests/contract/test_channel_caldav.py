@@ -199,6 +199,13 @@ class TestCaldav(PollContract):
         found = [captured.raw for captured in all_captured(harness.channel.poll(None))]
         assert sorted(found) == sorted([series, new])
 
+    def test_a_series_that_was_over_before_we_came_is_history(self, harness: CalendarHarness) -> None:
+        """Its last day counts, and not that it repeats; seen to fail with every series taken for one that goes on."""
+        long_ago = INSTALLED - timedelta(days=90)
+        harness.write("over", ics("over", long_ago, "RRULE:FREQ=WEEKLY;COUNT=3"))
+        new = harness.put()
+        assert [captured.raw for captured in all_captured(harness.channel.poll(None))] == [new]
+
     def test_a_task_is_no_meeting(self, harness: CalendarHarness) -> None:
         """Tasks lie in the same calendar and are left there."""
         harness.write("task", ics("task").replace(b"VEVENT", b"VTODO").replace(b"DTEND", b"DUE"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from adapters.channels.gcalendar.options import GoogleCalendarOptions
+from adapters.channels.gcalendar import GoogleCalendarChannel
 from adapters.channels.gcalendar.push import token
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, TemporaryError
 from sidecar.ports import HookRequest
@@ -426,7 +426,7 @@ class TestPushes:
             harness.made(push_secret_env=None, push_url=PUSH_URL)
         for url in ("http://sidecar.ours.test/hooks/x", "https://u:p@x.test/", "https://x.test/?a=b", "hooks"):
             with pytest.raises(ValidationError):
-                GoogleCalendarOptions(calendar="a@x.test", client_id="x", push_url=url)
+                GoogleCalendarChannel.Options(calendar="a@x.test", client_id="x", push_url=url)
 
     def test_googles_example_of_a_push_is_read(self, harness: CalendarHarness) -> None:
         """With a token of ours in the place of the example's, its headers are taken as they are."""

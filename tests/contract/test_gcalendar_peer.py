@@ -2,7 +2,8 @@
 
 It runs where `GOOGLE_PEER` names its program (`npm install emulate@0.11.2`, then
 `node_modules/emulate/dist/index.js`) and node is there, and is skipped elsewhere. Its lists end without a sync token,
-which Google's never do, its events have no iCalUID, and one can't be asked for by itself; so polls are the twin's to show.
+which Google's never do, its events have no iCalUID, and none can be asked for by itself; so polls are the twin's to
+show.
 """
 
 import os

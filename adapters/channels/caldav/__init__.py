@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from adapters.channels.caldav.dav import Access, Dav, Listing
 from adapters.formats.calendar_activity import entry_activities, removal_activity
 from adapters.formats.ics import ICS_BYTES_MAX, read_calendar
+from adapters.formats.ics_series import was_over
 from adapters.http.options import is_loopback
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
@@ -171,8 +172,7 @@ class CaldavChannel:
             events = read_calendar(content, self._own.timezone)
         except PermanentError:
             return "", Captured(self.account, content, key, headers)  # parse says why
-        is_over = all(not e.repeats and e.end is not None and e.end < since for e in events)
-        return ("", None) if is_over else (events[0].uid, Captured(self.account, content, key, headers))
+        return ("", None) if was_over(events, since) else (events[0].uid, Captured(self.account, content, key, headers))
 
 
 def _read(cursor: Mapping[str, Any] | None) -> tuple[str, Items]:

@@ -26,7 +26,7 @@ from adapters.channels.icsfeed.state import Known, State, read_state
 from adapters.formats.calendar_activity import cancelled_activity, entry_activities
 from adapters.formats.ics import ICS_BYTES_MAX, Event, read_calendar
 from adapters.formats.ics_pieces import Piece, cut_pieces
-from adapters.formats.ics_series import is_over
+from adapters.formats.ics_series import was_over
 from adapters.http.calls import Timeouts
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
@@ -106,7 +106,7 @@ class IcsFeedChannel:
         floor = max(since.astimezone(UTC), self._installed_at)
         group: list[Captured] = []
         for piece in pieces:
-            if not _ended(self._events(piece), floor):
+            if not was_over(self._events(piece), floor):
                 group.append(self._captured(piece, 0))
             if len(group) == self.options.batch_size:
                 yield PollBatch(tuple(group), {})
@@ -174,7 +174,7 @@ class IcsFeedChannel:
                 over |= {piece.digest} & state.over
                 continue
             events = self._events(piece)
-            if events and _ended(events, self._installed_at):
+            if was_over(events, self._installed_at):
                 over.add(piece.digest)
                 state.items.pop(piece.uid, None)
                 continue
@@ -234,17 +234,6 @@ def _address(text: str, allow_private: bool, setting: str) -> str:
     if parts.scheme != "https" and not allow_private:
         raise ConfigError("the address is a secret, so it must be https (or webcal)", setting=setting)
     return url
-
-
-def _ended(events: Sequence[Event], at: datetime) -> bool:
-    """Whether nothing of a meeting was left at a time; of one that can't be read, something may be."""
-    if not events:
-        return False
-    exceptions = [event for event in events if event.recurrence]
-    return all(
-        is_over(event, exceptions, at) if event.repeats or event.added else event.end is not None and event.end < at
-        for event in events
-    )
 
 
 def _gone(headers: Mapping[str, str]) -> Event:
