@@ -462,6 +462,17 @@ def test_a_cursor_that_cant_be_read_is_a_lost_one(harness: TwilioHarness) -> Non
         assert [captured.raw for captured in all_captured(harness.channel.poll(cursor))] == [raw], cursor
 
 
+def test_the_api_is_asked_by_a_key_where_there_is_one(harness: TwilioHarness) -> None:
+    """A key's sid and secret are enough for polls and files, and webhooks are still signed by the auth token."""
+    sid, _ = harness.twin.key
+    channel = harness.made(api_key_sid=sid, api_key_secret_env="KEY")
+    raw = harness.put()
+    assert [captured.raw for captured in all_captured(channel.poll(None))] == [raw]
+    recording = harness.twin.records(harness.twin.rings(ANN, US, harness.at()), b"ID3")
+    assert channel.media(Attachment(f"recording/{recording}", "audio")).raw == b"ID3"
+    assert door(channel, harness.posted(harness.twin.webhook(harness.twin.texts(ANN, US, "Hi", harness.at())))) is None
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [(429, TemporaryError), (502, TemporaryError), (403, ConfigError), (302, ConfigError), (404, ConfigError)],
