@@ -312,6 +312,18 @@ def test_the_rules_that_read_keep_no_meeting_from_a_vendors_crm(tmp_path: Path) 
         assert not house.records("deal")
 
 
+def test_a_guests_no_calls_it_off_a_perhaps_does_not_and_a_yes_brings_it_back(house: House) -> None:
+    """The guest's own answers, each by a mail of hers; seen to fail with any answer taken for a no."""
+    house.mail("Ann Lee <ann@x.test>", "We want a training day for 12 people")
+    house.poll()
+    told = []
+    for name, answer in (("yes", "ACCEPTED"), ("perhaps", "TENTATIVE"), ("no", "DECLINED"), ("again", "ACCEPTED")):
+        drop(house, name, "ann@x.test", "REPLY", answer=answer)
+        house.poll()
+        told.append(after(house).fields["status"])
+    assert told == ["scheduled", "scheduled", "cancelled", "scheduled"]
+
+
 def test_nobody_in_our_name_calls_off(house: House) -> None:
     """A cancellation that claims to be the organizer's, and isn't from our sent folder; seen to fail when believed."""
     house.mail("Ann Lee <ann@x.test>", "We want a training day for 12 people")
