@@ -21,6 +21,8 @@ CHANNELS: Mapping[str, str] = {
     "icsfeed": "adapters.channels.icsfeed:IcsFeedChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
     "fireflies": "adapters.channels.fireflies:FirefliesChannel",
+    "aircall": "adapters.channels.aircall:AircallChannel",
+    "dialpad": "adapters.channels.dialpad:DialpadChannel",
     "gong": "adapters.channels.gong:GongChannel",
     "meta": "adapters.channels.meta:MetaChannel",
     "microsoft365_mail": "adapters.channels.graph.mail:MailChannel",

@@ -37,7 +37,6 @@ class RecordedOptions(BaseModel):
         False, description="Whether what is said in calls may be read and kept; off until you know that it may"
     )
     trusted_speakers: bool = Field(False, description="Whether a speaker's name is proof of who spoke")
-    own_names: tuple[str, ...] = Field((), max_length=1000, description="Names under which your own people speak")
     overlap_days: int = Field(7, ge=1, le=60, description="How far back each poll looks for what came late")
     batch_size: int = Field(20, ge=1, le=500, description="Deliveries that are made durable together")
     max_file_bytes: int = Field(10_000_000, ge=1_000, le=25_000_000, description="Larger transcripts are parked")

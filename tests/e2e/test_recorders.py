@@ -12,6 +12,10 @@ import httpx2
 import pytest
 
 from tests.support.served import Sidecar, sidecar, until
+from tests.twins.aircall import AircallTwin
+from tests.twins.aircall.__main__ import SETTINGS as AIRCALL
+from tests.twins.dialpad import DialpadTwin
+from tests.twins.dialpad.__main__ import SETTINGS as DIALPAD
 from tests.twins.fireflies import FirefliesTwin
 from tests.twins.fireflies.__main__ import SETTINGS as FIREFLIES
 from tests.twins.gong import GongTwin
@@ -113,13 +117,25 @@ def test_gong_is_asked_and_its_late_words_come_in(tmp_path: Path) -> None:
     with GongTwin() as twin:
         box, _ = house(tmp_path, twin, GONG, every_s="1")
         call = twin.meets(datetime.now(UTC) - timedelta(minutes=2), None)
-        with box.serve():
-            until(lambda: twin.calls("transcript") > 1, "two polls behind the call")
-            twin.transcribes(call, TALK)
-            asked = twin.calls("extensive")
-            until(lambda: twin.calls("extensive") > asked + 1, "a whole poll behind the words")
+        box.run("run", "--until-idle")
+        twin.transcribes(call, TALK)
         box.run("run", "--until-idle")
         facts = book(box)
         kinds = [(activity["kind"], activity["external_id"]) for activity in facts["activity"]]
         assert sorted(kinds) == [("call", call), ("transcript", call)]
+        assert len({match["party"] for match in facts["match"]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "settings"), [(AircallTwin, AIRCALL), (DialpadTwin, DIALPAD)], ids=["aircall", "dialpad"]
+)
+def test_a_telephones_call_comes_in_with_its_words(tmp_path: Path, make: type[Any], settings: str) -> None:
+    """One run asks for a call and its words, and what the customer said becomes claims about one party."""
+    with make() as twin:
+        box, _ = house(tmp_path, twin, settings)
+        call = twin.meets(datetime.now(UTC) - timedelta(minutes=2), TALK)
+        box.run("run", "--until-idle")
+        facts = book(box)
+        assert [(a["kind"], a["external_id"]) for a in facts["activity"]] == [("transcript", call)]
+        assert any("4000" in json.dumps(claim) for claim in facts["claim"])
         assert len({match["party"] for match in facts["match"]}) == 1

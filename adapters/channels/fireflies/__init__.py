@@ -40,6 +40,7 @@ class FirefliesOptions(RecordedOptions):
     token_env: str | None = Field(None, description="Variable with the API key")
     token_file: str | None = Field(None, description="File with the API key")
     max_body_bytes: int = Field(1_000_000, ge=1_000, le=50_000_000)
+    own_names: tuple[str, ...] = Field((), max_length=1000, description="Names under which your own people speak")
     every_s: float = Field(3600.0, ge=1, le=86_400, description="Seconds from one poll to the next")
     calls_per_minute: int = Field(50, ge=1, le=6000, description="Most calls of its API in a minute")
 

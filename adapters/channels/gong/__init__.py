@@ -35,6 +35,7 @@ class GongOptions(RecordedOptions):
     base_url: Address = Field("https://api.gong.io", description="Where the API is, as Gong's API page shows it")
     workspace_id: str = Field("", max_length=40, description="Whose calls count; empty for all workspaces")
     overlap_days: int = Field(14, ge=1, le=60, description="How far back each poll looks for what came late")
+    own_names: tuple[str, ...] = Field((), max_length=1000, description="Names under which your own people speak")
     every_s: float = Field(1800.0, ge=1, le=86_400, description="Seconds from one poll to the next")
     calls_per_s: int = Field(2, ge=1, le=1000, description="Most calls of its API in a second; Gong allows 3")
     calls_per_day: int = Field(8000, ge=10, le=1_000_000, description="Most calls in a day; Gong allows 10,000")

@@ -45,6 +45,7 @@ class ZoomOptions(RecordedOptions):
     base_url: Address = Field("https://api.zoom.us", description="Where the API is, without a path")
     login_url: Address = Field("https://zoom.us", description="Where tokens are asked for, without a path")
     max_body_bytes: int = Field(1_000_000, ge=1_000, le=50_000_000)
+    own_names: tuple[str, ...] = Field((), max_length=1000, description="Names under which your own people speak")
     every_s: float = Field(900.0, ge=1, le=86_400, description="Seconds from one poll to the next")
     calls_per_s: int = Field(4, ge=1, le=1000, description="Most calls of its API in a second")
 
