@@ -33,7 +33,6 @@ class Hearing:
     place: int
     attachment: Attachment
     external_id: str
-    kind: str
     at: datetime
     thread: str
     actor: Actor
@@ -42,6 +41,7 @@ class Hearing:
     sha256: str = ""
     problem: str = ""
     transcript: Transcript | None = None
+    kind: str = "message"
 
 
 def key_of(activity: Activity, place: int) -> str:

@@ -205,6 +205,19 @@ def test_a_redirect_within_a_host_is_followed_a_few_times() -> None:
     assert len(net.asked) == 4
 
 
+def test_where_it_may_roam_another_listed_host_gets_no_headers() -> None:
+    """A redirect to a listed host is followed where that was asked for, without the token, and to no other host."""
+    net = _Net({"/a": _answer(302, b"", location="https://two.example.com/b"), "/b": _answer()})
+    hosts = ("one.example.com", "two.example.com")
+    fetcher = Fetcher(hosts, TIMES, roams=True, resolve=lambda host, port: [PUBLIC], transport=net)
+    assert fetcher.get("https://one.example.com/a", {"Authorization": "Bearer token"}, 100).body == b"file"
+    assert ["authorization" in asked.headers for asked in net.asked] == [True, False]
+    assert [asked.headers["host"] for asked in net.asked] == list(hosts)
+    alone = Fetcher(hosts[:1], TIMES, roams=True, resolve=lambda host, port: [PUBLIC], transport=net)
+    with pytest.raises(NotAllowedError, match="not on the list"):
+        alone.get("https://one.example.com/a", {}, 100)
+
+
 @pytest.mark.parametrize(
     ("answer", "match"),
     [

@@ -173,7 +173,8 @@ class Graph:
             if self._fetcher is None:
                 from adapters.http.fetched import Fetcher
 
-                self._fetcher = Fetcher(HOSTS, self._reached.timeouts, trusted=(self._reached.base_url,))
+                trusted = (self._reached.base_url,)
+                self._fetcher = Fetcher(HOSTS, self._reached.timeouts, trusted=trusted, roams=True)
             return self._fetcher
 
 
