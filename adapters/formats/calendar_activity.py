@@ -13,7 +13,7 @@ not that anybody came. A private event keeps its title and place to itself.
 A series is one activity, with its rule in words; each day that somebody moved, called off or took out of it is another,
 in the same thread, named by the time that it first had. A day that merely passed is nothing that anybody did: it is
 told (`held_as_planned`) only when the day has an entry of its own that is read afterwards, and the series once its last
-day is over. `next_start` says when a series was next on when it was read.
+day is over. The time of a series is the day on which it was next on when it was read; its text tells the first.
 
 What one version replaces isn't known here: a changed event tells its new time, not the old one. The version is made of
 the content and its sender, so that a copy is the same fact and nobody's forgery takes another's place.
@@ -342,16 +342,19 @@ def _attributes(event: Event, told: _Told, own: Own) -> dict[str, str]:
     # A guest's yes agrees only to what our side has proposed; ours agrees to whatever it answers.
     by_us = told.actor.role is Role.AGENT
     is_agreed = told.status == "accepted" and (told.actor.role is Role.SYSTEM or by_us or organizer_is_ours)
-    if event.start:
-        found["start" if is_agreed else "proposed_start"] = event.start.isoformat()
-    if event.end:
-        found["end"] = event.end.isoformat()
+    start, end = _coming(event)
+    if start:
+        found["start" if is_agreed else "proposed_start"] = start.isoformat()
+    if end:
+        found["end"] = end.isoformat()
     if event.recurrence:
         found["occurrence"] = event.recurrence
     if event.repeats:
         found["repeats"] = event.repeats
     if event.next_start and told.status not in ("declined", "held_as_planned"):
         found["next_start"] = event.next_start.isoformat()
+    if event.start and start != event.start:
+        found["series_start"] = event.start.isoformat()
     if event.and_later:
         found["range"] = "this and all later days"
     if event.is_private:
@@ -359,6 +362,13 @@ def _attributes(event: Event, told: _Told, own: Own) -> dict[str, str]:
     elif event.summary:
         found["title"] = _one_line(event.summary)
     return {name: value for name, value in found.items() if value}
+
+
+def _coming(event: Event) -> tuple[datetime | None, datetime | None]:
+    """When it is; of a series the day on which it is next on, as of its reading."""
+    if event.start is None or event.next_start is None or event.next_start <= event.start:
+        return event.start, event.end
+    return event.next_start, event.next_start + (event.end - event.start if event.end else timedelta())
 
 
 def _digest(event: Event, told: _Told) -> str:

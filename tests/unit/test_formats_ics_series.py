@@ -153,7 +153,9 @@ def test_a_series_is_told_once_and_its_changes_each() -> None:
     assert whole.text == (
         'Meeting planned for 2026-01-05 10:00 to 11:00 (Europe/Berlin), and weekly on Monday from then on: "Review".'
     )
-    assert whole.attributes["next_start"] == "2026-03-23T10:00:00+01:00"
+    assert whole.attributes["proposed_start"] == whole.attributes["next_start"] == "2026-03-23T10:00:00+01:00"
+    assert whole.attributes["end"] == "2026-03-23T11:00:00+01:00"
+    assert whole.attributes["series_start"] == "2026-01-05T10:00:00+01:00"
     assert taken_out.text.startswith(
         "Meeting of a series cancelled for one day only, it was for 2026-03-30 10:00 to 11:00 (Europe/Berlin)"
     )
@@ -180,7 +182,7 @@ def test_a_series_is_over_with_its_last_day() -> None:
     series = f"{BERLIN}RRULE:FREQ=WEEKLY;COUNT=11"
     (before,), (after,) = told(series, at=datetime(2026, 3, 16, 9, tzinfo=UTC)), told(series)
     assert (before.attributes["status"], after.attributes["status"]) == ("planned", "held_as_planned")
-    assert "next_start" not in after.attributes
+    assert "series_start" not in after.attributes
     late = "UID:s\nRECURRENCE-ID:20260316T090000Z\nDTSTART;TZID=Europe/Berlin:20260326T100000"
     assert [a.attributes["status"] for a in told(series, late)] == ["planned", "planned"]
     past = "UID:s\nRECURRENCE-ID:20260309T090000Z\nDTSTART;TZID=Europe/Berlin:20260310T100000"
@@ -193,7 +195,7 @@ def test_many_series_are_spelt_out_as_far_as_they_may() -> None:
     many = [f"{BERLIN}RRULE:FREQ=WEEKLY".replace("UID:s", f"UID:s{number}") for number in range(30)]
     found = told(*many)
     assert len(found) == 30
-    assert sum("next_start" in activity.attributes for activity in found) == 20
+    assert sum("series_start" in activity.attributes for activity in found) == 20
     assert "more than 20 series" in found[-1].problems[-1]
 
 
