@@ -41,3 +41,16 @@ def test_a_removal_that_broke_off_before_the_keys_goes_on(box: ZohoHarness) -> N
     assert not [name for name in box.reopen().schema("contact") if name.startswith("ai_")]
     assert len(list(box.reopen().deprovision({"contact": PROPERTIES}, False))) == 6, "five keys, and how meetings stand"
     assert list(box.reopen().deprovision({"contact": PROPERTIES}, False)) == []
+
+
+def test_an_org_of_before_lacks_what_says_how_a_meeting_stands_and_is_told(box: ZohoHarness) -> None:
+    """An earlier version made no such list: meetings go on without it, and `check` names the remedy, which works."""
+    events = box.twin.org.fields["Events"]
+    del events["AI_sidecar_outcome"]
+    ledger = box.reopen()
+    assert "status" not in ledger.schema("meeting")
+    (told,) = ledger.check()
+    assert "sidecar provision" in told
+    assert [line for line in ledger.provision({"contact": PROPERTIES}, False) if "outcome" in line]
+    assert set(ledger.schema("meeting")["status"].options) == {"scheduled", "attended", "cancelled", "no_show"}
+    assert not ledger.check()

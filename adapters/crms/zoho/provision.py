@@ -94,6 +94,8 @@ class Provision:
                     return list(seen)  # the others would only meet the same
         if not seen and not self._org.places():
             seen["no layout of Deals has a pipeline: make one in Zoho's settings"] = None
+        if not seen and self._org.catalogue(MEETING).key and self._lacking(MEETING):
+            seen[f"nothing says how a meeting stands: `sidecar provision` makes {OUTCOME_LABEL!r}"] = None
         left = self._org.wire.credits.left
         if left is not None and left < self._options.reserve / LOW:
             seen[f"{left} API credits are left to the whole org: raise crm.every_s, or buy more"] = None
