@@ -293,7 +293,7 @@ class NoticeContract(WebhookContract):
     """What a channel promises at the door whose sender signs nothing, and names a secret instead."""
 
     def test_c21_a_signed_request_is_taken_byte_for_byte(self, harness: Any) -> None:
-        """C21: what names the secret is kept as it was sent, however it is spelt. Seed: orjson.dumps of the items."""
+        """C21: what names the secret is kept as it was sent, however it is spelt. Seed: parsed and written anew."""
         item = json.dumps({"clientState": FIRST, "x": "Grüße"}, ensure_ascii=True)
         for body in (
             f'{{"value":[{item}]}}',
@@ -306,7 +306,7 @@ class NoticeContract(WebhookContract):
             assert not harness.channel.parse(delivered(harness.channel, captured))
 
     def test_c27_any_changed_byte_is_noticed(self, harness: Any) -> None:
-        """C27: no character of the secret can be changed, in any item. Seed: compared up to the shorter length."""
+        """C27: no character of the secret can be changed, in any item. Seed: twelve characters compared."""
 
         @given(st.integers(0, len(FIRST) - 1), st.characters(codec="utf-8"), st.integers(0, 1))
         def change(place: int, character: str, which: int) -> None:

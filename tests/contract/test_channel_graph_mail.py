@@ -97,7 +97,7 @@ def test_a_token_that_dies_within_a_round_begins_it_anew(harness: MailHarness, s
 
 
 def test_tokens_that_die_at_once_dont_keep_a_poll_for_ever(harness: MailHarness) -> None:
-    """A folder that begins anew without end is a matter of time. Seed: no bound on it."""
+    """A folder that begins anew without end is a matter of time."""
     harness.put()
     harness.twin.fault(Status(410, {"error": {"code": "resyncRequired"}}), path="delta", times=None)
     with pytest.raises(TemporaryError):
@@ -105,7 +105,7 @@ def test_tokens_that_die_at_once_dont_keep_a_poll_for_ever(harness: MailHarness)
 
 
 def test_a_mail_that_is_filed_stays_the_same_mail(harness: MailHarness) -> None:
-    """Ids that don't change make one delivery of a mail in two folders. Seed: the preference left out of one call."""
+    """Ids that don't change make one delivery of a mail in two folders. Seed: the preference left out."""
     channel = harness.made(folders=["inbox", "archive"])
     id = harness.twin.receives(mail(1), RECENT)
     first, cursor = walked(channel)
@@ -115,7 +115,7 @@ def test_a_mail_that_is_filed_stays_the_same_mail(harness: MailHarness) -> None:
 
 
 def test_what_lies_in_sent_items_is_our_word_and_no_from_line_is(harness: MailHarness) -> None:
-    """Only the sent folder authenticates; who writes our name into From is not us. Seed: From compared with own."""
+    """Only the sent folder authenticates; who writes our name into From is not us. Seed: always sent."""
     ours, forged = mail(1, sender="Ann <ann@ours.test>"), mail(2, sender="Ann <ann@ours.test>")
     harness.twin.sends(ours, RECENT)
     harness.twin.receives(forged, RECENT)

@@ -266,7 +266,7 @@ def test_graphs_times_are_read_in_each_of_its_spellings() -> None:
 
 
 def test_the_twin_shakes_hands_with_the_real_door_alone(harness: MailHarness) -> None:
-    """The twin's own handshake finds nobody at a closed port. Seed: True without asking."""
+    """The twin's own handshake finds nobody at a closed port. Seed: True where nobody answers."""
     assert not GraphTwin.shakes(harness.twin, "http://127.0.0.1:9/hooks/office")
     with pytest.raises(PermanentError):
         harness.channel._api.change("subscribe", "POST", "subscriptions", {"notificationUrl": "x"})

@@ -53,9 +53,6 @@ def read_event(raw: bytes, mailbox: str, timezone: str) -> Event:
         end = start
     rule = rule_of(data.get("recurrence"), zone.tz, is_all_day)
     problems += [rule.problem] if rule.problem else []
-    people = list(_people(data.get("attendees")))
-    if len(people) > GUESTS_MAX:
-        problems.append(f"{len(people)} guests: the first {GUESTS_MAX} are read")
     location = data.get("location")
     return Event(
         uid=uid,
@@ -69,7 +66,7 @@ def read_event(raw: bytes, mailbox: str, timezone: str) -> Event:
         rule=rule.text,
         ends=rule.ends,
         organizer=next(_people([data.get("organizer")]), None),
-        guests=tuple(_answered(guest, data, mailbox) for guest in people[:GUESTS_MAX]),
+        guests=_guests(data, mailbox, problems),
         summary=_text(data.get("subject"), TEXT_CHARS_MAX),
         location=_text(location.get("displayName"), TEXT_CHARS_MAX) if isinstance(location, Mapping) else "",
         is_private=data.get("sensitivity") not in (None, "normal"),
@@ -118,6 +115,13 @@ def _occurrence(data: Mapping[str, Any], whole_days: Zone | None) -> str:
     if at is not None and whole_days is not None:
         at = datetime.combine(at.date(), time(), whole_days.tz).astimezone(UTC)
     return at.isoformat() if at else ""
+
+
+def _guests(data: Mapping[str, Any], mailbox: str, problems: list[str]) -> tuple[Guest, ...]:
+    people = list(_people(data.get("attendees")))
+    if len(people) > GUESTS_MAX:
+        problems.append(f"{len(people)} guests: the first {GUESTS_MAX} are read")
+    return tuple(_answered(guest, data, mailbox) for guest in people[:GUESTS_MAX])
 
 
 def _people(told: object) -> Iterator[Guest]:

@@ -93,7 +93,7 @@ class GraphKeyboard(Keyboard):
             self.say(self.twin.tells(id))
 
     def do_lifecycle(self, line: str) -> None:
-        """Microsoft tells of the subscriptions themselves: lifecycle missed|reauthorizationRequired|subscriptionRemoved."""
+        """Microsoft tells of subscriptions themselves: lifecycle missed|reauthorizationRequired|subscriptionRemoved."""
         for id in list(self.twin.subscriptions):
             body = self.twin.lifecycle(id, line.strip())
             self.say(self.twin.tells(id, body))

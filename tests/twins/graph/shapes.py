@@ -81,7 +81,7 @@ def message(
 
 def event(id: str, key: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event of one hour; `fields` say what it is about."""
-    location = {"displayName": "", "locationType": "default", "uniqueId": "", "uniqueIdType": "unknown"}
+    location: dict[str, Any] = {"displayName": "", "locationType": "default", "uniqueId": "", "uniqueIdType": "unknown"}
     location |= {"address": {}, "coordinates": {}}
     calendar = "https://graph.microsoft.com/v1.0/users('x')/calendars('y')"
     return {
