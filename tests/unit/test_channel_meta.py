@@ -19,7 +19,11 @@ from sidecar.ports import Captured
 from tests.contract.channel import NOW, Secrets, context, delivered, parsed
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "meta"
-SECRETS = {"META_APP_SECRET": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "META_VERIFY_TOKEN": "kD93-hw0Lq_7sVnTz2"}
+SECRETS = {
+    "META_APP_SECRET": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "META_VERIFY_TOKEN": "kD93-hw0Lq_7sVnTz2",
+    "META_TOKEN": "EAAB-of-a-system-user",
+}
 PAGE, PERSON = "180005062406476", "1630934236957797"
 ANN = Identifier("phone", "+447700900123")
 

@@ -67,7 +67,7 @@ def test_a_config_error_pauses_its_adapter_alone_and_a_restart_tries_again(offic
 
 def test_words_that_name_no_adapter_are_refused(office: Office) -> None:
     """A brake that would hold nothing is a mistake, and a brake that isn't on can't be taken off."""
-    assert "ledger, llm, channel:mail" in office.refused("pause", "leger")
+    assert "ledger, llm, transcriber, channel:mail" in office.refused("pause", "leger")
     assert "not paused" in office.refused("resume", "ledger")
 
 
