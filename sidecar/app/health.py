@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from sidecar.app.schedule import trigger
 from sidecar.config import Hours
 from sidecar.config.sections import ChannelSection, OpsSection
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, SidecarError
 from sidecar.journal.traffic import NEVER_S, SLOT_S
 from sidecar.pipeline.intake import POLLED
 from sidecar.ports import Channel, Subscriber
@@ -188,7 +188,7 @@ class Health:
         is_polling, failure = journal.polling(name)
         found: dict[str, Any] = {"polled_at": at, "is_polling": is_polling, "failure": failure}
         if isinstance(adapter, Subscriber):
-            found["subscriptions"] = dict(adapter.subscriptions(journal.cursor(name, "poll")))
+            found["subscriptions"] = _subscriptions(adapter, journal.cursor(name, "poll"))
         rhythms = self._app.settings.ops.late_polls
         since = at or self._begun_at
         if rhythms and since is not None and not is_polling and not is_paused:
@@ -224,6 +224,14 @@ def complaints_of(found: ChannelHealth, section: ChannelSection, ops: OpsSection
     is_much = found.unreadable >= LEAST_UNREADABLE and found.unreadable_share >= ops.unreadable_share
     if ops.unreadable_share and is_much:
         yield _unreadable(found)
+
+
+def _subscriptions(adapter: Subscriber, cursor: Mapping[str, Any] | None) -> Mapping[str, datetime]:
+    """Until when the provider tells of news; a place that can't be read is a lost one, and makes nothing unready."""
+    try:
+        return dict(adapter.subscriptions(cursor))
+    except (SidecarError, ValueError, TypeError, KeyError):
+        return {}
 
 
 def _before(at: datetime, weeks: int, zone: ZoneInfo) -> datetime:
