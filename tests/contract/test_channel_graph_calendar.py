@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.channels.graph.calendar import CalendarChannel
 from adapters.channels.graph.events import clean_uid
 from adapters.formats.ics import read_calendar
 from sidecar.errors import ConfigError, PermanentError
-from sidecar.model import Activity
+from sidecar.model import Activity, Role
 from sidecar.ports import Captured
 from tests.contract.channel import INSTALLED, NOW, PollContract, parsed
 from tests.contract.graph_mailboxes import SOON, CalendarHarness, NoticeContract, graph
@@ -351,3 +353,24 @@ def test_odd_shapes_cost_no_meeting(harness: CalendarHarness) -> None:
         (activity,) = parsed(harness.channel, Captured("ann@ours.test", raw, "event:x:1", {"thing": "event"}))
         assert activity.kind == "meeting"
         assert len(activity.participants) <= 201
+
+
+def test_no_event_breaks_the_reader(harness: CalendarHarness) -> None:
+    """Whatever stands in an event's fields, it is read or parked, and nobody but our own calendar vouches for it."""
+    channel, good = harness.channel, json.loads(harness.bytes_of(harness.plan()))
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
+    inner = st.sampled_from(["dateTime", "timeZone", "emailAddress", "address", "status", "pattern", "range", "type"])
+    values = st.recursive(leaves, lambda more: st.lists(more, max_size=3) | st.dictionaries(inner, more, max_size=4))
+
+    @given(st.dictionaries(st.sampled_from(sorted(good)), values, min_size=1, max_size=5))
+    def forge(fields: dict[str, Any]) -> None:
+        raw = json.dumps(good | fields).encode()
+        try:
+            activities = parsed(channel, Captured("ann@ours.test", raw, "event:x:1", {"thing": "event"}))
+        except PermanentError:
+            return
+        for activity in activities:
+            assert activity.actor.role is Role.SYSTEM
+            assert all(activity.text[said.start : said.end] for said in activity.said)
+
+    forge()
