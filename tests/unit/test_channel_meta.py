@@ -165,14 +165,15 @@ def test_what_is_no_talk_is_kept_and_names_nobody(name: str, event: str) -> None
 
 
 def test_fields_that_are_no_talk_are_kept_each_by_its_name() -> None:
-    """Templates, history and a field that doesn't exist yet are one status each."""
+    """Templates, alerts of the account, history and a field that doesn't exist yet are one status each."""
     found = read("whatsapp_cloud/composed_fields_that_are_no_talk.json")
     assert [a.attributes["event"] for a in found] == [
         "message_template_status_update",
+        "account_alerts",
         "history",
         "a_field_of_next_year",
     ]
-    assert len({a.id for a in found}) == 3
+    assert len({a.id for a in found}) == 4
 
 
 def test_receipts_of_a_group_are_told_apart() -> None:
