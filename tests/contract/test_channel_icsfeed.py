@@ -32,6 +32,7 @@ from tests.contract.channel import (
     parsed,
 )
 from tests.contract.test_channel_caldav import ics
+from tests.e2e.test_calendar import RULES, drop
 from tests.support.houses import House, buys
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "ics"
@@ -416,4 +417,33 @@ def test_a_feed_reaches_the_party_and_so_does_its_end(publisher: Publisher, tmp_
         assert [a.attributes["status"] for a in meetings] == ["planned", "cancelled"]
         matches = {m.activity: m.party for m in house.facts("match") if isinstance(m, Match)}
         assert [matches[a.id] for a in meetings] == [house.standing().party] * 2
+        assert not house.parked()
+
+
+def test_a_mails_invitation_and_a_feeds_entry_are_one_appointment(publisher: Publisher, tmp_path: Path) -> None:
+    """A guest's yes in a mail and the same meeting in a feed of ours make one meeting in the CRM, moved in place."""
+    table = '[channels.feed]\ntype = "icsfeed"\nurl_env = "FEED"\nallow_private = true\nown_calendar = true\n'
+    env = {"FEED": publisher.url}
+    with House(tmp_path, "sqlite:///journal.db", *RULES, after=table, env=env).start() as house:
+        house.mail("Ann Lee <ann@x.test>", "We want a training day for 12 people")
+        house.poll()
+        drop(house, "yes", "ann@x.test", "REPLY", answer="ACCEPTED")
+        house.poll()
+        (booked,) = house.standing().meetings
+        event = ics("meeting-1", house.clock() + timedelta(days=3)).replace(b"ann@example.org", b"ann@x.test")
+        publisher.puts("a", event)
+        house.app.worker.poll_all(["feed"])
+        house.work()
+        assert [meeting.id for meeting in house.standing().meetings] == [booked.id]
+        house.clock.move(60)
+        later = house.clock() + timedelta(days=4)
+        moved = ics("meeting-1", later, "SEQUENCE:1").replace(b"ann@example.org", b"ann@x.test")
+        publisher.puts("a", moved.replace(b"20261121T090000Z", f"{house.clock():%Y%m%dT%H%M%SZ}".encode()))
+        house.app.worker.poll_all(["feed"])
+        house.work()
+        (known,) = house.standing().meetings
+        assert (known.id, known.start) == (booked.id, later.replace(microsecond=0))
+        assert {a.thread for a in house.facts("activity") if isinstance(a, Activity) and a.kind == "meeting"} == {
+            "meeting-1"
+        }
         assert not house.parked()
