@@ -74,6 +74,20 @@ def test_a_history_of_many_pages_is_read_to_its_end(harness: GmailHarness) -> No
     assert len(found) == len(set(found)) == 230
 
 
+def test_a_long_history_of_little_is_told_page_by_page(harness: GmailHarness) -> None:
+    """Whoever holds the poll's lease hears from it after each page, though none of it counts; and can go on there."""
+    cursor = last_cursor(harness.channel.poll(None)) or {}
+    for _ in range(230):
+        harness.twin.arrives(harness.mail(), RECENT, ("SPAM",))
+    cursors = [batch.cursor for batch in harness.channel.poll(cursor)]
+    assert len(cursors) == 3
+    assert [int(one["history"]) for one in cursors] == sorted(int(one["history"]) for one in cursors)
+    assert int(cursors[0]["history"]) > int(cursor["history"])
+    looked = harness.twin.calls("get")
+    assert not list(harness.channel.poll(cursors[-1]))
+    assert harness.twin.calls("get") == looked, "what doesn't count is looked at once"
+
+
 def test_a_history_that_was_forgotten_loses_nothing_and_fetches_only_what_is_new(harness: GmailHarness) -> None:
     """After a 404 all mails are looked at, and only those fetched to which something happened since."""
     for _ in range(5):

@@ -149,6 +149,8 @@ def test_an_outage_of_googles_keys_stops_no_poll(harness: GmailHarness) -> None:
     assert len(all_captured(channel.poll(None))) == 1
     with pytest.raises(TemporaryError):
         channel.verify(pushed(harness))
+    all_captured(channel.poll(None))
+    assert harness.twin.calls("certs") == 1, "a poll a second later is not held up again"
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,10 @@ class Certs:
         raise RejectedInput("the token is signed with a key that Google doesn't have", status=401)
 
     def refresh(self) -> None:
-        """Fetch the keys unless they are fresh; trouble with that is no trouble of the poll's."""
-        if self._fetched_at is None or self._clock() - self._fetched_at > REFRESH_AFTER:
+        """Fetch the keys unless they are fresh; trouble with that is none of the poll's, and stays away a while."""
+        now = self._clock()
+        is_fresh = self._fetched_at is not None and now - self._fetched_at <= REFRESH_AFTER
+        if not is_fresh and (self._tried_at is None or now - self._tried_at >= AGAIN_AFTER):
             self._quietly()
 
     def _is_due(self, after: timedelta) -> bool:
@@ -86,7 +88,7 @@ class Certs:
         try:
             self.fetch()
         except SidecarError:
-            pass  # the next push, or the next poll, tries again
+            self._tried_at = self._clock()
 
     def fetch(self) -> None:
         """Fetch the keys; those that can't be read are left out."""

@@ -173,10 +173,11 @@ class Walk:
                 raise _LostError(self._lost(place)) from None
             place = yield from self._records(place, page.history)
             token = page.next_page_token
-            if not token:
-                newest = _newer(place.history, page.history_id)
-                if newest != place.history:
-                    place = replace(place, history=newest)
+            if token:  # however little of it counts, whoever waits for the poll hears that it goes on
+                yield PollBatch((), place.told())
+            else:
+                place = replace(place, history=_newer(place.history, page.history_id))
+                if place.history != start:
                     yield PollBatch((), place.told())
                 return place
         raise TemporaryError("Gmail's history is longer than can be read at once", retry_after_s=60.0)
