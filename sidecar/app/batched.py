@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TICKETS = "data/batch-tickets.json"
 MAX_MEMBERS = 200
 MAX_ROUNDS = 10_000
-CAPTURING = frozenset((WorkKind.POLL, WorkKind.PARSE, WorkKind.RESOLVE))
+CAPTURING = frozenset((WorkKind.POLL, WorkKind.PARSE, WorkKind.RESOLVE, WorkKind.MEDIA))
 READING = frozenset((WorkKind.PARTY,))
 EVERYTHING = frozenset(WorkKind)
 
