@@ -116,8 +116,9 @@ class Mark:
 class Meeting:
     """One appointment, as booking systems and calendars told of it; `others` are more names of the same.
 
-    `status` is scheduled, attended, cancelled or no_show; `at` is when the newest word about it was said. When it is
-    rests on the Match `timed_by`, of the activity `timed_in`; how it stands, on `stated_by`. Each has its word's time.
+    `status` is scheduled, attended, cancelled or no_show; `at` is when the newest word about it was said; `host` is the
+    e-mail address of whoever of ours it is with, as far as that was told. When it is rests on the Match `timed_by`, of
+    the activity `timed_in`; how it stands, on `stated_by`. Each has its word's time.
     """
 
     id: str
@@ -134,6 +135,7 @@ class Meeting:
     stated_at: datetime
     others: tuple[str, ...] = ()
     activities: tuple[str, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

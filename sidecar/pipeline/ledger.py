@@ -174,10 +174,17 @@ class LedgerSteps:
         wanted = desired(standing, policy, route, drafts, mint, self._today(), wording)
         if standing.meetings and self._ledger().capabilities.meetings:
             fields = self._ledger().schema(MEETING)
-            wanted += meetings(standing, wanted, policy, route, mint, now, wording, fields)
+            wanted += meetings(standing, wanted, policy, route, mint, now, wording, fields, self._hosts(standing))
         if links:
             wanted = lasting(wanted, standing, partial(links.alike, now=now))
         return tuple(record for record in steered(wanted, standing, parts.policy) if record.kind in kinds)
+
+    def _hosts(self, standing: Standing) -> dict[str, str]:
+        """The CRM's users by their addresses, where somebody of ours has an appointment."""
+        ledger = self._ledger()
+        if not ledger.capabilities.owners or not any(meeting.host for meeting in standing.meetings):
+            return {}
+        return {email.casefold(): ref for ref, email in ledger.owners().items()}
 
     def _quotes(self, standing: Standing) -> tuple[dict[str, tuple[Evidence, ...]], dict[str, str]]:
         """The evidence behind each value or meeting, and the conversation of each quoted activity."""

@@ -8,7 +8,7 @@ of the two, neither is written. Its title, its words and its owner are a person'
 That a meeting's time has passed changes nothing here: who came is told by a booking system or by a person.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -49,13 +49,18 @@ def meetings(
     now: datetime,
     wording: Wording,
     known: Collection[str],
+    owners: Mapping[str, str],
 ) -> tuple[DesiredRecord, ...]:
     """Return the meetings wanted for a party, each tied to the contact and its engagement's deal among `wanted`.
 
-    `known` are the properties that meetings have in the CRM: one that was furnished before us may lack some.
+    `known` are the properties that meetings have in the CRM: one that was furnished before us may lack some. `owners`
+    are its users by their addresses in small letters: a meeting is its host's, else the route's owner's.
     """
-    mode, owner = policy.mode_for(route), route.owner
-    made = (_record(standing, meeting, wanted, mode, owner, mint, now, wording) for meeting in standing.meetings)
+    mode = policy.mode_for(route)
+    made = (
+        _record(standing, meeting, wanted, mode, owners.get(meeting.host) or route.owner, mint, now, wording)
+        for meeting in standing.meetings
+    )
     return tuple(replace(r, fields={name: f for name, f in r.fields.items() if name in known}) for r in made)
 
 

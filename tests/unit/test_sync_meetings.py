@@ -338,6 +338,18 @@ def test_nobody_in_our_name_calls_off(house: House) -> None:
     assert after(house).fields["status"] == "scheduled"
 
 
+def test_a_meeting_is_whose_it_is_with(tmp_path: Path) -> None:
+    """The host whom the booking system names, where the CRM knows them, else the route's; seen to fail without hosts."""
+    crm = 'type = "local"\npath = "crm.db"\nowners = {7 = "bob@ours.test", 8 = "Cleo@ours.test"}'
+    route = '[[route]]\nname = "default"\nowner = "7"\n'
+    with House(tmp_path, "sqlite:///journal.db", *RULES, crm=crm, after=route) as house:
+        book(house.start(), "created", ahead(house), host={"email": "cleo@ours.test"})
+        assert after(house).fields["owner"] == "8"
+        book(house, "created", ahead(house, 100), id="bk-2", host={"email": "guest-host@ours.test"})
+        house.work()
+        assert {meeting.fields["owner"] for meeting in house.records("meeting")} == {"7", "8"}
+
+
 def test_a_meeting_belongs_to_the_routes_owner_until_a_rep_hands_it_over(tmp_path: Path) -> None:
     """It stands in somebody's calendar, and whom a rep gave it stays; seen to fail with the owner written each time."""
     crm = 'type = "local"\npath = "crm.db"\nowners = {7 = "bob@ours.test", 8 = "cleo@ours.test"}'

@@ -56,6 +56,7 @@ class _Told:
     title: str
     makes: bool
     renews: bool = True
+    host: str = ""
 
 
 def met(standing: Standing, match: Match, activity: Activity) -> Standing:
@@ -97,13 +98,13 @@ def _told(activity: Activity) -> _Told | None:
             return None
         booking = f"{activity.channel}/{activity.account}/{activity.external_id}"
         name = _uid(given["uid"]) if given.get("uid") else booking
-        return _Told(name, _BOOKED[activity.kind], start, end, title, True)
+        return _Told(name, _BOOKED[activity.kind], start, end, title, True, host=_host(activity))
     if activity.kind != "meeting" or given.get("status") not in _CALENDAR or not _may_say(activity):
         return None
     status = given["status"]
     makes = "start" in given or (actor.authenticated and status in ("proposed", "updated", "planned"))
     renews = status != "planned"
-    return _Told(_uid(activity.external_id), _CALENDAR[status], start, end, title, makes, renews)
+    return _Told(_uid(activity.external_id), _CALENDAR[status], start, end, title, makes, renews, _host(activity))
 
 
 def _uid(name: str) -> str:
@@ -117,6 +118,12 @@ def _may_say(activity: Activity) -> bool:
         return False
     begun_by_us = any(p.own and p.part == "organizer" for p in activity.participants)
     return not (activity.attributes.get("status") == "declined" and actor.role is Role.AGENT and begun_by_us)
+
+
+def _host(activity: Activity) -> str:
+    """Return the address of whoever of ours an appointment is with."""
+    hosts = (p for p in activity.participants if p.own and p.part == "organizer")
+    return next((i.value.casefold() for p in hosts for i in p.identifiers if i.kind == "email"), "")
 
 
 def _time(text: str | None) -> datetime | None:
@@ -162,6 +169,7 @@ def _made(standing: Standing, match: Match, activity: Activity, told: _Told) -> 
         stated_by=match.id,
         stated_at=activity.at,
         activities=(activity.id,),
+        host=told.host,
     )
 
 
@@ -177,6 +185,7 @@ def _moved(held: Meeting, match: Match, activity: Activity, told: _Told) -> Meet
     length = held.end - held.start if held.end else None
     end = told.end if told.end and told.end > start else start + length if length else None
     is_moved = start != held.start  # also what is called off at a time that nobody told us of before
+    news = replace(news, host=told.host or held.host)
     if is_moved or told.renews:  # an entry that only stands there is no newer word than the one that put it there
         news = replace(news, at=activity.at)
     if is_moved or (told.status == SCHEDULED and end != held.end):
