@@ -339,7 +339,7 @@ def test_nobody_in_our_name_calls_off(house: House) -> None:
 
 
 def test_a_meeting_is_whose_it_is_with(tmp_path: Path) -> None:
-    """The host whom the booking system names, where the CRM knows them, else the route's; seen to fail without hosts."""
+    """The host whom the booking system names, where the CRM knows them, else the route's; seen to fail without."""
     crm = 'type = "local"\npath = "crm.db"\nowners = {7 = "bob@ours.test", 8 = "Cleo@ours.test"}'
     route = '[[route]]\nname = "default"\nowner = "7"\n'
     with House(tmp_path, "sqlite:///journal.db", *RULES, crm=crm, after=route) as house:
