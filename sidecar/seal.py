@@ -58,6 +58,8 @@ class Seal:
             raise ConfigError("it was sealed with a key that isn't among them any more")
         try:
             body = urlsafe_b64decode(match["body"])
+            if urlsafe_b64encode(body).decode() != match["body"]:
+                raise ValueError("the last character may say one thing alone")
             return AESGCM(key).decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], _bound(name, match["key"]))
         except (InvalidTag, ValueError):
             raise ConfigError("it was changed, or sealed for another name") from None

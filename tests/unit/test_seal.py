@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidecar.app.vault import Vault
@@ -28,6 +28,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
+@example(name="mail", text=b"", place=56)  # the last character of 28 bytes in base64 has bits that mean nothing
 @given(name=st.text(max_size=40), text=st.binary(max_size=300), place=st.integers(0, 10_000))
 def test_what_is_sealed_opens_for_its_name_alone(name: str, text: bytes, place: int) -> None:
     """The text comes back under its name; no other name, no other key and no changed character opens it."""
