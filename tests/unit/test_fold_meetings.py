@@ -55,6 +55,20 @@ def test_the_order_in_which_news_come_changes_nothing(moves: list[int], end: str
     assert {(m.start, m.status) for told in permutations(life) for m in [one(after(*told))]} == {wanted}
 
 
+def test_an_entry_that_only_stands_in_a_calendar_takes_nothing_back() -> None:
+    """It was stamped after the cancellation, and off is off, in any order; seen to fail as scheduled."""
+    life = [entry("accepted", 0), entry("cancelled", 2), entry("planned", 3)]
+    assert {one(after(life[0], *told)).status for told in permutations(life[1:])} == {"cancelled"}
+    assert one(after(*life, entry("accepted", 4))).status == "scheduled"
+
+
+def entry(status: str, minute: int) -> tuple[Match, Activity]:
+    """What a calendar of ours shows of an appointment at some minute."""
+    match, activity = news("meeting", minute, 12, name="uid-1")
+    attributes = {"start" if status == "accepted" else "proposed_start": activity.attributes["start"], "status": status}
+    return match, MINT(replace(activity, attributes=attributes))
+
+
 def test_a_party_keeps_the_newest_so_many() -> None:
     """A standing is read at each run, so it doesn't grow; seen to fail without the bound."""
     kept = after(*(news("booking_created", n, n, name=f"bk-{n}") for n in range(KEPT + 5))).meetings
