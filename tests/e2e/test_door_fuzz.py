@@ -43,12 +43,32 @@ url = "sqlite:///journal.db"
 type = "local"
 path = "crm.db"
 """
+MICROSOFT = """mailbox = "ann@ours.test"
+tenant = "ours.test"
+client_id = "c"
+client_secret_env = "API_TOKEN"
+client_state_env = "PLAIN_SECRET"
+notification_url = "http://127.0.0.1/hooks/office"
+login_url = "http://127.0.0.1:9"
+graph_url = "http://127.0.0.1:9"
+"""
 CHANNELS: Mapping[str, str] = {
     "webhook": 'secret_env = "STANDARD_SECRET"',
     "meta": 'secret_env = "PLAIN_SECRET"\nverify_token_env = "VERIFY_TOKEN"',
     "chatwoot": 'account_id = 1\nbase_url = "http://127.0.0.1:9"\nsecret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"',
     "twilio": 'account_sid = "AC0123456789abcdef0123456789abcdef"\npublic_url = "http://127.0.0.1/hooks/twilio"\n'
     'auth_token_env = "PLAIN_SECRET"\nbase_url = "http://127.0.0.1:9"\nintelligence_url = "http://127.0.0.1:9"',
+    "transcripts": 'secret_env = "STANDARD_SECRET"\ntranscripts = true',
+    "zoom": 'account_id = "a"\nclient_id = "c"\nsecret_env = "PLAIN_SECRET"\nclient_secret_env = "API_TOKEN"\n'
+    'base_url = "http://127.0.0.1:9"\nlogin_url = "http://127.0.0.1:9"\ntranscripts = true',
+    "fireflies": 'secret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"\nbase_url = "http://127.0.0.1:9"',
+    "gmail": 'mailbox = "sales@ours.test"\nclient_id = "c"\ntopic = "projects/ours/topics/gmail"\npush_audience = "a"\n'
+    'push_email = "p@ours.test"\nbase_url = "http://127.0.0.1:9"\ntoken_url = "http://127.0.0.1:9"\n'
+    'certs_url = "http://127.0.0.1:9"',
+    "gcalendar": 'calendar = "sales@ours.test"\nclient_id = "c"\nbase_url = "http://127.0.0.1:9"\n'
+    'token_url = "http://127.0.0.1:9"',
+    "microsoft365_mail": MICROSOFT,
+    "microsoft365_calendar": MICROSOFT,
 }
 """What each type of channel that is called needs in the config to begin with."""
 SECRETS = {
