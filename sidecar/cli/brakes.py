@@ -14,7 +14,8 @@ from sidecar.errors import PermanentError
 Scope = Annotated[
     str,
     typer.Argument(
-        metavar="SCOPE", help="ledger, llm, transcriber, channel:NAME (its polls), field:NAME or route:NAME."
+        metavar="SCOPE",
+        help="ledger, llm, transcriber, channel:NAME (its polls), media:NAME (its files), field:NAME or route:NAME.",
     ),
 ]
 
@@ -60,7 +61,8 @@ def _resume(ctx: typer.Context, scope: Scope, as_json: AsJson = False) -> None:
 
 
 def _check(app: Any, scope: str) -> None:
-    known = ["ledger", "llm", "transcriber", *(f"channel:{name}" for name in app.settings.channels)]
+    known = ["ledger", "llm", "transcriber"]
+    known += [f"{kind}:{name}" for kind in ("channel", "media") for name in app.settings.channels]
     known += [f"field:{name}" for name in app.policy.fields] + [f"route:{route.name}" for route in app.policy.routes]
     if scope not in known:
         raise PermanentError(f"there is nothing called {scope!r} to pause; known are {', '.join(known)}")

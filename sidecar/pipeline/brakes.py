@@ -84,6 +84,19 @@ def resume(journal: Journal, scope: str) -> bool:
     return True
 
 
+def pause_by_itself(journal: Journal, scope: str, reason: str) -> None:
+    """Put a brake on for an error that names what is wrong; a person's or the breaker's stays theirs."""
+    held = journal.paused().get(scope)
+    if held is None or held.reason.startswith(BY_ITSELF):
+        journal.pause(scope, BY_ITSELF + reason)
+
+
+def resume_by_itself(journal: Journal, scope: str) -> bool:
+    """Take a brake off that an error had put on; false when there was none."""
+    held = journal.paused().get(scope)
+    return held is not None and held.reason.startswith(BY_ITSELF) and journal.resume(scope)
+
+
 def _touch_those_since(journal: Journal, since: datetime) -> None:
     after = ""
     while parties := journal.updated_since(since, after, PAGE):

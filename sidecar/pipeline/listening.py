@@ -3,7 +3,8 @@
 Only what belongs to a party is listened to, so that nobody's words go to a transcriber who is not a customer or must
 not be processed. What comes of it is captured as a delivery of its own and takes the way of any other, and the party is
 read again because it has news. What can't be had any more is said in the book and ends there; a transcriber or a
-provider that is away makes this work wait, and nothing else.
+provider that is away makes this work wait, and nothing else. A channel that refuses its files for want of a setting
+holds its own files alone (`media:NAME`): the others' are heard meanwhile.
 
 The trade-off: few files are heard at the same time, because a slow transcriber would else keep all threads from the
 conversations that can be read already.
@@ -15,11 +16,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+import structlog
+
 from sidecar.capture import to_delivery
 from sidecar.capture.heard import Hearing, hearing_of, key_of, to_captured
-from sidecar.errors import PermanentError, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Activity, Attachment, Delivery, Lease, Match, Outcome, WorkKey, WorkKind
+from sidecar.pipeline.brakes import BY_ITSELF, pause_by_itself, resume_by_itself
 from sidecar.pipeline.parts import Parts
 from sidecar.ports import Channel, Media, MediaSource, Transcriber
 
@@ -28,9 +32,14 @@ SPOKEN = frozenset({"voice", "audio"})
 MAX_FILES = 10
 MAX_AT_ONCE = 2
 BUSY_S = 2.0
+OF = "media:"
+"""Under this and a channel's name stands that its files are left alone, as other pauses do."""
+LOOK_AGAIN_S = 300.0
 LATE, AT_MOST = timedelta(days=1), timedelta(days=30)
 """How long after its end a file is still asked for, when its provider answers but with errors of time; where nobody
 says when that is, how long after the message."""
+
+log = structlog.get_logger(__name__)
 
 
 def to_hear(parts: Parts, activity: Activity, matches: Sequence[Match]) -> tuple[Touch, ...]:
@@ -67,9 +76,22 @@ class Listening:
             channel = self._parts.channels.get(activity.channel)
             if channel is None:
                 raise PermanentError(f"the channel {activity.channel!r} is not configured any more; add it, then retry")
+            if (held_s := self._held_s(OF + activity.channel)) > 0:
+                reason = f"{OF}{activity.channel} is paused"
+                self._journal.commit(Entry(finish=Finish(lease, "wait", not_before_s=held_s, reason=reason)))
+                return
             for place, attachment in _spoken(activity):
                 self._one(activity, place, attachment, channel, transcriber, lease)
         self._journal.commit(Entry(finish=Finish(lease, "done")))
+
+    def _held_s(self, scope: str) -> float:
+        """Return for how long files are left alone: until an error's brake may be tried, or the next look at it."""
+        pause = self._journal.paused().get(scope)
+        if pause is None:
+            return 0.0
+        if not pause.reason.startswith(BY_ITSELF):
+            return LOOK_AGAIN_S
+        return LOOK_AGAIN_S - (self._journal.now() - pause.since).total_seconds()
 
     def _one(
         self,
@@ -108,12 +130,20 @@ class Listening:
     def _fetched(self, attachment: Attachment, channel: Channel, until: datetime) -> Media:
         if not isinstance(channel, MediaSource):
             raise PermanentError("its channel hands out no files")
+        scope = OF + channel.name
         try:
-            return channel.media(attachment)
+            media = channel.media(attachment)
+        except ConfigError as error:
+            log.error("adapter_paused", scope=scope, reason=str(error))
+            pause_by_itself(self._journal, scope, str(error))
+            raise TemporaryError(f"{scope} is paused: {error}", retry_after_s=LOOK_AGAIN_S) from None
         except TemporaryError as error:
             if self._parts.clock() < until:
                 raise
             raise PermanentError(f"it could not be fetched before its provider let it go: {error}") from None
+        if resume_by_itself(self._journal, scope):
+            log.info("adapter_resumed", scope=scope)
+        return media
 
     def _is_gone(self, activity: Activity) -> bool:
         """Say whether the message was taken back: its words are nobody's to hear any more."""

@@ -37,13 +37,22 @@ base_url = "{ears}"
 model = "whisper-1"
 max_retries = 0
 """
+OTHER = """
+[channels.other]
+type = "meta"
+secret_env = "META_SECRET"
+token_file = "token"
+graph_url = "{graph}"
+max_wait_s = 0.0
+calls_per_s = 1000
+"""
 
 
 class Spoken:
     """A house whose WhatsApp and transcriber are twins; without a port, requests come in behind the door."""
 
     def __init__(self, house: House, meta: MetaTwin, ears: Transcriptions, port: int | None) -> None:
-        self.house, self.meta, self.ears, self.port = house, meta, ears, port
+        self.house, self.meta, self.ears, self.port, self.channel = house, meta, ears, port, "meta"
 
     def speak(self, id: str = "wamid.1", media: str = "7700", raw: bytes = VOICE, **told: Any) -> None:
         """Let Anna send a voice note, of which Meta tells by its id."""
@@ -63,7 +72,7 @@ class Spoken:
         raw, signature = self.meta.webhook({"object": "whatsapp_business_account", "entry": [entry]})
         headers = {"x-hub-signature-256": signature, "content-type": "application/json"}
         if self.port is None:
-            self.house.app.receive("meta", HookRequest(headers, raw)).result(20)
+            self.house.app.receive(self.channel, HookRequest(headers, raw)).result(20)
             return
         heard = ask(self.port, post(raw, path="/hooks/meta", headers=headers))
         assert (heard.status, heard.body) == (200, b"EVENT_RECEIVED")
@@ -87,7 +96,8 @@ def spoken(folder: Path, *, transcriber: bool = True, more: str = "", door: bool
         config = CONFIG.format(graph=meta.url, ears=ears.base_url)
         config = config if transcriber else config.partition("[transcriber]")[0]
         env = {"META_SECRET": meta.secret, "META_TOKEN": meta.token}
-        made = House(folder, "sqlite:///journal.db", *RULES, after=config + more, env=env)
+        after = config + more.replace("{graph}", meta.url)
+        made = House(folder, "sqlite:///journal.db", *RULES, after=after, env=env)
         with made.start() as house, served(house) if door else nullcontext() as port:
             yield Spoken(house, meta, ears, port)
 
@@ -201,17 +211,50 @@ def test_a_message_that_was_taken_back_is_not_heard(tmp_path: Path) -> None:
 
 
 def test_a_wrong_token_is_the_operator_s_and_is_made_good(tmp_path: Path) -> None:
-    """A token that Meta refuses pauses the hearing under its setting's name; with the right one all is heard."""
+    """A token that Meta refuses pauses the channel's files and names its setting; with the right one they are heard."""
     with spoken(tmp_path) as it:
         right, it.meta.token = it.meta.token, "another"
         it.speak()
         it.house.work()
-        assert "channels.meta.token_env" in it.house.journal.paused()["transcriber"].reason
+        assert "channels.meta.token_env" in it.house.journal.paused()["media:meta"].reason
         assert not it.house.parked()
         it.meta.token = right
         it.house.clock.move(3_600)
         until(lambda: it.house.work() and HEARD in [a.text for a in it.activities()], "the voice note to be heard")
-        assert "transcriber" not in it.house.journal.paused()
+        assert not it.house.journal.paused()
+
+
+def test_a_wrong_token_of_one_channel_keeps_no_other_from_being_heard(tmp_path: Path) -> None:
+    """What Meta refuses one app holds that app's files alone, asked for once in five minutes; seen to fail at first."""
+    (tmp_path / "token").write_text("another")
+    (tmp_path / "token").chmod(0o600)
+    with spoken(tmp_path, more=OTHER) as it:
+        it.meta.token = "another"
+        for n in range(3):
+            it.speak(f"wamid.{n}", f"77{n}")
+        it.house.work()
+        asked = it.meta.log.counts["object"]
+        assert 1 <= asked <= 2 and it.waiting() == 3, "two at a time may be refused before it is known"
+        it.channel = "other"
+        it.speak("wamid.other", "7800")
+        it.house.work()
+        assert [a.channel for a in it.activities() if a.text == HEARD] == ["other"]
+        assert it.waiting() == 3 and list(it.house.journal.paused()) == ["media:meta"]
+        assert it.meta.log.counts["object"] == asked + 1, "the refused one isn't asked for again and again"
+
+
+def test_a_pause_of_a_channel_s_files_is_a_person_s_to_end(tmp_path: Path) -> None:
+    """Files that a person told us to leave alone are, until that person says otherwise."""
+    with spoken(tmp_path) as it:
+        pause(it.house.journal, "media:meta", "somebody: not these")
+        it.speak()
+        it.house.work()
+        it.house.clock.move(3_600)
+        it.house.work()
+        assert it.waiting() == 1 and not it.meta.log.counts
+        assert resume(it.house.journal, "media:meta")
+        it.house.clock.move(3_600)
+        until(lambda: it.house.work() and HEARD in [a.text for a in it.activities()], "the voice note to be heard")
 
 
 def test_words_that_were_heard_and_taken_back_count_no_more(tmp_path: Path) -> None:
