@@ -19,6 +19,7 @@ CHANNELS: Mapping[str, str] = {
     "caldav": "adapters.channels.caldav:CaldavChannel",
     "gcalendar": "adapters.channels.gcalendar:GoogleCalendarChannel",
     "icsfeed": "adapters.channels.icsfeed:IcsFeedChannel",
+    "calendly": "adapters.channels.calendly:CalendlyChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
     "fireflies": "adapters.channels.fireflies:FirefliesChannel",
     "aircall": "adapters.channels.aircall:AircallChannel",

@@ -104,3 +104,29 @@ def test_what_nobody_vouches_for_and_what_has_no_time_is_none() -> None:
     broken = [{}, {"start": "tomorrow"}, {"start": "2026-11-23T12:00:00"}]
     odd = [(match, MINT(replace(activity, attributes=attributes))) for attributes in broken]
     assert after(news("booking_created", 0, 12, trusted=False), *odd).meetings == ()
+
+
+def renamed(minute: int, hours: int, name: str, before: str) -> tuple[Match, Activity]:
+    """What a booking system says that names an appointment anew when it is moved."""
+    _, activity = news("booking_moved", minute, hours, name=name)
+    activity = MINT(replace(activity, attributes={**activity.attributes, "replaces": before}))
+    match = Match(because=(activity.id,), party="party-1", activity=activity.id, outcome=Outcome.PARTY, rule="test")
+    return MINT(match), activity
+
+
+def test_one_that_is_named_anew_at_each_move_stays_one() -> None:
+    """Whatever the order of three names of an appointment and its end, it is one; seen to fail with two of it."""
+    life = [
+        news("booking_created", 0, 12, name="a"), renamed(1, 24, "b", "a"), renamed(2, 48, "c", "b"),
+        news("booking_no_show", 3, 48, name="c"),
+    ]  # fmt: skip
+    wanted = (NOON + timedelta(hours=48), "no_show")
+    assert {(m.start, m.status) for told in permutations(life) for m in [one(after(*told))]} == {wanted}
+
+
+def test_a_mark_that_somebody_was_missing_can_be_taken_back() -> None:
+    """What the host unmarked is scheduled again, and the older mark doesn't come back when it is told late."""
+    missed, (match, created) = news("booking_no_show", 1, 12), news("booking_created", 2, 12)
+    back = MINT(replace(created, attributes={**created.attributes, "status": "not_missed"}))
+    for told in permutations([news("booking_created", 0, 12), missed, (match, back)]):
+        assert one(after(*told)).status == "scheduled"

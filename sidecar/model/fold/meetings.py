@@ -46,7 +46,9 @@ _RANKS = (SCHEDULED, CANCELLED, ATTENDED, NO_SHOW)
 class _Told:
     """What one activity says of an appointment; `makes` says whether it may begin one.
 
-    One that `renews` takes back that it was called off; an entry that only stands in a calendar doesn't.
+    One that `renews` takes back that it was called off; an entry that only stands in a calendar doesn't. `replaces` is
+    the name that it had before, where a booking system names it anew when it is moved; one that `unmarks` takes back
+    that somebody was missing.
     """
 
     name: str
@@ -57,6 +59,13 @@ class _Told:
     makes: bool
     renews: bool = True
     host: str = ""
+    replaces: str = ""
+    unmarks: bool = False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return all names that it is told by."""
+        return frozenset({self.name, self.replaces} - {""})
 
 
 def met(standing: Standing, match: Match, activity: Activity) -> Standing:
@@ -64,6 +73,7 @@ def met(standing: Standing, match: Match, activity: Activity) -> Standing:
     told = _told(activity)
     if told is None:
         return standing
+    standing = replace(standing, meetings=_as_one(standing.meetings, told)) if told.replaces else standing
     held = _held(standing.meetings, told)
     if held is None:
         made = _made(standing, match, activity, told)
@@ -98,7 +108,9 @@ def _told(activity: Activity) -> _Told | None:
             return None
         booking = f"{activity.channel}/{activity.account}/{activity.external_id}"
         name = _uid(given["uid"]) if given.get("uid") else booking
-        return _Told(name, _BOOKED[activity.kind], start, end, title, True, host=_host(activity))
+        before = f"{activity.channel}/{activity.account}/{given['replaces']}" if given.get("replaces") else ""
+        unmarks = given.get("status") == "not_missed"
+        return _Told(name, _BOOKED[activity.kind], start, end, title, True, True, _host(activity), before, unmarks)
     if activity.kind != "meeting" or given.get("status") not in _CALENDAR or not _may_say(activity):
         return None
     status = given["status"]
@@ -136,11 +148,23 @@ def _time(text: str | None) -> datetime | None:
 
 def _held(meetings: tuple[Meeting, ...], told: _Told) -> Meeting | None:
     """Return what is known of an appointment: by one of its names, else by when it begins."""
-    named = next((m for m in meetings if told.name == m.id or told.name in m.others), None)
+    named = next((m for m in meetings if told.names & {m.id, *m.others}), None)
     if named or told.start is None or told.status != SCHEDULED:
         return named
     source = _source(told.name)
     return next((m for m in meetings if m.start == told.start and _is_open(m) and _source(m.id) != source), None)
+
+
+def _as_one(meetings: tuple[Meeting, ...], told: _Told) -> tuple[Meeting, ...]:
+    """Make one of what a move shows to be the same: its news came before the news that it was moved."""
+    named = sorted((m for m in meetings if told.names & {m.id, *m.others}), key=lambda m: (m.at, m.id))
+    if len(named) < 2:
+        return meetings
+    first, newest = named[0], named[-1]
+    names = dict.fromkeys(name for m in named for name in (m.id, *m.others) if name != first.id)
+    activities = tuple(dict.fromkeys(id for m in named for id in m.activities))[-KEPT:]
+    whole = replace(newest, id=first.id, others=tuple(names)[-KEPT_NAMES:], activities=activities)
+    return (*(m for m in meetings if m not in named), whole)
 
 
 def _source(name: str) -> str:
@@ -168,6 +192,7 @@ def _made(standing: Standing, match: Match, activity: Activity, told: _Told) -> 
         timed_in=activity.id,
         stated_by=match.id,
         stated_at=activity.at,
+        others=(told.replaces,) if told.replaces else (),
         activities=(activity.id,),
         host=told.host,
     )
@@ -176,7 +201,7 @@ def _made(standing: Standing, match: Match, activity: Activity, told: _Told) -> 
 def _moved(held: Meeting, match: Match, activity: Activity, told: _Told) -> Meeting:
     """Return an appointment with one more word about it; one that was said before what is known changes nothing."""
     names = (held.id, *held.others)
-    others = held.others if told.name in names else (*held.others, told.name)[-KEPT_NAMES:]
+    others = (*held.others, *sorted(told.names.difference(names)))[-KEPT_NAMES:]
     activities = (*held.activities, activity.id)[-KEPT:]
     news = replace(held, others=others, activities=activities, title=held.title or told.title)
     if (activity.at, _RANKS.index(told.status)) < (held.at, _RANKS.index(held.status)):
@@ -199,7 +224,7 @@ def _may_follow(told: _Told, held: str) -> bool:
     """Say whether a status may follow another at the same time of day: who came or didn't, no calendar takes back."""
     if told.status != SCHEDULED:
         return not (told.status == CANCELLED and held in (ATTENDED, NO_SHOW))
-    return held == CANCELLED and told.renews
+    return (held == CANCELLED and told.renews) or (held == NO_SHOW and told.unmarks)
 
 
 def _kept(meetings: tuple[Meeting, ...]) -> tuple[Meeting, ...]:
