@@ -7,7 +7,8 @@ Calls of one channel go out one after the other, so that mail, calendar and a co
 that Graph lets an app make of a mailbox at once. They are spaced evenly under its 10,000 in ten minutes.
 
 Source: learn.microsoft.com "Obtain immutable identifiers", "Use delta query", "Microsoft Graph throttling guidance" and
-the published examples of each call, read 2026-11.
+the published examples of each call, read 2026-11. That Graph answers 500 for ever to one item that Exchange can't
+convert, such as an encrypted mail: microsoft-graph-docs-contrib issue 7758 and OpenArchiver issue 487, read 2026-11.
 """
 
 import threading
@@ -20,7 +21,7 @@ import orjson
 
 from adapters.http.calls import Timeouts, answer, number
 from adapters.http.patience import Again, Pace, patient
-from sidecar.errors import ConfigError, PermanentError
+from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.ports import Observe
 
 if TYPE_CHECKING:  # the HTTP client is imported by the first call
@@ -33,6 +34,7 @@ VENDOR = "Microsoft Graph"
 _TRANSIENT = frozenset({408, 423, 425, 429, 509})
 _DEAD = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired"})
 _GONE = frozenset({404, 410})
+_WITHHELD = frozenset({"errormimecontentconversionfailed", "errorcontentconversionfailed", "errorcorruptdata"})
 
 
 class Access(Protocol):
@@ -56,8 +58,8 @@ class Given:
         """Do nothing: there is no other."""
 
 
-class DeadTokenError(Exception):
-    """Graph doesn't know any more what it has told us: the round begins anew."""
+class DeadTokenError(TemporaryError):
+    """Graph doesn't know any more what it has told us: a round begins anew, anything else is asked later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The bytes of one thing as Graph hands them out; the beginning alone where it is larger than allowed."""
+    """The bytes of one thing as Graph hands them out; the beginning alone where it is larger than allowed.
+
+    None of them, and why, where Graph can't hand out this one: it never will, and its neighbours mustn't wait for it.
+    """
 
     raw: bytes = field(repr=False)
     is_cut: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ class Api:
         reply = self._read(operation, url, query, PAGE_BYTES_MAX, f"odata.maxpagesize={size}")
         code = _code(reply.body).casefold()
         if reply.status == 410 or (400 <= reply.status < 500 and code in _DEAD):
-            raise DeadTokenError(operation)
+            raise DeadTokenError(f"{VENDOR} has forgotten how far {operation} had come")
         self._raise_for(reply, operation)
         return _page(reply, operation)
 
@@ -134,6 +140,8 @@ class Api:
         reply = self._read(operation, self.url(path), query or {}, max_bytes, "")
         if reply.status in _GONE or (may_be_odd and reply.status == 400):
             return None
+        if _is_withheld(reply):
+            return Read(b"", fault=f"{VENDOR} can't hand it out: it answered {reply.status} to {operation}")
         self._raise_for(reply, operation)
         return Read(reply.body, reply.is_cut)
 
@@ -196,7 +204,7 @@ class Api:
 
     def _hold_for(self, reply: Any, operation: str) -> None:
         """Obey a limit, and take an outage for one."""
-        if reply.status in _TRANSIENT or reply.status >= 500:
+        if (reply.status in _TRANSIENT or reply.status >= 500) and not _is_withheld(reply):
             wait_s = number(reply.headers, "retry-after")
             if wait_s is not None:
                 self._pace.hold(min(wait_s, HOLD_MAX_S))
@@ -248,8 +256,13 @@ def _code(raw: bytes) -> str:
     outer = error.get("code") if isinstance(error, dict) else None
     inner = error.get("innerError", error.get("innererror")) if isinstance(error, dict) else None
     deeper = inner.get("code") if isinstance(inner, dict) else None
-    found = next((code for code in (deeper, outer) if isinstance(code, str) and code.casefold() in _DEAD), outer)
+    found = next((c for c in (deeper, outer) if isinstance(c, str) and c.casefold() in _DEAD | _WITHHELD), outer)
     return found if isinstance(found, str) else ""
+
+
+def _is_withheld(reply: Any) -> bool:
+    """Whether Graph says of this one thing that it can't be had; any other refusal may be one of all, and pass."""
+    return reply.status >= 400 and _code(getattr(reply, "body", b"")).casefold() in _WITHHELD
 
 
 def _page(reply: "RawReply", operation: str) -> Page:

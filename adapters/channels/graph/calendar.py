@@ -54,6 +54,7 @@ class CalendarChannel(HookedChannel):
         handshake=True,
         hints=True,
         stamped=False,
+        covers_body=False,
         census=True,
         subscriptions=True,
     )
@@ -135,9 +136,10 @@ class CalendarChannel(HookedChannel):
         read = self._api.thing("event", f"events/{quoted(id)}", self.options.max_event_bytes, {"$select": SELECT})
         if read is None:
             return None, None
-        if read.is_cut:
-            fault = f"event of more than {self.options.max_event_bytes} bytes; no more are read"
-            return ("", "", "", ""), Captured(self.account, b"", f"event:{id}:large", {THING: "event"}, fault)
+        if read.is_cut or read.fault:
+            fault = read.fault or f"event of more than {self.options.max_event_bytes} bytes; no more are read"
+            key = f"event:{id}:{'withheld' if read.fault else 'large'}"
+            return before or ("", "", "", ""), Captured(self.account, b"", key, {THING: "event"}, fault)
         data = read_json(read.raw)
         state, kind = str(data.get("changeKey") or data.get("@odata.etag") or ""), str(data.get("type") or "")
         end = self._end(data)

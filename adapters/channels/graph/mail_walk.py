@@ -6,12 +6,13 @@ items, sends empty pages and partial items; so nothing is concluded from a page 
 that has died, in whichever of its shapes, begins the folder anew: the same ids are laid down under the same keys, so
 that costs a repetition and never a mail. A cursor that can't be read counts as lost and costs the same.
 
-A mail that is too large is laid down as its headers, with a fault, so that a person learns of it.
+A mail that is too large is laid down as its headers, with a fault, so that a person learns of it; and so is one that
+Graph can't hand out (an encrypted one, or one that is broken there), as what Graph tells of it.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.channels.graph.api import Api, DeadTokenError, Page, quoted, read_json
@@ -26,6 +27,7 @@ BATCH_BYTES = 32 * 1024 * 1024
 FACTS_BYTES = 1024 * 1024
 END = "end"
 FACTS = {"$select": "receivedDateTime,isDraft"}
+ABOUT = {"$select": "internetMessageId,receivedDateTime,subject,from"}
 SIZE = "Integer 0x0E08"
 """PidTagMessageSize, which stands in no property of Graph's own. Source: MS-OXPROPS 2.796, 2026-11."""
 
@@ -136,6 +138,9 @@ class Walk:
         headers = {"thing": "mail", "folder": folder.name, "sent": "1" if folder.is_sent else "0"}
         headers |= {"received": received.isoformat()} if received else {}
         key = f"message:{row['id']}"
+        if mime.fault:
+            about = self._api.thing("message", path, FACTS_BYTES, ABOUT)
+            return Captured(self._account, about.raw if about else b"", key, headers, mime.fault)
         if mime.is_cut:
             fault = f"mail of more than {bounds.max_message_bytes} bytes; no more are read"
             return Captured(self._account, _head(mime.raw), key, headers, fault)
@@ -143,10 +148,16 @@ class Walk:
 
 
 def pages(api: Api, folder: Folder, query: Mapping[str, str], place: Place) -> Iterator[Page]:
-    """Yield the pages of a folder's list from a place on."""
+    """Yield the pages of a folder's list from a place on; all of them where that place is known no longer."""
     link = place.link
-    for _ in range(PAGES_MAX):
-        page = api.page("messages", link or _at(folder), {} if link else query, PAGE_SIZE)
+    for number in range(PAGES_MAX):
+        try:
+            page = api.page("messages", link or _at(folder), {} if link else query, PAGE_SIZE)
+        except DeadTokenError:
+            if number or not link:
+                raise
+            link, place.done = "", []
+            continue
         yield page
         link = page.next
         if not link:
@@ -156,7 +167,8 @@ def pages(api: Api, folder: Folder, query: Mapping[str, str], place: Place) -> I
 
 def window(bounds: Bounds, more: Mapping[str, str]) -> dict[str, str]:
     """Return the query for a folder's mails between the bounds, oldest first."""
-    until = f" and receivedDateTime lt {_stamp(bounds.until)}" if bounds.until else ""
+    # In whole seconds, so that nothing falls between a backfill and the polls; each mail's own time decides.
+    until = f" and receivedDateTime lt {_stamp(bounds.until + timedelta(seconds=1))}" if bounds.until else ""
     chosen = f"receivedDateTime ge {_stamp(bounds.since)}{until}"
     return {"$filter": chosen, "$orderby": "receivedDateTime asc", "$top": str(PAGE_SIZE), **more}
 
