@@ -149,7 +149,7 @@ class Endpoint:
             told = parse_token_response(json.dumps(reply.data if isinstance(reply.data, dict) else {}))
         except OAuth2Error as error:
             code = _shown(error.error) or MISSING
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError, OverflowError):  # what oauthlib makes of nonsense
             code = MISSING
         else:
             access = told.get("access_token")
@@ -159,7 +159,7 @@ class Endpoint:
         if code:
             raise RefusedError(code if code != MISSING else f"status {reply.status}")
         refresh = told.get("refresh_token")
-        life = min(timedelta(seconds=max(int(told.get("expires_in") or DEFAULT_LIFE_S), 0)), MAX_LIFE)
+        life = timedelta(seconds=min(max(_whole(told.get("expires_in")), 0), MAX_LIFE.total_seconds()))
         scopes = tuple(scope for scope in told.get("scope") or () if isinstance(scope, str))
         return Token(
             str(told["access_token"]), self.clock() + life, refresh if isinstance(refresh, str) else "", scopes
@@ -191,6 +191,13 @@ class _Asked:
 def error_code(data: Any) -> str:
     """Return the code of an OAuth error, if that is what was answered; nothing that isn't one of OAuth's words."""
     return _shown(data.get("error")) if isinstance(data, dict) else ""
+
+
+def _whole(seconds: object) -> int:
+    try:
+        return int(seconds) if isinstance(seconds, int | float | str) and seconds else DEFAULT_LIFE_S
+    except (ValueError, OverflowError):
+        return DEFAULT_LIFE_S
 
 
 def _shown(code: object) -> str:

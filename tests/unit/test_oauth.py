@@ -168,7 +168,27 @@ def test_a_passing_word_of_oauths_is_tried_again(twin: AuthorityTwin, tokens: To
     assert twin.authority.opens(one.access_token())
 
 
-@pytest.mark.parametrize("body", ["<html>", {"access_token": 7}, {"access_token": "ü"}, {}, {"expires_in": "soon"}, []])
+@pytest.mark.parametrize("life", [10**15, 1e300, -5, None])
+def test_a_life_out_of_all_bounds_is_bounded(
+    twin: AuthorityTwin, tokens: Tokens, clock: SetClock, life: object
+) -> None:
+    """However long a token is said to hold, it is used, and renewed. Seen to fail with an overflow."""
+    one = grant(twin, tokens, clock)
+    consented(twin, one, clock)
+    body = {"access_token": "odd", "token_type": "Bearer", "expires_in": life}
+    twin.fault(Status(200, body), path="/token", times=1)
+    assert one.access_token() == "odd"
+    clock.move(25 * 3600)
+    assert twin.authority.opens(one.access_token())
+
+
+_NONSENSE: list[Any] = [
+    "<html>", {"access_token": 7}, {"access_token": "ü"}, {}, {"expires_in": "soon"}, [],
+    {"access_token": "a", "scope": 7}, {"access_token": "a", "expires_in": float("inf")}, {"access_token": "a", "expires_in": [1]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", _NONSENSE)
 def test_an_answer_that_is_none_gives_no_token(twin: AuthorityTwin, tokens: Tokens, clock: SetClock, body: Any) -> None:
     """A proxy's page or nonsense is no token and no refusal, and never a crash: time mends it."""
     one = grant(twin, tokens, clock)
