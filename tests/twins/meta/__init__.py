@@ -90,8 +90,12 @@ class MetaTwin(Twin):
     def told(self, conversation: str) -> bytes:
         """Return what is told of a conversation: its newest messages."""
         with self.lock:
-            talk = self.conversations[conversation][2]
-            return json.dumps({"messages": {"data": talk[:NEWEST]}, "id": conversation}).encode()
+            page, _, talk = self.conversations[conversation]
+            older = (
+                f"https://graph.facebook.com/{VERSION}/{conversation}/messages?access_token={_page_token(page)}&after=x"
+            )
+            paging = {"paging": {"cursors": {"after": "x"}, "next": older}} if len(talk) > NEWEST else {}
+            return json.dumps({"messages": {"data": talk[:NEWEST], **paging}, "id": conversation}).encode()
 
     def webhook(self, body: Mapping[str, Any]) -> tuple[bytes, str]:
         """Return a body as Meta sends it, and the value of its signature's header."""
