@@ -184,7 +184,8 @@ def test_a_life_out_of_all_bounds_is_bounded(
 
 _NONSENSE: list[Any] = [
     "<html>", {"access_token": 7}, {"access_token": "ü"}, {}, {"expires_in": "soon"}, [],
-    {"access_token": "a", "scope": 7}, {"access_token": "a", "expires_in": float("inf")}, {"access_token": "a", "expires_in": [1]},
+    {"access_token": "a", "scope": 7}, {"access_token": "a", "expires_in": float("inf")},
+    {"access_token": "a", "expires_in": [1]},
 ]  # fmt: skip
 
 
