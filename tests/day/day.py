@@ -221,17 +221,24 @@ def differences(day: Day) -> list[str]:
     """Say what provider and journal don't agree upon, whose activities are apart or mixed, and what is there twice."""
     journal = day.app.journal
     activities = [fact for fact in journal.facts(kinds=("activity",)) if isinstance(fact, Activity)]
+    seen = [(_known(day, activity), activity) for activity in activities]
     return [
-        *_unequal(day, activities),
-        *_apart(day, activities),
+        *_unequal(day, seen),
+        *_stale(day, seen),
+        *_apart(day, seen),
         *(f"parked: {row.work.kind.value} {row.parked_reason}" for row in journal.work("parked")),
     ]
 
 
-def _unequal(day: Day, activities: Sequence[Activity]) -> Iterator[str]:
+def _known(day: Day, activity: Activity) -> str:
+    providers = (provider for provider in day.providers if provider.channel == activity.channel)
+    return next(provider.known(activity) for provider in providers)
+
+
+def _unequal(day: Day, activities: Sequence[tuple[str, Activity]]) -> Iterator[str]:
     found: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
-    for activity in activities:
-        found[activity.channel][activity.external_id, activity.kind] += 1
+    for id, activity in activities:
+        found[activity.channel][id, activity.kind] += 1
     truth: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     states = {provider.channel for provider in day.providers if provider.is_state}
     for provider in day.providers:
@@ -245,6 +252,20 @@ def _unequal(day: Day, activities: Sequence[Activity]) -> Iterator[str]:
         yield from (f"{channel}: too many {one} x{n}" for one, n in sorted((seen - told).items()))
 
 
+def _stale(day: Day, activities: Sequence[tuple[str, Activity]]) -> Iterator[str]:
+    """Meetings of which the newest word isn't how they stand."""
+    newest: dict[tuple[str, str], Activity] = {}
+    for id, activity in sorted(activities, key=lambda one: one[1].at):
+        newest[activity.channel, id] = activity
+    for provider in day.providers:
+        for id, (status, start) in provider.stands.items():
+            if (provider.channel, id) in newest:
+                told = newest[provider.channel, id].attributes
+                when = told.get("start") or told.get("proposed_start", "")
+                if told.get("status") != status or (start and when != start.isoformat()):
+                    yield f"{provider.channel}: {id} is {status} {start}, the book says {told.get('status')} {when}"
+
+
 def open_questions(app: App) -> list[Match]:
     """Return what a person must still say: activities that may be several parties'."""
     newest: dict[str, Match] = {}
@@ -254,7 +275,7 @@ def open_questions(app: App) -> list[Match]:
     return [match for match in newest.values() if match.outcome is Outcome.AMBIGUOUS]
 
 
-def _apart(day: Day, activities: Sequence[Activity]) -> Iterator[str]:
+def _apart(day: Day, activities: Sequence[tuple[str, Activity]]) -> Iterator[str]:
     """One party per person, as far as identifiers can tell: the same party for the same group, and no other's."""
     owner: dict[str, str] = {}
     for match in day.app.journal.facts(kinds=("match",)):
@@ -268,13 +289,13 @@ def _apart(day: Day, activities: Sequence[Activity]) -> Iterator[str]:
     parties: dict[int, set[str]] = defaultdict(set)
     members: dict[str, set[int]] = defaultdict(set)
     without: dict[int, list[str]] = defaultdict(list)
-    for activity in activities:
-        names = by_channel.get(activity.channel, {}).get(activity.external_id)
+    for id, activity in activities:
+        names = by_channel.get(activity.channel, {}).get(id)
         if names is None:
             continue
         group, party = groups[min(names)], owner.get(activity.id)
         if party is None:
-            without[group].append(f"{activity.channel}: {activity.external_id} {activity.kind} has no party")
+            without[group].append(f"{activity.channel}: {id} {activity.kind} has no party")
             continue
         parties[group].add(party)
         members[party].add(group)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sidecar.app import App
+from sidecar.model import Activity
 from tests.day.people import Person
 
 Told = tuple[str, str]
@@ -44,6 +45,8 @@ class Provider:
     is_state: bool = False
     """Whether it only tells how things stand, so that how often it was asked says how much we saw."""
     truth: Counter[Told] = field(default_factory=Counter)
+    stands: dict[str, tuple[str, datetime | None]] = field(default_factory=dict)
+    """How each meeting stands in the end, and for when it is where that still matters, by its id."""
     fleeting: set[Told] = field(default_factory=set)
     """What the provider holds no more, so that whoever lost its webhook can't know of it."""
     owed: list[Push] = field(default_factory=list)
@@ -64,6 +67,10 @@ class Provider:
 
     def connect(self, app: App) -> None:
         """Be the person who lets the channel in, where one must."""
+
+    def known(self, activity: Activity) -> str:
+        """Return by which id `truth` knows what was captured."""
+        return activity.external_id
 
     def happened(self, external_id: str, kind: str, *names: str) -> None:
         """Take down what happened, and by which identifiers it names its customer."""

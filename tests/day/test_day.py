@@ -1,8 +1,10 @@
 """A day of mixed traffic ends with provider and journal equal, one party per person, and nothing twice."""
 
 import os
+import tomllib
 from pathlib import Path
 
+from adapters import CHANNELS
 from tests.day.day import BEGIN, differences, lived, open_questions, twice
 from tests.day.providers import all_providers
 from tests.support.facts import SetClock
@@ -10,6 +12,12 @@ from tests.support.facts import SetClock
 MESSAGES = int(os.environ.get("DAY_MESSAGES", "240"))
 PEOPLE = int(os.environ.get("DAY_PEOPLE", "30"))
 SEED = int(os.environ.get("DAY_SEED", "7"))
+
+
+def test_every_channel_has_its_provider(tmp_path: Path) -> None:
+    """A channel that the day doesn't live with would be one whose losses nobody sees."""
+    with all_providers(tmp_path, SetClock(BEGIN)) as providers:
+        assert {tomllib.loads(provider.config)["type"] for provider in providers} == set(CHANNELS)
 
 
 def test_a_day_of_mixed_traffic(tmp_path: Path) -> None:
