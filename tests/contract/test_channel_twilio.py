@@ -546,6 +546,17 @@ def test_files_are_fetched_by_their_sids(harness: TwilioHarness) -> None:
             harness.channel.media(Attachment(ref, "voice"))
 
 
+def test_a_recording_is_not_fetched_once_consent_is_taken_back(harness: TwilioHarness) -> None:
+    """What was named while words could be kept stays where it is when they may not; seen to fail at first."""
+    recording = harness.twin.records(harness.twin.rings(ANN, US, harness.at()), b"ID3...")
+    with pytest.raises(PermanentError, match="transcripts"):
+        harness.made(transcripts=False).media(Attachment(f"recording/{recording}", "audio"))
+    assert not harness.twin.requests
+    message = harness.twin.texts(ANN, US, "", harness.at())
+    voice = Attachment(f"message/{message}/{harness.twin.attaches(message, 'audio/ogg', b'OggS...')}", "voice")
+    assert harness.made(transcripts=False).media(voice).raw == b"OggS...", "a voice note is no call"
+
+
 def test_a_file_elsewhere_is_not_fetched(harness: TwilioHarness) -> None:
     """A redirect to a host that isn't Twilio's store ends there, and our credentials with it."""
     message = harness.twin.texts(ANN, US, "", harness.at())

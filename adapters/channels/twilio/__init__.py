@@ -16,7 +16,7 @@ from typing import Any
 
 from adapters.channels.twilio.activities import holds_words, read_activities
 from adapters.channels.twilio.api import Reached, TwilioApi
-from adapters.channels.twilio.media import fetch
+from adapters.channels.twilio.media import fetch, is_recording
 from adapters.channels.twilio.options import TwilioOptions
 from adapters.channels.twilio.signature import read_secrets, verify
 from adapters.channels.twilio.walk import Place, Walk, Window, backfilled, counted, older, polled, read_place
@@ -127,8 +127,10 @@ class TwilioChannel:
         yield from counted(self._walk, Window(since), self.options.batch_size)
 
     def media(self, attachment: Attachment) -> Media:
-        """Fetch a file of a message, or the recording of a call."""
+        """Fetch a file of a message, or the recording of a call where words may be kept."""
         options = self.options
+        if is_recording(attachment) and not options.transcripts:
+            raise PermanentError("what is said in calls may not be read any more: `transcripts` is off")
         return fetch(attachment, self._reached, options.timeouts, options.max_media_bytes, self._credential)
 
     def check(self) -> Sequence[str]:

@@ -55,6 +55,11 @@ def fetch(attachment: Attachment, reached: Reached, timeouts: Timeouts, max_byte
     raise PermanentError(f"Twilio answered {found.status} to a file: it is gone")
 
 
+def is_recording(attachment: Attachment) -> bool:
+    """Say whether a file holds what was said in a call."""
+    return not attachment.ref.startswith("message/")
+
+
 def _url(ref: str, reached: Reached) -> str:
     found = _REF.fullmatch(ref)
     if found is None:
