@@ -5,7 +5,8 @@ at this time of the week, by the median of earlier weeks, which neither an outag
 read from sums that the book keeps, all of them at most every `EVERY_S`, so nothing here grows with history.
 
 What is judged is the time up to the last poll, and the expected hours: so a night, a weekend and a process that was
-down are no silence, and a poll that fails is told once and not twice. The weeks that count are those before the last
+down are no silence, and a poll that fails is told once and not twice. A poll that runs is at work as long as its place
+moves; one that stands still for `STILL_S` hangs, and is as late as none. The weeks that count are those before the last
 thing that came, for else a channel that is long dead would one day look usual. The trade-off: a holiday on which nobody
 writes looks like a channel that has stopped.
 """
@@ -36,6 +37,7 @@ WEEKS, LEAST_WEEKS = 8, 3
 LEAST_LATE_S = 120.0
 LEAST_UNREADABLE = 5
 MAX_FIRES = 100
+STILL_S = 3_600.0
 LATE = "late"
 Complaint = tuple[str, str, str, str]
 """Rule, subject, what is wrong, what to do."""
@@ -48,7 +50,7 @@ class ChannelHealth:
     `today` counts activities since midnight, `expected_by_now` and `expected_today` are medians of `weeks` earlier ones
     (None: fewer than three are known). `missed` is how much usually comes in the time since something was said
     (`said_at`, to the quarter of an hour). Lags are the least bound that so many didn't exceed. A poll `is_late` when
-    none has come to its end for `allowed_s`, and `failure` says why the last one has to be repeated.
+    none has come to its end for `allowed_s`, or one hangs, and `failure` says why the last one has to be repeated.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Health:
         self._app = app
         self._lock = Lock()
         self._begun_at: datetime | None = None
+        self._polling_since: dict[str, datetime] = {}
         self._looked: tuple[datetime, list[ChannelHealth]] | None = None
 
     def begin(self) -> None:
@@ -191,11 +194,22 @@ class Health:
             found["subscriptions"] = _subscriptions(adapter, journal.cursor(name, "poll"))
         rhythms = self._app.settings.ops.late_polls
         since = at or self._begun_at
-        if rhythms and since is not None and not is_polling and not is_paused:
+        if rhythms and self._hangs(name, now, is_polling=is_polling):
+            found |= {"is_late": True, "allowed_s": STILL_S}
+        elif rhythms and since is not None and not is_polling and not is_paused:
             own = getattr(getattr(adapter, "options", None), "every_s", None)
             bound = self._bound(since, section, section.every_s or own or 60.0, rhythms)
             found |= {"is_late": now > bound, "allowed_s": (bound - since).total_seconds()}
         return found
+
+    def _hangs(self, name: str, now: datetime, *, is_polling: bool) -> bool:
+        """Say whether a poll has run for long, as far as we have seen it, and not moved its place."""
+        if not is_polling:
+            self._polling_since.pop(name, None)
+            return False
+        since = self._polling_since.setdefault(name, now)
+        moved = self._app.journal.moved_at(name, "poll") or since
+        return now - max(since, moved) > timedelta(seconds=STILL_S)
 
     def _bound(self, since: datetime, section: ChannelSection, every_s: float, rhythms: float) -> datetime:
         """When a poll is overdue that ended at a time: so many rhythms later, and never at once."""

@@ -13,7 +13,7 @@ import pytest
 from sidecar.app.health import ChannelHealth, complaints_of
 from sidecar.capture import capture, to_delivery
 from sidecar.config.sections import ChannelSection, OpsSection
-from sidecar.journal import Entry, Finish, Touch
+from sidecar.journal import CursorSet, Entry, Finish, Touch
 from sidecar.model import Fact, WorkKey, WorkKind
 from sidecar.ports import Captured
 from tests.contract.chatwoot_accounts import FIRST, signed
@@ -207,6 +207,26 @@ def test_a_poll_that_doesnt_end_well_is_late(tmp_path: Path) -> None:
         polled(house)
         house.clock.move(20)
         assert (told(house), health(house, "drop").failure) == ([], "")
+
+
+def test_a_poll_that_hangs_is_late(tmp_path: Path) -> None:
+    """A poll that runs for an hour and gets nowhere is told of, one whose place moves is not; seen to fail at first."""
+    with house_in(tmp_path, env={"SIDECAR_CHANNELS__DROP__EVERY_S": "600"}) as house:
+        polled(house)
+        assert house.journal.claim([POLL], 60) == []
+        house.journal.commit(Entry(touches=(Touch(POLL),)))
+        (lease,) = house.journal.claim([POLL], 7 * 86_400)
+        assert told(house) == []
+        house.clock.move(3_000)
+        house.journal.commit(Entry(cursors=(CursorSet("drop", "poll", {}),)))
+        house.clock.move(3_000)
+        assert (told(house), health(house, "drop").is_polling) == ([], True)
+        house.clock.move(1_000)
+        assert told(house) == [("late", "channel:drop")]
+        house.journal.commit(Entry(finish=Finish(lease, "done")))
+        polled(house)
+        house.clock.move(20)
+        assert told(house) == []
 
 
 def test_a_start_gives_polls_their_time(tmp_path: Path) -> None:
