@@ -82,10 +82,14 @@ def _is_calm(parts: Mapping[str, str], frequency: str) -> bool:
         return False
     interval, days = int(parts.get("INTERVAL", "1")), parts.get("BYDAY", "").split(",")
     months, month_days, places = (_numbers(parts.get(name, "")) for name in ("BYMONTH", "BYMONTHDAY", "BYSETPOS"))
-    if not 1 <= interval <= INTERVAL_MAX or months is None or month_days is None or places is None:
+    if not 1 <= interval <= INTERVAL_MAX or int(parts.get("COUNT", "1")) == 0:
+        return False
+    if months is None or month_days is None or places is None:
         return False
     if "BYDAY" in parts and not all(_DAY.fullmatch(day) for day in days):
         return False
+    if parts.get("WKST", "MO") not in _DAYS or "+" in parts.get("BYMONTH", ""):
+        return False  # the library raises on both
     has_ordinal = any(len(day) > 2 for day in days)
     if frequency in ("DAILY", "WEEKLY") and (month_days or places or has_ordinal):
         return False
@@ -93,7 +97,9 @@ def _is_calm(parts: Mapping[str, str], frequency: str) -> bool:
         return False
     if month_days and (has_ordinal or not _exists(months, month_days)):
         return False
-    return all(1 <= month <= 12 for month in months) and all(1 <= abs(place) <= VALUES_MAX for place in places)
+    named = min(len(month_days) or VALUES_MAX, 5 * len(set(days))) if "BYDAY" in parts else len(month_days) or 1
+    most = min(named * (1 if frequency == "MONTHLY" else len(months) or 12), VALUES_MAX)
+    return all(1 <= month <= 12 for month in months) and all(1 <= abs(place) <= most for place in places)
 
 
 def _is_number(text: str, digits: int) -> bool:
@@ -121,6 +127,8 @@ def _until(text: str, zone: tzinfo) -> datetime | None:
         return None
     try:
         at = datetime.strptime(match[1] + (match[2] or "235959"), "%Y%m%d%H%M%S")  # noqa: DTZ007 # a wall clock's
+        if at.year < 1900:  # which some platforms write in fewer than four digits
+            return None
         return at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) if match[3] else at
     except (ValueError, OverflowError):
         return None

@@ -1,5 +1,6 @@
 """Reading iCalendar: what is said when, whatever a zone is called, and a hostile file harms nothing but itself."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,6 +88,24 @@ def test_a_zone_that_nobody_knows_follows_the_files_rules() -> None:
         event = one(f"UID:a\nDTSTART;TZID=Customized Time Zone:{day}T100000", head=head)
         assert event.start is not None
         assert (event.start.utcoffset(), event.problems) == (timedelta(hours=hours), ())
+
+
+def test_zones_that_are_told_to_keep_us_busy_are_not_followed() -> None:
+    """Rules from the year 1 on, all Mondays, or hundreds of zones cost little, and a zone from the year 1 is right;
+    seen to fail by the bound, after minutes."""
+    part = "BEGIN:{}\r\nDTSTART:0001{}T020000\r\nTZOFFSETFROM:{}\r\nTZOFFSETTO:{}\r\nRRULE:FREQ=YEARLY;{}\r\nEND:{}\r\n"
+    winter = part.format("STANDARD", "1028", "+0500", "+0400", "BYMONTH=10;BYDAY=-1SU", "STANDARD")
+    summer = part.format("DAYLIGHT", "0325", "+0400", "+0500", "BYMONTH=3;BYDAY=-1SU", "DAYLIGHT")
+    mondays = part.format("STANDARD", "0101", "+0400", "+0400", "BYDAY=MO", "STANDARD")
+    zone, event = "BEGIN:VTIMEZONE\r\nTZID:{}\r\n{}END:VTIMEZONE\r\n", "DTSTART;TZID={}:20260701T100000"
+    told = {"Ours": winter + summer, "Mondays": mondays * 20} | {f"Z{n}": winter * 20 for n in range(300)}
+    made = [f"BEGIN:VEVENT\r\nUID:{name}\r\n{event.format(name)}\r\nEND:VEVENT" for name in told]
+    zones = "".join(zone.format(name, parts) for name, parts in told.items())
+    began = time.process_time()
+    first, second, *others = read_calendar(f"BEGIN:VCALENDAR\r\n{zones}{chr(10).join(made)}\r\nEND:VCALENDAR".encode())
+    assert time.process_time() - began < 20
+    assert (first.start, first.problems) == (datetime(2026, 7, 1, 5, tzinfo=UTC), ())
+    assert all("nobody knows" in event.problems[0] for event in (second, others[-1]))
 
 
 def test_no_mail_changes_a_zone_for_another() -> None:
