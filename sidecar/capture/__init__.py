@@ -18,6 +18,8 @@ MAX_ACTIVITIES = 10_000
 MAX_TEXT_CHARS = 2_000_000
 FAULT = "fault"
 """Header under which a delivery carries the reason why it can't be read at all."""
+HINT = "hint"
+"""Header by which a delivery is known that says only that there is news."""
 
 
 def to_delivery(captured: Captured, channel: str, now: datetime, mint: Mint) -> Delivery:
@@ -26,6 +28,8 @@ def to_delivery(captured: Captured, channel: str, now: datetime, mint: Mint) -> 
     headers = dict(captured.headers)
     if captured.fault:
         headers[FAULT] = captured.fault
+    if captured.is_hint:
+        headers[HINT] = "1"
     return mint(
         Delivery(
             channel=channel,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from sidecar.capture import capture, to_delivery
+from sidecar.capture import HINT, capture, to_delivery
 from sidecar.errors import PermanentError, RejectedInput
 from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
 from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
@@ -91,7 +91,7 @@ class Intake:
         activities = capture(delivery, self._channel(delivery.channel), self._journal.mint)
         key = WorkKey(WorkKind.RESOLVE, delivery.id)
         touches = (Touch(key),) if activities else ()
-        unread = () if activities else (delivery.channel,)
+        unread = () if activities or HINT in delivery.headers else (delivery.channel,)
         self._journal.commit(Entry(facts=activities, touches=touches, finish=Finish(lease, "done"), unread=unread))
         self._parts.wake([key])
 

@@ -59,7 +59,8 @@ class Captured:
     """Raw bytes that a channel vouches for; `key` is the channel's delivery id, or None for the bytes' own hash.
 
     `fault` is set when the bytes are known to be unreadable (a file that is too large): the delivery is kept, parked.
-    `answer` is what the sender hears once they are durable, where "202 accepted" isn't what it understands.
+    `answer` is what the sender hears once they are durable, where "202 accepted" isn't what it understands. `is_hint`:
+    it says only that there is news, so that nobody wonders that it brings no activity.
     """
 
     account: str
@@ -68,6 +69,7 @@ class Captured:
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: str | None = None
     answer: Greeting | None = None
+    is_hint: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,27 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.channels.gcalendar.push import token
 from sidecar.app import App
 from sidecar.journal import Entry, Receipt
 from sidecar.model import Activity, Match, Outcome, WorkKey, WorkKind
 from sidecar.pipeline import Pipeline
-from sidecar.ports import HookRequest
+from sidecar.ports import Captured, HookRequest, PollBatch
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECRET = base64.b64encode(b"s" * 32).decode()
 CONFIG = """
 own.domains = ["ours.test"]
 channels.web = { type = "webhook", secret_env = "WEB_SECRET" }
+"""
+HINTED = f"""{CONFIG}
+channels.cal = {{ type = "gcalendar", calendar = "ann@ours.test", client_id = "x", push_secret_env = "PUSH" }}
 """
 ASKS = {
     "message_id": "m-1", "conversation_id": "c-1", "direction": "inbound", "sent_at": "2026-11-23T11:00:00Z",
@@ -73,6 +77,28 @@ def test_what_relates_to_something_that_comes_later_finds_its_party(app: App) ->
         _run(app, key)
     assert not app.journal.due(10, [WorkKind.RESOLVE])
     assert {_outcome(app, activity) for activity in app.journal.facts(kinds=("activity",))} == {Outcome.PARTY}
+
+
+def test_a_mere_hint_is_nothing_unread(tmp_path: Path) -> None:
+    """A push that says only that there is news was understood; what brings nothing else counts as unread.
+
+    Seen to fail while each push counted, so that a calendar with pushes looked as if nobody could read it.
+    """
+    secret, id, name = "a-secret-of-the-pushes", "channel-1", "x-goog-"
+    (tmp_path / "config.toml").write_text(HINTED)
+    headers = {"channel-id": id, "channel-token": token(secret.encode(), id), "resource-state": "exists"}
+    with App.from_file(tmp_path / "config.toml", {"PUSH": secret, "WEB_SECRET": SECRET}) as app:
+        app.clock = lambda: NOON
+        for number in ("1", "2"):
+            told = {f"{name}{key}": value for key, value in {**headers, "message-number": number}.items()}
+            (delivery,) = app.pipeline.receive("cal", HookRequest(told, b"")).result(10).new
+            _run(app, WorkKey(WorkKind.PARSE, delivery))
+        since, focus = app.journal.now() - timedelta(days=1), b'{"id": "f1", "eventType": "focusTime"}'
+        assert app.journal.unread("cal", since) == 0
+        app.pipeline.intake.keep("cal", PollBatch((Captured("ann@ours.test", focus, "event:f1:1"),), {}), None)
+        for key in app.journal.due(10, [WorkKind.PARSE]):
+            _run(app, key)
+        assert app.journal.unread("cal", since) == 1
 
 
 def _receive(pipeline: Pipeline, data: dict[str, Any], kind: str = "message.created") -> str:

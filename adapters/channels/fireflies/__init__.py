@@ -82,7 +82,7 @@ class FirefliesChannel:
         check_signature(HEADER, given, prefix, request.body, self._secrets)
         if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             raise RejectedInput("send the body without Content-Encoding", status=415)
-        return Captured(account=self.name, raw=request.body)
+        return Captured(account=self.name, raw=request.body, is_hint=True)
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield the meetings since the cursor, never what predates us."""

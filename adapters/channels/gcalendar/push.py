@@ -40,7 +40,8 @@ def verify(request: HookRequest, account: str, secrets: Sequence[bytes]) -> Capt
     if not any(known) or not is_well_formed or not _STATE.fullmatch(told["resource-state"]):
         raise RejectedInput("the channel's token is none of ours", status=401)
     headers = {name: told[header] for name, header in _KEPT.items() if _is_plain(told[header])}
-    return Captured(account, request.body, f"push:{id}:{told['message-number']}", {"google": "push", **headers})
+    key = f"push:{id}:{told['message-number']}"
+    return Captured(account, request.body, key, {"google": "push", **headers}, is_hint=True)
 
 
 def token(secret: bytes, channel_id: str) -> str:

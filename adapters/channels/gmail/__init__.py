@@ -68,7 +68,7 @@ class GmailChannel:
             mailbox, history = "", 0  # it is kept, and parked by `parse`
         if mailbox.casefold() == self.account:
             self._hinted = max(self._hinted, min(history, 2**63))
-        return Captured(self.account, request.body, delivery_of(request.body), {"gmail": "push"})
+        return Captured(self.account, request.body, delivery_of(request.body), {"gmail": "push"}, is_hint=True)
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what happened since the cursor, never mails that predate us; the cursor's shape stands in `walk`."""

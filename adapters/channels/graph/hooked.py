@@ -60,7 +60,7 @@ class HookedChannel:
             raise RejectedInput("send the body without Content-Encoding", status=415)
         if push.verify(request.body, self._secrets):
             self._subscriptions.alarm()
-        return Captured(self.account, request.body)
+        return Captured(self.account, request.body, is_hint=True)
 
     def consent(self) -> Consent:
         """Return an attempt to let this channel in; what was given must open the mailbox that the config names."""

@@ -89,7 +89,7 @@ class ZoomChannel:
     def verify(self, request: HookRequest) -> Captured:
         """Check the signature on the raw bytes; 401 for anything wrong with it, 413 and 415 for what is never read."""
         self._check(request)
-        return Captured(account=self.account, raw=request.body)
+        return Captured(account=self.account, raw=request.body, is_hint=True)
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what was recorded since the cursor, never what predates us."""
