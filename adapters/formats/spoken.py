@@ -28,7 +28,8 @@ MAX_SKEW = timedelta(minutes=5)
 class Attendee:
     """Somebody who took part. `is_ours` is the vendor's word, None for none; `knows_line`: the vendor knows who spoke.
 
-    `ref` is what turns name a speaker by, where the vendor has such a thing.
+    `ref` is what turns name a speaker by, where the vendor has such a thing. Who was only invited, or declared to be
+    ours, isn't known to have been there: not `is_there`.
     """
 
     name: str = ""
@@ -37,6 +38,7 @@ class Attendee:
     is_ours: bool | None = None
     ref: str = ""
     knows_line: bool = False
+    is_there: bool = True
 
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
@@ -77,10 +79,12 @@ class Call:
 def call_activity(delivery: Delivery, call: Call, own: Own) -> Activity:
     """Return the activity of a call without a word of it: one line, vouched for where both sides are known to be in it.
 
-    `Call held on 2026-11-22 at 09:00 UTC for 31 minutes, inbound, with 1 of ours and 2 others.`
+    `Call held on 2026-11-22 at 09:00 UTC for 31 minutes, inbound, with 1 of ours and 2 others.` Where the vendor knows
+    only who was invited it ends with `, 3 invited.`, and is proof of nobody's coming.
     """
-    ours = sum(_is_ours(person, own) for person in call.people)
-    theirs = len(call.people) - ours
+    there = [person for person in call.people if person.is_there]
+    ours = sum(_is_ours(person, own) for person in there)
+    theirs = len(there) - ours
     text = _line(call, ours, theirs)
     at, problems = _happened(delivery, call)
     is_sure = call.status == "held" and ours > 0 and theirs > 0
@@ -105,7 +109,8 @@ def transcript_activity(
     delivery: Delivery, call: Call, turns: Iterable[Spoken], own: Own, *, trusts_names: bool, version: str = ""
 ) -> Activity:
     """Return the activity of a call with its words: a line a turn, `Speaker: words`; each span covers words alone."""
-    lines, said, speakers = _laid_out(call, turns, own, trusts_names)
+    lost: list[str] = []
+    lines, said, speakers = _laid_out(call, _joined(turns, lost), own, trusts_names)
     at, problems = _happened(delivery, call)
     return Activity(
         channel=delivery.channel,
@@ -121,19 +126,19 @@ def transcript_activity(
         text="\n".join(lines),
         said=tuple(said),
         attributes=_attributes(call),
-        problems=problems,
+        problems=(*problems, *lost),
     )
 
 
 def _laid_out(
-    call: Call, turns: Iterable[Spoken], own: Own, trusts_names: bool
+    call: Call, turns: Sequence[Spoken], own: Own, trusts_names: bool
 ) -> tuple[list[str], list[Said], list[str]]:
     """The lines, their spans, and the names of speakers who are none of the people that the vendor lists."""
     lines: list[str] = []
     said: list[Said] = []
     strangers: dict[str, None] = {}
     at = 0
-    for turn in _joined(turns):
+    for turn in turns:
         person = _speaker(call.people, turn)
         is_ours = person is not None and _is_ours(person, own)
         name = _one_line(turn.name or (person.name if person else ""))
@@ -148,15 +153,21 @@ def _laid_out(
     return lines, said, list(strangers)
 
 
-def _joined(turns: Iterable[Spoken]) -> list[Spoken]:
-    """Turns of one known speaker in a row are one; a turn of nobody knows whom joins none. Words are one line."""
+def _joined(turns: Iterable[Spoken], lost: list[str]) -> list[Spoken]:
+    """Turns of one known speaker in a row are one; a turn of nobody knows whom joins none. Words are one line.
+
+    That there were more words than are kept is said in `lost`.
+    """
     joined: list[tuple[Spoken, list[str]]] = []
     size = 0
     for turn in turns:
         words = " ".join(turn.words.replace("\0", "").split())
         size += len(words)
-        if not words or len(joined) > TURNS_MAX or size > TEXT_CHARS_MAX:
+        if not words:
             continue
+        if len(joined) >= TURNS_MAX or size > TEXT_CHARS_MAX:
+            lost.append(f"more than {TURNS_MAX} turns or {TEXT_CHARS_MAX} characters: the first are kept")
+            break
         last = joined[-1][0] if joined else None
         if last is not None and (turn.name or turn.ref) and (last.name, last.ref) == (turn.name, turn.ref):
             joined[-1][1].append(words)
@@ -199,7 +210,9 @@ def _line(call: Call, ours: int, theirs: int) -> str:
     when = call.at.astimezone(UTC).strftime("%Y-%m-%d at %H:%M UTC")
     long = f" for {max(round(call.duration_s / 60), 1)} minutes" if call.duration_s else ""
     direction = f", {call.direction}" if call.direction else ""
-    who = f", with {ours} of ours and {theirs} other{'' if theirs == 1 else 's'}" if call.people else ""
+    who = f", with {ours} of ours and {theirs} other{'' if theirs == 1 else 's'}" if ours + theirs else ""
+    invited = sum(not person.is_there and bool(person.identifiers) for person in call.people)
+    who += f", {invited} invited" if invited and not who else ""
     return f"Call {call.status} on {when}{long}{direction}{who}."
 
 

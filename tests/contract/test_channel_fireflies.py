@@ -54,12 +54,22 @@ def test_without_consent_no_word_is_asked_for(harness: FirefliesHarness) -> None
     (captured,) = all_captured(channel.poll(None))
     (call,) = parsed(channel, captured)
     assert (call.kind, call.external_id) == ("call", meeting)
-    assert call.text == "Call held on 2026-11-22 at 08:30 UTC for 32 minutes, with 1 of ours and 1 other."
+    assert call.text == "Call held on 2026-11-22 at 08:30 UTC for 32 minutes, 2 invited."
     assert not any(b"sentences" in request.body for request in harness.twin.requests)
     assert "thousand" not in repr(call) + captured.raw.decode()
     (later,) = all_captured(harness.channel.poll(last_cursor(channel.poll(None))))
     (transcript,) = parsed(harness.channel, later)
     assert (transcript.kind, transcript.external_id, transcript.thread) == ("transcript", meeting, call.thread)
+
+
+def test_that_somebody_was_invited_is_no_proof_that_they_came(harness: FirefliesHarness) -> None:
+    """Fireflies lists the invited, so its word of a meeting vouches for nobody's coming, and a declared name adds
+    nobody; seen to fail as vouched for, `with 2 of ours and 1 other`."""
+    channel = harness.made(transcripts=False, own_names=("Sam",))
+    harness.twin.meets(RECENT)
+    (call,) = parsed(channel, all_captured(channel.poll(None))[0])
+    assert (call.text.rpartition(", ")[2], call.actor.authenticated) == ("2 invited.", False)
+    assert [said.authenticated for said in call.said] == [False]
 
 
 def test_who_speaks_is_told_by_address_owner_and_declared_name(harness: FirefliesHarness) -> None:

@@ -99,6 +99,19 @@ def test_without_consent_no_word_is_asked_for(harness: GongHarness) -> None:
     assert b"thousand" not in captured.raw
 
 
+def test_whom_gong_knows_only_as_invited_did_not_come_by_that(harness: GongHarness) -> None:
+    """Gong lists the invited beside those who came: a call of ours alone isn't vouched for as one with both sides, and
+    one that somebody attended in silence is; seen to fail as held with both."""
+    channel = harness.made(transcripts=False)
+    ours, theirs = ({**row} for row in PEOPLE)
+    harness.twin.meets(RECENT, people=(ours, {**theirs, "speakerId": None, "methods": ["Invitee"]}))
+    silent = {**theirs, "speakerId": None, "methods": ["Invitee", "Attendee"]}
+    harness.twin.meets(RECENT + timedelta(hours=1), people=(ours, silent))
+    told = [call for captured in all_captured(channel.poll(None)) for call in parsed(channel, captured)]
+    ends = [(call.text.rpartition("minutes, ")[2], call.actor.authenticated) for call in told]
+    assert ends == [("with 1 of ours and 0 others.", False), ("with 1 of ours and 1 other.", True)]
+
+
 def test_what_is_private_in_gong_stays_there(harness: GongHarness) -> None:
     """A private call comes without words and says so, with the option on; seen to fail without the look at it."""
     harness.twin.meets(RECENT, isPrivate=True)

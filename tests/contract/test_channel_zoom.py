@@ -80,6 +80,14 @@ def test_the_published_signature_verifies(harness: ZoomHarness) -> None:
         verify(headers, json.dumps(json.loads(body)).encode(), (meta["secret"].encode(),), at)
 
 
+def test_a_declared_name_is_nobody_who_came(harness: ZoomHarness) -> None:
+    """Who isn't in Zoom's list of a meeting isn't counted, however our people are called; seen to fail with 2."""
+    channel = harness.made(transcripts=False, own_names=("Somebody Else",))
+    harness.twin.meets(RECENT)
+    (call,) = parsed(channel, all_captured(channel.poll(None))[0])
+    assert call.text.endswith("with 1 of ours and 1 other.")
+
+
 def test_without_consent_no_word_is_fetched_and_no_key_to_one_kept(harness: ZoomHarness) -> None:
     """While the option is off a meeting is a call, no file is asked for, nothing laid down opens a recording, and a
     webhook that brings such a key is answered and not kept. Seed: files fetched whatever the option."""

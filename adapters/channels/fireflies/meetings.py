@@ -58,7 +58,10 @@ def _call(told: Mapping[str, Any], own_names: Sequence[str]) -> Call:
 
 
 def _people(told: Mapping[str, Any], own_names: Sequence[str]) -> Iterator[Attendee]:
-    """Each person once: by address, with the first name that is told; then our own names that nobody bears yet."""
+    """Each person once: by address, with the first name that is told; then our own names that nobody bears yet.
+
+    These are who was invited: Fireflies records a meeting to which the guest never came all the same.
+    """
     names: dict[str, str] = {}
     ours: set[str] = set()
     user = told.get("user")
@@ -75,10 +78,11 @@ def _people(told: Mapping[str, Any], own_names: Sequence[str]) -> Iterator[Atten
             if email.strip():
                 names.setdefault(email.strip(), "")
     for email, name in names.items():
-        yield Attendee(name, (email,), is_ours=True if email in ours or _is_in(name, own_names) else None)
+        is_ours = True if email in ours or _is_in(name, own_names) else None
+        yield Attendee(name, (email,), is_ours=is_ours, is_there=False)
     for name in own_names:
         if not any(_is_in(other, (name,)) for other in names.values()):
-            yield Attendee(name, is_ours=True)
+            yield Attendee(name, is_ours=True, is_there=False)
 
 
 def _turns(sentences: Any) -> Iterator[Spoken]:

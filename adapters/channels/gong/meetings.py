@@ -20,7 +20,7 @@ from sidecar.model import Activity, Delivery, Own
 
 VENDOR = "Gong"
 _CALL = ("id", "title", "started", "duration", "direction", "scope", "language", "workspaceId", "isPrivate", "system")
-_PARTY = ("id", "emailAddress", "name", "userId", "speakerId", "affiliation", "phoneNumber")
+_PARTY = ("id", "emailAddress", "name", "userId", "speakerId", "affiliation", "phoneNumber", "methods")
 _OURS = {"Internal": True, "External": False}
 _DIRECTIONS = {"Inbound": "inbound", "Outbound": "outbound"}
 
@@ -78,7 +78,17 @@ def _people(parties: Any, own_names: Sequence[str]) -> Iterator[Attendee]:
             name, email, phone = (_text(row.get(field)) for field in ("name", "emailAddress", "phoneNumber"))
             is_ours = True if name.casefold() in declared else _OURS.get(_text(row.get("affiliation")))
             ref = _text(row.get("speakerId"))
-            yield Attendee(name, (email,) if email else (), (phone,) if phone else (), is_ours=is_ours, ref=ref)
+            emails, phones = (email,) if email else (), (phone,) if phone else ()
+            yield Attendee(name, emails, phones, is_ours=is_ours, ref=ref, is_there=_is_there(row))
+
+
+def _is_there(party: Mapping[str, Any]) -> bool:
+    """Say whether a party is known to have come: who was invited is listed as well.
+
+    Source: Gong's API, `Party` (2026-11): `speakerId` names who spoke, `methods` holds Invitee or Attendee.
+    """
+    methods = party.get("methods")
+    return bool(_text(party.get("speakerId"))) or (isinstance(methods, list) and "Attendee" in methods)
 
 
 def _turns(monologues: Any) -> Iterator[Spoken]:

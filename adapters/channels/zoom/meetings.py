@@ -95,7 +95,7 @@ def _people(meeting: Mapping[str, Any], participants: Any, own_names: Sequence[s
     if host and not any(email == host for _, email in found):
         found["", host] = Attendee("", (host,), is_ours=True)
     named = {name for name, _ in found}
-    more = [Attendee(name, is_ours=True) for folded, name in declared.items() if folded not in named]
+    more = [Attendee(name, is_ours=True, is_there=False) for folded, name in declared.items() if folded not in named]
     return (*found.values(), *more)
 
 
