@@ -71,7 +71,7 @@ class GmailKeyboard(Keyboard):
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
-    given = parser("gmail", "A mailbox", 4225).parse_args(arguments)
+    given = parser("gmail", "A mailbox", 4229).parse_args(arguments)
     with GmailTwin(MAILBOX, port=given.port) as twin:
         authority = twin.authority
         told = {"key": KEY, "secret": authority.client_secret, "client": authority.client_id}

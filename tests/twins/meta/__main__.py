@@ -96,7 +96,7 @@ class MetaKeyboard(Keyboard):
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
-    made = parser("meta", "WhatsApp, a page and a transcriber", 4290)
+    made = parser("meta", "WhatsApp, a page and a transcriber", 4227)
     made.add_argument("--door", default="http://127.0.0.1:8080/hooks/meta", help="the sidecar's address for webhooks")
     given = made.parse_args(arguments)
     ears_port = given.port + 1 if given.port else 0

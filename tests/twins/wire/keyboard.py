@@ -6,6 +6,7 @@ What all twins' hands can do is here; a vendor's own deeds and its settings are 
 import argparse
 import cmd
 import shlex
+import socket
 from collections.abc import Callable
 from typing import IO, Any, ClassVar
 
@@ -17,8 +18,20 @@ WORDS: dict[str, Any] = {"": None, "true": True, "false": False}
 def parser(name: str, what: str, port: int) -> argparse.ArgumentParser:
     """Return what reads the arguments of `python -m tests.twins.NAME`."""
     made = argparse.ArgumentParser(prog=f"python -m tests.twins.{name}", description=f"{what} to try with.")
-    made.add_argument("--port", type=int, default=port, help="on 127.0.0.1; 0 takes any free one")
+    made.add_argument("--port", type=_free, default=str(port), help="on 127.0.0.1; 0 takes any free one")
     return made
+
+
+def _free(text: str) -> int:
+    """Read a port, and refuse one that another program listens on, in words instead of a traceback."""
+    port = int(text)
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            raise argparse.ArgumentTypeError(f"{port} can't be had; name another, or 0 for any free one") from None
+    return port
 
 
 def typed(text: str, number: Callable[[str], float] = float) -> Any:
