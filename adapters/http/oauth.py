@@ -28,6 +28,8 @@ from sidecar.ports import Clock, Observe, Tokens
 __all__ = ["Access", "ClientCredentials", "Grant", "Provider", "ServiceAccount", "Token", "google", "microsoft"]
 
 MAX_RACES = 3
+LOOK = timedelta(minutes=1)
+"""How long a token is given out without a look at what is kept, which another process may have replaced."""
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_LIFE = timedelta(minutes=30)
 
@@ -43,7 +45,7 @@ class Held:
     def access_token(self) -> str:
         """Return an access token that holds for a minute at least; `ConfigError` says who must let us in again."""
         with self._lock:
-            if self._token is None or not self._token.holds(self._clock()):
+            if self._token is None or not self._token.holds(self._clock()) or self._is_stale():
                 self._token = self._fresh()
             return self._token.access
 
@@ -56,6 +58,10 @@ class Held:
 
     def _fresh(self) -> Token:
         raise NotImplementedError
+
+    def _is_stale(self) -> bool:
+        """Say whether what is kept elsewhere may have changed since it was read."""
+        return False
 
     def _forget(self, token: str) -> None:
         """Do what else is to be done about a refused token."""
@@ -81,6 +87,7 @@ class Grant(Held):
         self._client_secret = client_secret
         self._tokens = tokens
         self._refused = ""
+        self._read_at: datetime | None = None
         self.endpoint = Endpoint(provider, timeouts, observe, clock, max_wait_s)
 
     @property
@@ -117,7 +124,7 @@ class Grant(Held):
     def _fresh(self) -> Token:
         """Take what another process has saved, if it holds; else renew it."""
         for _ in range(MAX_RACES):
-            saved = self._tokens.load(self.channel)
+            saved, self._read_at = self._tokens.load(self.channel), self._clock()
             held = _read(saved)
             if held is None:
                 raise self._unconnected("nobody has let it in yet")
@@ -145,6 +152,10 @@ class Grant(Held):
 
     def _forget(self, token: str) -> None:
         self._refused = token
+
+    def _is_stale(self) -> bool:
+        """Another process may have let it in anew, or have had it forgotten; the provider may not know of that."""
+        return self._read_at is None or not timedelta() <= self._clock() - self._read_at < LOOK
 
     def _unconnected(self, why: str) -> ConfigError:
         return ConfigError(f"{why}; let it in: sidecar connect {self.channel}", setting=self._setting)

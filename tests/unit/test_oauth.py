@@ -10,6 +10,7 @@ import pytest
 
 from adapters.http.calls import Timeouts
 from adapters.http.oauth import ClientCredentials, Grant, ServiceAccount, Token, google, microsoft
+from sidecar.app.vault import Vault
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.journal import Journal
 from sidecar.ports import Tokens, unobserved
@@ -113,6 +114,21 @@ def test_a_token_that_an_api_refused_isnt_given_out_again(twin: AuthorityTwin, t
     other = grant(twin, tokens, clock)
     other.refused(first)
     assert other.access_token() == second
+
+
+def test_what_is_forgotten_is_used_no_longer(twin: AuthorityTwin, tokens: Tokens, clock: SetClock) -> None:
+    """Whoever disconnects by one process ends the reading by another within a minute, where no provider does it.
+
+    Seen to fail, for the rest of the token's hour, while a token in memory was never compared with what is kept.
+    """
+    one = grant(twin, tokens, clock)
+    consented(twin, one, clock)
+    held = one.access_token()
+    assert isinstance(tokens, Vault) and tokens.forget("mail")
+    assert one.access_token() == held
+    clock.move(61)
+    with pytest.raises(ConfigError, match="sidecar connect mail"):
+        one.access_token()
 
 
 def test_threads_renew_once(twin: AuthorityTwin, tokens: Tokens, clock: SetClock) -> None:
