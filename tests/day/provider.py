@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from string import Formatter
 
 from sidecar.app import App
 from sidecar.model import Activity
@@ -85,3 +86,9 @@ def by_settings(settings: str, **values: str) -> tuple[str, Mapping[str, str]]:
     secrets = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_0-9]+=", line))
     table = re.split(r"(?m)^\[channels\.\w+\]$", "\n".join(lines))[1]
     return re.sub(r"(?m)^every_s = .*\n?", "", table.partition("\n[")[0]).strip(), secrets
+
+
+def of_twin(settings: str, twin: object, **values: str) -> tuple[str, Mapping[str, str]]:
+    """Return the same, with what isn't given taken from the twin's attributes of these names."""
+    names = [name for _, name, _, _ in Formatter().parse(settings) if name]
+    return by_settings(settings, **{name: values.get(name) or getattr(twin, name) for name in names})

@@ -9,6 +9,7 @@ from tests.contract.radicale import radicale
 from tests.contract.test_channel_icsfeed import Publisher
 from tests.day.provider import Provider
 from tests.day.providers.agendas import Feed, Google, Outlook
+from tests.day.providers.bookings import Calendly
 from tests.day.providers.calendar import Calendar
 from tests.day.providers.chatwoot import Chatwoot
 from tests.day.providers.drops import Drop, Uploads
@@ -22,6 +23,7 @@ from tests.day.providers.web import WebChat
 from tests.support.facts import SetClock
 from tests.support.gate import gate
 from tests.twins.aircall import AircallTwin
+from tests.twins.calendly import CalendlyTwin
 from tests.twins.chatwoot import ChatwootTwin
 from tests.twins.dialpad import DialpadTwin
 from tests.twins.fireflies import FirefliesTwin
@@ -51,6 +53,7 @@ def all_providers(folder: Path, clock: SetClock) -> Iterator[Sequence[Provider]]
         aircall = running.enter_context(AircallTwin())
         dialpad = running.enter_context(DialpadTwin())
         gong = running.enter_context(GongTwin())
+        calendly = running.enter_context(CalendlyTwin())
         at_mail = running.enter_context(gate(imap.port))
         at_calendar = running.enter_context(gate(int(caldav.rsplit(":", 1)[1])))
         yield (
@@ -72,6 +75,7 @@ def all_providers(folder: Path, clock: SetClock) -> Iterator[Sequence[Provider]]
             Aircall("aircall", aircall=aircall),
             Dialpad("dialpad", dialpad=dialpad),
             Gong("gong", gong=gong),
+            Calendly("calendly", twin=calendly),
             Drop("drop", path=folder / "drop"),
             Uploads("uploads", path=folder / "uploads"),
         )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.day.people import Person
-from tests.day.provider import Provider, by_settings
+from tests.day.provider import Provider, of_twin
 from tests.twins.aircall import AircallTwin
 from tests.twins.aircall.__main__ import SETTINGS as AIRCALL
 from tests.twins.dialpad import DialpadTwin
@@ -77,9 +77,8 @@ class Line(Provider):
         """Return by which identifiers the system knows somebody."""
         return f"phone:{person.phone}", f"email:{person.email}"
 
-    def _led_to(self, settings: str, pace: str, *more: str) -> None:
-        told = {name: getattr(self.twin, name) for name in ("token", "url", *more)}
-        self.config, self.env = by_settings(settings, **told)
+    def _led_to(self, settings: str, pace: str) -> None:
+        self.config, self.env = of_twin(settings, self.twin)
         self.config += f"\nmax_wait_s = 0\n{pace}"
 
 
@@ -91,7 +90,7 @@ class Aircall(Line):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._led_to(AIRCALL, "calls_per_minute = 6000", "api_id")
+        self._led_to(AIRCALL, "calls_per_minute = 6000")
 
     @property
     def twin(self) -> AircallTwin:
@@ -167,7 +166,7 @@ class Gong(Line):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._led_to(GONG, "calls_per_s = 1000\ncalls_per_day = 1000000", "key")
+        self._led_to(GONG, "calls_per_s = 1000\ncalls_per_day = 1000000")
 
     @property
     def twin(self) -> GongTwin:

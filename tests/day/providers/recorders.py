@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.day.people import Person
-from tests.day.provider import Provider, Push, by_settings
+from tests.day.provider import Provider, Push, of_twin
 from tests.twins.fireflies import FirefliesTwin
 from tests.twins.fireflies.__main__ import SETTINGS as FIREFLIES
 from tests.twins.wire.faults import Status
@@ -26,8 +26,7 @@ class Recorder(Provider):
     def __post_init__(self) -> None:
         super().__post_init__()
         settings, pace = (ZOOM, "calls_per_s") if isinstance(self.twin, ZoomTwin) else (FIREFLIES, "calls_per_minute")
-        names = ("hook_secret", "token", "account", "client", "url")
-        self.config, self.env = by_settings(settings, **{name: getattr(self.twin, name, "") for name in names})
+        self.config, self.env = of_twin(settings, self.twin)
         self.config += f"\nmax_wait_s = 0\n{pace} = 1000"
 
     @property
