@@ -21,6 +21,7 @@ CHANNELS: Mapping[str, str] = {
     "icsfeed": "adapters.channels.icsfeed:IcsFeedChannel",
     "calendly": "adapters.channels.calendly:CalendlyChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
+    "intercom": "adapters.channels.intercom:IntercomChannel",
     "fireflies": "adapters.channels.fireflies:FirefliesChannel",
     "aircall": "adapters.channels.aircall:AircallChannel",
     "dialpad": "adapters.channels.dialpad:DialpadChannel",

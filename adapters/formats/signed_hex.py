@@ -1,4 +1,4 @@
-"""Signatures in hexadecimal over raw bytes, as several vendors send them: HMAC-SHA256, a prefix, perhaps a time. Pure.
+"""Signatures in hexadecimal over raw bytes, as several vendors send them: an HMAC, a prefix, perhaps a time. Pure.
 
 Every doubt about a request is a 401 and never another error, because a 5xx would be sent again for days. The prefix is
 the vendor's, the digits are small letters; compared in constant time, against each of several secrets, so that they can
@@ -16,16 +16,19 @@ TOLERANCE_S = 300
 MIN_SECRET_CHARS = 16
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
-_DIGITS = re.compile(r"[0-9a-f]{64}")
+_DIGITS = re.compile(r"[0-9a-f]+")
+_LENGTHS = {"sha256": 64, "sha1": 40}
 
 
-def check_signature(header: str, given: str, prefix: str, signed: bytes, secrets: Sequence[bytes]) -> None:
+def check_signature(
+    header: str, given: str, prefix: str, signed: bytes, secrets: Sequence[bytes], algorithm: str = "sha256"
+) -> None:
     """Refuse what none of the secrets signed; `header` is the name that the refusal says."""
-    digits = given.removeprefix(prefix)
-    if not given.startswith(prefix) or not _DIGITS.fullmatch(digits):
-        raise RejectedInput(f"{header} is missing or is not {prefix} and 64 hexadecimal digits", status=401)
+    digits, length = given.removeprefix(prefix), _LENGTHS[algorithm]
+    if not given.startswith(prefix) or len(digits) != length or not _DIGITS.fullmatch(digits):
+        raise RejectedInput(f"{header} is missing or is not {prefix} and {length} hexadecimal digits", status=401)
     told = bytes.fromhex(digits)
-    matches = [hmac.compare_digest(hmac.digest(secret, signed, "sha256"), told) for secret in secrets]
+    matches = [hmac.compare_digest(hmac.digest(secret, signed, algorithm), told) for secret in secrets]
     if not any(matches):
         raise RejectedInput(f"{header} matches no secret", status=401)
 

@@ -305,7 +305,8 @@ def test_refusals_say_who_must_act(harness: CalendlyHarness) -> None:
 def test_an_answer_that_is_none_is_an_outage(harness: CalendlyHarness) -> None:
     """A proxy's page, or a list without its rows, is not an empty list. Seed: `.get("collection", [])`."""
     harness.put()
-    for body in ({}, {"collection": None}, {"collection": [{"name": "x"}]}, []):
+    answers: tuple[Any, ...] = ({}, {"collection": None}, {"collection": [{"name": "x"}]}, [])
+    for body in answers:
         harness.twin.fault(Status(200, body), path="scheduled_events")
         with pytest.raises(TemporaryError):
             all_captured(harness.channel.poll(None))

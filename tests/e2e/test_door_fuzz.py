@@ -68,6 +68,7 @@ CHANNELS: Mapping[str, str] = {
     "gcalendar": 'calendar = "sales@ours.test"\nclient_id = "c"\nbase_url = "http://127.0.0.1:9"\n'
     'token_url = "http://127.0.0.1:9"',
     "calendly": 'secret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"\nbase_url = "http://127.0.0.1:9"',
+    "intercom": 'secret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"\nbase_url = "http://127.0.0.1:9"',
     "microsoft365_mail": MICROSOFT,
     "microsoft365_calendar": MICROSOFT,
 }
