@@ -62,9 +62,9 @@ def test_an_entry_that_only_stands_in_a_calendar_takes_nothing_back() -> None:
     assert one(after(*life, entry("accepted", 4))).status == "scheduled"
 
 
-def entry(status: str, minute: int) -> tuple[Match, Activity]:
+def entry(status: str, minute: int, name: str = "uid-1") -> tuple[Match, Activity]:
     """What a calendar of ours shows of an appointment at some minute."""
-    match, activity = news("meeting", minute, 12, name="uid-1")
+    match, activity = news("meeting", minute, 12, name=name)
     attributes = {"start" if status == "accepted" else "proposed_start": activity.attributes["start"], "status": status}
     return match, MINT(replace(activity, attributes=attributes))
 
@@ -84,6 +84,37 @@ def test_a_merge_keeps_both_parties_appointments_and_of_one_the_newest_word() ->
     assert {name: m.start for name, m in both.items()} == {
         "web/w/bk-1": NOON + timedelta(hours=24), "web/w/bk-2": NOON + timedelta(hours=48),
     }  # fmt: skip
+
+
+def test_a_booking_and_the_calendars_that_tell_of_it_are_one() -> None:
+    """A mail and a calendar may name a booking differently, and are the same appointment unless both came before it;
+    seen to fail with two where one of them came before it."""
+    booked, mail, own = (
+        news("booking_created", 0, 12),
+        entry("accepted", 1, "uid-mail"),
+        entry("accepted", 2, "uid-own"),
+    )
+    for told in ((booked, mail, own), (booked, own, mail), (mail, booked, own), (own, booked, mail)):
+        assert len({one(after(*told)).id, *one(after(*told)).others}) == 3
+    assert len(after(mail, own).meetings) == 2
+
+
+def test_two_bookings_of_one_system_are_two_whatever_a_calendar_says() -> None:
+    """Two places booked at one time are two, and calling one off leaves the other; seen to fail as one, cancelled,
+    where a calendar told of the first before the booking system did."""
+    first, second = news("booking_created", 1, 12), news("booking_created", 2, 12, name="bk-2")
+    gone = news("booking_cancelled", 3, 12)
+    states = [m.status for m in after(entry("accepted", 0), first, second, gone).meetings]
+    assert sorted(states) == ["cancelled", "scheduled"]
+
+
+def test_a_merge_knows_an_appointment_by_any_of_its_names() -> None:
+    """What one party has by its booking and the other by its calendar is one; seen to fail with two of it."""
+    booked, shown = news("booking_created", 0, 12), entry("accepted", 1)
+    both, calendar = after(booked, shown), after(shown, standing=Standing("party-2"))
+    for merged in (absorb(both, calendar), absorb(calendar, both)):
+        assert {one(merged).id, *one(merged).others} == {"web/w/bk-1", "uid:uid-1"}
+        assert set(one(merged).activities) == {booked[1].id, shown[1].id}
 
 
 def test_what_turns_out_to_be_anothers_is_called_off_here() -> None:

@@ -7,7 +7,8 @@ were said, not in which they came, and each value keeps the time and the Match o
 rep's newer edit in the CRM can be told from an older one.
 
 The trade-off: two appointments of one party that begin at the same moment are one, told by two systems (a booking tool
-and the calendar that it writes into), since nobody is with us twice at once.
+and the calendars that it writes into), since nobody is with us twice at once. What one system names twice is two, and
+so are two entries of calendars while no booking system tells of that moment: one may be meant to replace the other.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ SCHEDULED, CANCELLED, ATTENDED, NO_SHOW = "scheduled", "cancelled", "attended", 
 KEPT = 20
 """How many appointments of a party are known at once, the newest."""
 KEPT_NAMES = 4
+CALENDARS = "uid:"
+"""Before the names that calendars share."""
 _BOOKED: Mapping[str, str] = {
     "booking_created": SCHEDULED,
     "booking_moved": SCHEDULED,
@@ -84,11 +87,11 @@ def met(standing: Standing, match: Match, activity: Activity) -> Standing:
 
 def joined(one: tuple[Meeting, ...], other: tuple[Meeting, ...]) -> tuple[Meeting, ...]:
     """Return the appointments of two parties that are one; what both know is as the newest word has it."""
-    found = {meeting.id: meeting for meeting in one}
+    found = one
     for meeting in other:
-        held = found.get(meeting.id)
-        found[meeting.id] = meeting if held is None or meeting.at > held.at else held
-    return _kept(tuple(found.values()))
+        same = tuple(m for m in found if _names(m) & _names(meeting))
+        found = (*(m for m in found if m not in same), _whole((*same, meeting)) if same else meeting)
+    return _kept(found)
 
 
 def left(meetings: tuple[Meeting, ...], gone: frozenset[str], release: str, at: datetime) -> tuple[Meeting, ...]:
@@ -120,7 +123,7 @@ def _told(activity: Activity) -> _Told | None:
 
 
 def _uid(name: str) -> str:
-    return f"uid:{name}"
+    return f"{CALENDARS}{name}"
 
 
 def _may_say(activity: Activity) -> bool:
@@ -148,28 +151,40 @@ def _time(text: str | None) -> datetime | None:
 
 def _held(meetings: tuple[Meeting, ...], told: _Told) -> Meeting | None:
     """Return what is known of an appointment: by one of its names, else by when it begins."""
-    named = next((m for m in meetings if told.names & {m.id, *m.others}), None)
+    named = next((m for m in meetings if told.names & _names(m)), None)
     if named or told.start is None or told.status != SCHEDULED:
         return named
-    source = _source(told.name)
-    return next((m for m in meetings if m.start == told.start and _is_open(m) and _source(m.id) != source), None)
+    return next((m for m in meetings if m.start == told.start and _is_open(m) and _may_name(told.name, m)), None)
 
 
 def _as_one(meetings: tuple[Meeting, ...], told: _Told) -> tuple[Meeting, ...]:
     """Make one of what a move shows to be the same: its news came before the news that it was moved."""
-    named = sorted((m for m in meetings if told.names & {m.id, *m.others}), key=lambda m: (m.at, m.id))
-    if len(named) < 2:
-        return meetings
+    named = tuple(m for m in meetings if told.names & _names(m))
+    return (*(m for m in meetings if m not in named), _whole(named)) if len(named) > 1 else meetings
+
+
+def _whole(meetings: tuple[Meeting, ...]) -> Meeting:
+    """Return what several tell of one appointment, as the newest word has it."""
+    named = sorted(meetings, key=lambda m: (m.at, m.id))
     first, newest = named[0], named[-1]
     names = dict.fromkeys(name for m in named for name in (m.id, *m.others) if name != first.id)
     activities = tuple(dict.fromkeys(id for m in named for id in m.activities))[-KEPT:]
-    whole = replace(newest, id=first.id, others=tuple(names)[-KEPT_NAMES:], activities=activities)
-    return (*(m for m in meetings if m not in named), whole)
+    return replace(newest, id=first.id, others=tuple(names)[-KEPT_NAMES:], activities=activities)
+
+
+def _names(meeting: Meeting) -> frozenset[str]:
+    return frozenset({meeting.id, *meeting.others})
+
+
+def _may_name(name: str, meeting: Meeting) -> bool:
+    """Say whether a name may be one more of an appointment at the same moment: by the sources of those that it has."""
+    sources, source = {_source(other) for other in _names(meeting)}, _source(name)
+    return source not in sources or (source == CALENDARS and sources != {CALENDARS})
 
 
 def _source(name: str) -> str:
     """Return who names an appointment so: calendars, or one booking system."""
-    return "uid:" if name.startswith("uid:") else name.rsplit("/", 1)[0]
+    return CALENDARS if name.startswith(CALENDARS) else name.rsplit("/", 1)[0]
 
 
 def _is_open(meeting: Meeting) -> bool:
