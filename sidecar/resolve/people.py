@@ -82,7 +82,8 @@ def side_of(activity: Activity, people: Sequence[Person]) -> Side:
     outside = [person for person in people if not person.own]
     sent_by_us = any(person.own and person.parts & _WRITES for person in people)
     if activity.actor.role is Role.SYSTEM and not _is_our_meeting(activity, people):
-        return Side((_first_known(outside, _SYSTEM_TIERS),), False, activity.kind in _BEGUN_BY_SYSTEM)
+        begins = activity.kind in _BEGUN_BY_SYSTEM and not _only_tells_more(activity, outside)
+        return Side((_first_known(outside, _SYSTEM_TIERS),), False, begins)
     if activity.actor.role is Role.CUSTOMER and not sent_by_us:
         return Side((_senders(outside),), False, activity.kind not in SAYS_NOTHING)
     tiers = tuple(_playing(outside, parts) for parts in _SENT_TIERS)
@@ -131,6 +132,12 @@ def _person(group: Sequence[Participant], own: Own) -> Person:
         identifiers=tuple(sorted(set(_normalised((i for i in given if i not in ours), own)), key=strongest_first)),
         own=any(p.own for p in group) or (bool(given) and len(ours) == len(given)),
     )
+
+
+def _only_tells_more(activity: Activity, outside: Sequence[Person]) -> bool:
+    """What a system says of something that it told before, naming nobody: whose it is, is asked of that alone."""
+    is_named = any(person.identifiers for person in outside)
+    return bool(activity.relates_to) and not is_named and all(said.role is Role.SYSTEM for said in activity.said)
 
 
 def _is_our_meeting(activity: Activity, people: Sequence[Person]) -> bool:

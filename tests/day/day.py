@@ -26,6 +26,7 @@ from tests.support.facts import SetClock
 HOURS = 24
 BEGIN = datetime.fromisoformat("2026-03-02T06:00:00+00:00")
 TWICE, LATE = 0.05, 0.1
+MOST = 1000
 TALK = (
     "Could you tell me what it costs for twelve people?", "We would like to book a visit on Thursday.",
     "Thank you, that works for us.", "I am not sure that this fits our budget of 4000 pounds.",
@@ -269,12 +270,8 @@ def _stale(day: Day, activities: Sequence[tuple[str, Activity]]) -> Iterator[str
 
 
 def open_questions(app: App) -> list[Match]:
-    """Return what a person must still say: activities that may be several parties'."""
-    newest: dict[str, Match] = {}
-    for match in app.journal.facts(kinds=("match",)):
-        if isinstance(match, Match):
-            newest[match.activity] = match
-    return [match for match in newest.values() if match.outcome is Outcome.AMBIGUOUS]
+    """Return what a person must still say: activities that may be several parties', or are nobody's we know."""
+    return app.journal.questions(MOST)
 
 
 def _apart(day: Day, activities: Sequence[tuple[str, Activity]]) -> Iterator[str]:

@@ -242,6 +242,14 @@ def test_a_cancellation_without_a_person_follows_its_booking() -> None:
     assert match.party != "party-7"
 
 
+def test_what_only_tells_more_of_something_asks_nobody() -> None:
+    """That a stranger's meeting was deleted is no question of its own; seen to fail while it was one."""
+    removed = activity(role=Role.SYSTEM, kind="meeting", relates_to="uid-1", text="Meeting removed from the calendar.")
+    assert Notebook().one(removed).outcome is Outcome.OUTBOUND_ONLY
+    spoken = activity(role=Role.SYSTEM, kind="transcript", relates_to="c1", said=(Said(0, 5, Role.CUSTOMER, False),))
+    assert Notebook().one(spoken).outcome is Outcome.UNKNOWN
+
+
 def test_a_booking_belongs_to_its_customer_not_to_its_host() -> None:
     """A system's event is about the person on our books, whoever of ours is named beside."""
     item = activity(
