@@ -5,9 +5,10 @@ was lost can't be known from our side alone. So everything that the provider hol
 more, under the ids that poll and webhook give it (`Counted.census`). A thing is there if its delivery is, or if all
 that it says is, whichever way that came. What was erased keeps its id and is never fetched again.
 
-What only the book holds is named and left: it was deleted over there, or it never stood there by itself (a receipt, a
-handshake). Nothing is remembered between two runs, so a run that was interrupted is begun again. The trade-off: the
-ids of what was counted are held in memory, some 200 bytes for each activity, and a channel's whole index is read once.
+What only the book holds is named and left: it was deleted over there, it never stood there by itself (a receipt, a
+handshake), or nobody can be asked about it (what a provider tells by webhook alone). Nothing is remembered between two
+runs, so a run that was interrupted is begun again. The trade-off: the ids of what was counted are held in memory, some
+200 bytes for each activity, and a channel's whole index is read once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -157,8 +158,9 @@ def _gone(app: "App", name: str, since: datetime, ids: set[str], names: set[tupl
     """Yield what is in the book alone, a page of its index at a time."""
     after = ("", "")
     while page := app.journal.said_on(name, since, after, PAGE):
-        for account, activity, external_id, kind, relates_to in page:
-            is_there = activity in ids or (account, external_id) in names or (account, relates_to) in names
-            if not is_there and kind not in _OF_ITSELF:
-                yield Named(activity, external_id, kind)
-        after = page[-1][0], page[-1][1]
+        for said in page:
+            account, activity = said.account, said.activity
+            is_there = (account, said.external_id) in names or (account, said.relates_to) in names
+            if activity not in ids and not is_there and said.kind not in _OF_ITSELF:
+                yield Named(activity, said.external_id, said.kind, said.at)
+        after = page[-1].account, page[-1].activity

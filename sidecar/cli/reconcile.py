@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SORTS = {
     "missing": "not in the book",
     "unread": "in the book, and said more than was read of it",
-    "gone": "in the book alone: deleted there, or nothing of its own there",
+    "gone": "in the book alone: deleted there, nothing of its own there, or nothing that can be asked for",
 }
 
 

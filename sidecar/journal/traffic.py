@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -31,6 +31,17 @@ NEVER_S = 31_536_000
 MAX_PARKED = 1_000
 _SLOT_US = SLOT_S * 1_000_000
 _INSTALLED_AT = sa.select(t.meta.c.value).where(t.meta.c.key == "installed_at")
+
+
+class Said(NamedTuple):
+    """One activity as the index has it."""
+
+    account: str
+    activity: str
+    external_id: str
+    kind: str
+    relates_to: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,19 +217,19 @@ class TrafficReader:
                     found.update(connection.execute(sa.select(work.key).where(*named)).scalars())
         return found
 
-    def said_on(self, channel: str, since: datetime, after: tuple[str, str], limit: int) -> list[tuple[str, ...]]:
-        """Return (account, activity, external id, kind, what it relates to) of a channel's activities since a time.
+    def said_on(self, channel: str, since: datetime, after: tuple[str, str], limit: int) -> list[Said]:
+        """Return a channel's activities since a time.
 
         They come in the order of accounts and activities, those after one of them: to walk through all. Everything of
         the channel is looked at, so this is for commands and never for a run.
         """
         index = t.activity_index.c
         behind = sa.tuple_(index.account, index.activity_id) > sa.tuple_(sa.literal(after[0]), sa.literal(after[1]))
-        columns = index.account, index.activity_id, index.external_id, index.kind, index.relates_to
+        columns = index.account, index.activity_id, index.external_id, index.kind, index.relates_to, index.at
         page = sa.select(*columns).where(index.channel == channel, index.at >= t.to_us(since), behind)
         with self._database.read() as connection:
             rows = connection.execute(page.order_by(index.account, index.activity_id).limit(limit)).all()
-        return [(row[0], row[1], row[2], row[3], row[4] or "") for row in rows]
+        return [Said(row[0], row[1], row[2], row[3], row[4] or "", t.from_us(row[5])) for row in rows]
 
 
 _KNOWN = sa.select(t.fact.c.id).where(t.fact.c.id.in_(sa.bindparam("ids", expanding=True)))

@@ -15,6 +15,7 @@ from sidecar.app.reconcile import Findings, reconcile
 from sidecar.errors import PermanentError
 from sidecar.journal import CursorSet, Entry
 from sidecar.journal import tables as t
+from sidecar.model import Activity
 from tests.contract.chatwoot_accounts import FIRST
 from tests.support.books import engine_of, erase
 from tests.support.facts import NOON
@@ -192,6 +193,8 @@ def test_what_only_the_book_holds_is_named_and_left(shop: Shop) -> None:
     found = shop.count()
     assert (figures(found), found.left) == ((1, 0, 0, 1), 0)
     assert (found.gone[0].external_id, found.gone[0].kind) == (one, "message")
+    (said,) = [a.at for a in shop.house.facts("activity") if isinstance(a, Activity) and a.external_id == one]
+    assert found.gone[0].at == said  # the list that people read is sorted out by when it was said
     assert shop.texts() == {"One", "Two"}
 
 
