@@ -134,11 +134,12 @@ class ImapChannel:
             with self._open() as mailbox:
                 names = {folder.name for folder in mailbox.folders()}
                 wanted = {*self.options.folders, *(self.options.sent_folders or ())}
+                there = ", ".join(sorted(names)[:20])
                 if missing := sorted(wanted - names - {"INBOX"}):
-                    there = ", ".join(sorted(names)[:20])
                     found.append(f"{self.name}: there is no folder {', '.join(missing)}; there are {there}")
                 if self.options.sent_folders is None and mailbox.sent_folder() is None:
-                    found.append(f"{self.name}: no folder is marked as sent mail; name it in sent_folders")
+                    problem = "no folder is marked as sent mail; name it in sent_folders, or set sent_folders = []"
+                    found.append(f"{self.name}: {problem}; there are {there}")
         except SidecarError as error:
             found.append(f"{self.name}: {error}")
         return found

@@ -141,7 +141,8 @@ class Mailbox:
 
     def select(self, folder: str) -> Opened:
         """Open a folder read-only."""
-        with _named(self._access, f"folder {folder!r} can't be opened"):
+        refusal = f"folder {folder!r} can't be opened: sidecar check names what folders and sent_folders may hold"
+        with _named(self._access, refusal):
             answer = self._client.select_folder(folder, readonly=True)
         return Opened(int(answer.get(b"UIDVALIDITY", 0)), int(answer.get(b"UIDNEXT", 0)))
 

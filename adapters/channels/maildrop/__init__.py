@@ -145,10 +145,9 @@ class MaildropChannel:
             return [f"{self.name}: {error}"]
         held = sum(1 for file in by_name.values() if not self.options.transcripts and file.suffix in TRANSCRIPTS)
         if held:
-            told_held = (
-                f"{held} transcripts wait in {self._path} unread; if what is said may be kept, transcripts = true"
-            )
-            return [f"{self.name}: {told_held}"]
+            wait = "transcript waits" if held == 1 else "transcripts wait"
+            where = f"{held} {wait} in {self._path} unread"
+            return [f"{self.name}: {where}; if what is said may be kept, transcripts = true"]
         told = {meta.name for file in by_name.values() if (meta := meta_of(file, by_name))}
         alone = sum(1 for file in by_name.values() if _is_meta(file) and file.name not in told)
         # Without the names: people are called in them.
