@@ -1,4 +1,4 @@
-"""A channel that polls a recorder of calls and is posted nothing: what each of them would otherwise say again.
+"""A channel that polls a recorder of calls: what each of them would otherwise say again.
 
 A vendor's adapter says how calls are listed, how one is read, and by which credentials it is known; whatever follows
 from a list of calls is `recorded`'s. The trade-off: a base class, where the house prefers protocols, because without it
@@ -24,7 +24,7 @@ class PolledOptions(RecordedOptions):
 
 
 class PolledRecorder:
-    """Asks one vendor's API for calls; `listed` and `read` are the vendor's."""
+    """Asks one vendor's API for calls; `found` and `read` are the vendor's."""
 
     capabilities = ChannelCapabilities(poll=True, backfill=True, census=True)
 

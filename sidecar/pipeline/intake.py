@@ -9,9 +9,10 @@ from concurrent.futures import Future
 from typing import Any
 
 from sidecar.capture import HINT, capture, to_delivery
-from sidecar.errors import PermanentError, RejectedInput
+from sidecar.errors import ConfigError, PermanentError, RejectedInput
 from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
 from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
+from sidecar.pipeline.brakes import BY_ITSELF
 from sidecar.pipeline.listening import to_hear
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.selection import is_appointment, is_at_once
@@ -21,6 +22,8 @@ from sidecar.resolve import identifiers_of, resolve
 MAX_WAITING, MAX_RELATED = 200, 2_000
 POLLED = "polled:"
 """Under this and a channel's name stands when its last poll came to its end."""
+TROUBLE = "trouble:"
+"""Under this and a channel's name stands what its provider told of our access, until a poll has said it."""
 UNREAD_S = 20.0
 """How long an appointment waits for its reading, which may make the deal that it is tied to, before the CRM gets it."""
 HINT_QUIET_S, HINT_WAIT_S = 1.0, 10.0
@@ -41,7 +44,7 @@ class Intake:
         """
         adapter = self._hooked(channel)
         if isinstance(adapter, Greeter) and (greeting := adapter.greet(request)) is not None:
-            return _done(greeting)
+            return self._greeted(channel, greeting)
         captured = adapter.verify(request)
         delivery = to_delivery(captured, channel, self._parts.clock(), self._journal.mint)
         key = WorkKey(WorkKind.PARSE, delivery.id)
@@ -63,6 +66,7 @@ class Intake:
     def poll(self, lease: Lease) -> None:
         """Read what is new on a channel; each batch is durable together with the cursor that follows it."""
         adapter = self._channel(lease.work.key)
+        self._say_trouble(lease.work.key)
         for batch in adapter.poll(self._journal.cursor(lease.work.key, "poll")):
             self.keep(lease.work.key, batch, "poll")
             self._journal.renew(lease)
@@ -113,6 +117,22 @@ class Intake:
         is_news = any(self._known(activity) != known for activity, known in left)
         self._journal.commit(Entry(touches=held, finish=Finish(lease, "again" if is_news else "done")))
         self._parts.wake([touch.work for touch in held])
+
+    def _greeted(self, channel: str, greeting: Greeting) -> Future[Greeting]:
+        """Return a future of the answer: done once it is durable that a poll is due, where it is a hint."""
+        if not greeting.is_hint:
+            return _done(greeting)
+        touch = Touch(WorkKey(WorkKind.POLL, channel), HINT_QUIET_S, HINT_WAIT_S)
+        told = {TROUBLE + channel: greeting.trouble} if greeting.trouble else {}
+        return _then(self._journal.append(Entry(touches=(touch,), meta=told)), greeting)
+
+    def _say_trouble(self, channel: str) -> None:
+        """Pause a channel once for what its provider told of our access; the next poll asks whether it is so."""
+        if told := self._journal.meta(TROUBLE + channel):
+            error = ConfigError(told, setting=f"channels.{channel}")
+            self._journal.pause(f"channel:{channel}", BY_ITSELF + str(error))
+            self._journal.swap_meta(TROUBLE + channel, told, None)
+            raise error
 
     def _hooked(self, name: str) -> Channel:
         adapter = self._parts.channels.get(name)

@@ -15,6 +15,8 @@ class ChannelCapabilities:
     With `handshake` it is a `Greeter`, with `census` a `Counted`, with `media` a `MediaSource`, with `subscriptions` a
     `Subscriber`, with `listens` a `Listener`. `hints`: its webhook may say only that there is news, so each one also
     makes a poll due. `stamped`: what its sender signs holds the time, so that an old one can be told from a new one.
+    `covers_body`: what its sender vouches with covers each byte of the body, so that a changed one is noticed; without
+    it who has seen a webhook can write another, and none is believed. `enveloped`: the signed body is the signature.
     """
 
     webhook: bool = False
@@ -26,6 +28,8 @@ class ChannelCapabilities:
     handshake: bool = False
     hints: bool = False
     stamped: bool = True
+    covers_body: bool = True
+    enveloped: bool = False
     census: bool = False
     media: bool = False
     subscriptions: bool = False
@@ -48,10 +52,17 @@ class HookRequest:
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What a sender wants to hear from us, with status 200: the text by which it knows that an address is ours."""
+    """What a sender wants to hear from us, with status 200: the text by which it knows that an address is ours.
+
+    Nothing is kept of what is greeted. With `is_hint` it says that there is news: a poll is due before the sender hears
+    this. `trouble` is its word that we have no access any more, for the operator: the next poll pauses the channel with
+    it, and the one after asks whether it is so.
+    """
 
     text: str
     content_type: str = "text/plain; charset=utf-8"
+    is_hint: bool = False
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class RecorderHarness:
     secrets: tuple[str, ...] = (FIRST, SECOND)
     parked: frozenset[str] = frozenset()
     hints: frozenset[str] = frozenset()
+    greeted: frozenset[str] = frozenset()
     sent: int = 0
 
     def build(self, given: Mapping[str, Any], told: Context) -> Channel:

@@ -1,4 +1,4 @@
-"""Aircall under the contract of those that ask, against a twin on a socket."""
+"""Aircall under the contract of those that are called and of those that ask, against a twin on a socket."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,18 +12,34 @@ from adapters.channels.aircall.calls import lay_down
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.model import Identifier, Role
 from sidecar.ports import Captured, Context
-from tests.contract.channel import CANARY, INSTALLED, PollContract, all_captured, delivered, last_cursor, parsed
-from tests.contract.recorders import FIXTURES, RECENT, RecorderHarness
+from tests.contract.channel import (
+    CANARY,
+    INSTALLED,
+    PollContract,
+    WebhookContract,
+    all_captured,
+    delivered,
+    last_cursor,
+    parsed,
+)
+from tests.contract.hooked_recorders import AircallDoor
+from tests.contract.recorders import FIRST, FIXTURES, RECENT, SECOND
 from tests.twins.aircall import AircallTwin
 from tests.twins.wire.faults import Status
 
 
-class AircallHarness(RecorderHarness):
+class AircallHarness(AircallDoor):
     """One company."""
 
     def build(self, given: Mapping[str, object], told: Context) -> AircallChannel:
         """Make the channel."""
-        options = {"api_id": self.twin.api_id, "token_env": "TOKEN", "calls_per_minute": 6000, **given}
+        options = {
+            "api_id": self.twin.api_id,
+            "token_env": "TOKEN",
+            "secret_env": "SECRET",
+            "calls_per_minute": 6000,
+            **given,
+        }
         return AircallChannel("aircall", AircallOptions.model_validate(options), told)
 
     def laid(self, meeting: str) -> bytes:
@@ -41,11 +57,14 @@ def harness(tmp_path: Path) -> Iterator[AircallHarness]:
     """Return a company that waits for its calls."""
     with AircallTwin() as twin:
         parked = frozenset({"composed_call_without_time.json"})
-        yield AircallHarness(twin, tmp_path, FIXTURES / "aircall", parked=parked, secrets=(twin.token,))
+        greeted = frozenset(path.name for path in (FIXTURES / "aircall").glob("composed_webhook_*"))
+        secrets = (FIRST, SECOND, twin.token)
+        folder = FIXTURES / "aircall"
+        yield AircallHarness(twin, tmp_path, folder, parked=parked, greeted=greeted, secrets=secrets)
 
 
-class TestAircallChannel(PollContract):
-    """Aircall keeps every promise of a channel that asks."""
+class TestAircallChannel(WebhookContract, PollContract):
+    """Aircall keeps every promise of a channel that is called and signs nothing, and of one that asks."""
 
 
 def test_the_line_says_who_spoke(harness: AircallHarness) -> None:

@@ -1,4 +1,4 @@
-"""Dialpad under the contract of those that ask, against a twin on a socket."""
+"""Dialpad under the contract of those that are called and of those that ask, against a twin on a socket."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,18 +12,28 @@ from adapters.channels.dialpad.calls import is_spoken, lay_down
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.model import Identifier, Role
 from sidecar.ports import Captured, Context
-from tests.contract.channel import CANARY, INSTALLED, PollContract, all_captured, delivered, last_cursor, parsed
-from tests.contract.recorders import FIXTURES, RECENT, RecorderHarness
+from tests.contract.channel import (
+    CANARY,
+    INSTALLED,
+    PollContract,
+    WebhookContract,
+    all_captured,
+    delivered,
+    last_cursor,
+    parsed,
+)
+from tests.contract.hooked_recorders import DialpadDoor
+from tests.contract.recorders import FIRST, FIXTURES, RECENT, SECOND
 from tests.twins.dialpad import DialpadTwin
 from tests.twins.wire.faults import Status
 
 
-class DialpadHarness(RecorderHarness):
+class DialpadHarness(DialpadDoor):
     """One company."""
 
     def build(self, given: Mapping[str, object], told: Context) -> DialpadChannel:
         """Make the channel."""
-        options = {"token_env": "TOKEN", "calls_per_s": 1000, **given}
+        options = {"token_env": "TOKEN", "secret_env": "SECRET", "calls_per_s": 1000, **given}
         return DialpadChannel("dialpad", DialpadOptions.model_validate(options), told)
 
     def laid(self, meeting: str) -> bytes:
@@ -41,11 +51,13 @@ def harness(tmp_path: Path) -> Iterator[DialpadHarness]:
     """Return a company that waits for its calls."""
     with DialpadTwin() as twin:
         parked = frozenset({"composed_call_without_time.json"})
-        yield DialpadHarness(twin, tmp_path, FIXTURES / "dialpad", parked=parked, secrets=(twin.token,))
+        hints = frozenset(path.name for path in (FIXTURES / "dialpad").glob("composed_event_*"))
+        secrets = (FIRST, SECOND, twin.token)
+        yield DialpadHarness(twin, tmp_path, FIXTURES / "dialpad", parked=parked, hints=hints, secrets=secrets)
 
 
-class TestDialpadChannel(PollContract):
-    """Dialpad keeps every promise of a channel that asks."""
+class TestDialpadChannel(WebhookContract, PollContract):
+    """Dialpad keeps every promise of a channel that is called, and of one that asks."""
 
 
 def test_the_line_says_who_spoke_and_moments_say_nothing(harness: DialpadHarness) -> None:

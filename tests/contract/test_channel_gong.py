@@ -1,4 +1,4 @@
-"""Gong under the contract of those that ask, against a twin on a socket."""
+"""Gong under the contract of those that are called and of those that ask, against a twin on a socket."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,18 +13,30 @@ from adapters.channels.gong.meetings import lay_down
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.model import Identifier, Role
 from sidecar.ports import Captured, Context
-from tests.contract.channel import CANARY, INSTALLED, NOW, PollContract, all_captured, delivered, last_cursor, parsed
-from tests.contract.recorders import FIXTURES, RECENT, RecorderHarness
+from tests.contract.channel import (
+    CANARY,
+    INSTALLED,
+    NOW,
+    PollContract,
+    WebhookContract,
+    all_captured,
+    delivered,
+    last_cursor,
+    parsed,
+)
+from tests.contract.hooked_recorders import HOOK, GongDoor
+from tests.contract.recorders import FIRST, FIXTURES, RECENT, SECOND
 from tests.twins.gong import PEOPLE, GongTwin
 from tests.twins.wire.faults import Status
 
 
-class GongHarness(RecorderHarness):
+class GongHarness(GongDoor):
     """One company."""
 
     def build(self, given: Mapping[str, Any], told: Context) -> GongChannel:
         """Make the channel."""
-        options = {"access_key": self.twin.key, "token_env": "TOKEN", "calls_per_s": 1000, **given}
+        hook = {"public_key_env": "SECRET", "public_url": HOOK}
+        options = {"access_key": self.twin.key, "token_env": "TOKEN", "calls_per_s": 1000, **hook, **given}
         return GongChannel("gong", GongOptions(**options), told)
 
     def laid(self, meeting: str) -> bytes:
@@ -42,11 +54,15 @@ def harness(tmp_path: Path) -> Iterator[GongHarness]:
     """Return a company that waits for its calls."""
     with GongTwin() as twin:
         parked = frozenset({"composed_call_without_time.json"})
-        yield GongHarness(twin, tmp_path, FIXTURES / "gong", parked=parked, secrets=(twin.token,))
+        greeted = frozenset({"composed_webhook_private.json"})
+        hints = frozenset({"composed_webhook.json", "composed_webhook_test.json"})
+        box = GongHarness(twin, tmp_path, FIXTURES / "gong", parked=parked, greeted=greeted, hints=hints)
+        box.secrets = (FIRST, SECOND, twin.token)
+        yield box
 
 
-class TestGongChannel(PollContract):
-    """Gong keeps every promise of a channel that asks."""
+class TestGongChannel(WebhookContract, PollContract):
+    """Gong keeps every promise of a channel that is called, and of one that asks."""
 
 
 def test_no_calls_is_an_answer_and_no_error(harness: GongHarness) -> None:

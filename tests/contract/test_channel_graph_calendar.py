@@ -16,8 +16,8 @@ from adapters.formats.ics import read_calendar
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.model import Activity, Role
 from sidecar.ports import Captured
-from tests.contract.channel import INSTALLED, NOW, PollContract, parsed
-from tests.contract.graph_mailboxes import SOON, CalendarHarness, NoticeContract, graph
+from tests.contract.channel import INSTALLED, NOW, PollContract, WebhookContract, parsed
+from tests.contract.graph_mailboxes import SOON, CalendarHarness, graph
 from tests.twins.graph.rounds import SHAPES
 from tests.twins.wire.faults import Status
 
@@ -33,8 +33,8 @@ def harness(tmp_path: Path) -> Iterator[CalendarHarness]:
         yield CalendarHarness(twin, tmp_path, clock)
 
 
-class TestCalendarChannel(NoticeContract, PollContract):
-    """A calendar keeps every promise of a channel that asks, and at the door those that a hint can keep."""
+class TestCalendarChannel(WebhookContract, PollContract):
+    """A calendar keeps every promise of a channel that asks, and of one that is called."""
 
 
 def walked(channel: CalendarChannel, cursor: Any = None) -> tuple[list[Captured], Any]:

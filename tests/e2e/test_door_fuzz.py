@@ -20,6 +20,7 @@ from schemathesis import GenerationMode
 import adapters
 from sidecar.journal import Journal
 from tests.support.served import Sidecar, sidecar
+from tests.twins.gong import shown, signing_key
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "openapi.json"
 EXAMPLES = 60
@@ -62,6 +63,11 @@ CHANNELS: Mapping[str, str] = {
     "zoom": 'account_id = "a"\nclient_id = "c"\nsecret_env = "PLAIN_SECRET"\nclient_secret_env = "API_TOKEN"\n'
     'base_url = "http://127.0.0.1:9"\nlogin_url = "http://127.0.0.1:9"\ntranscripts = true',
     "fireflies": 'secret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"\nbase_url = "http://127.0.0.1:9"',
+    "aircall": 'api_id = "a"\ntoken_env = "API_TOKEN"\nsecret_env = "PLAIN_SECRET"\nbase_url = "http://127.0.0.1:9"',
+    "dialpad": 'token_env = "API_TOKEN"\nsecret_env = "STANDARD_SECRET"\nbase_url = "http://127.0.0.1:9"\n'
+    "transcripts = true",
+    "gong": 'access_key = "a"\ntoken_env = "API_TOKEN"\npublic_url = "http://127.0.0.1/hooks/gong"\n'
+    'public_key_env = "PUBLIC_KEY"\nbase_url = "http://127.0.0.1:9"\ntranscripts = true',
     "gmail": 'mailbox = "sales@ours.test"\nclient_id = "c"\ntopic = "projects/ours/topics/gmail"\npush_audience = "a"\n'
     'push_email = "p@ours.test"\nbase_url = "http://127.0.0.1:9"\ntoken_url = "http://127.0.0.1:9"\n'
     'certs_url = "http://127.0.0.1:9"',
@@ -74,6 +80,7 @@ CHANNELS: Mapping[str, str] = {
 }
 """What each type of channel that is called needs in the config to begin with."""
 SECRETS = {
+    "PUBLIC_KEY": shown(signing_key("somebody")),
     "STANDARD_SECRET": "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode(),
     "PLAIN_SECRET": "fKq2-w8Zr-plum-orchard-47",
     "VERIFY_TOKEN": "mQ7-lantern-harbour-92",

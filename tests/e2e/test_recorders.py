@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,13 @@ def book(box: Sidecar) -> Mapping[str, list[dict[str, Any]]]:
 
 def post(box: Sidecar, channel: str, twin: Any, body: bytes, spoilt: bytes = b"") -> httpx2.Response:
     """Post a body as the vendor does, perhaps with bytes behind it that nobody signed."""
+    return send(box, channel, body + spoilt, twin.signed(body, datetime.now(UTC)))
+
+
+def send(box: Sidecar, channel: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+    """Post bytes with a head to a channel's door."""
     with httpx2.Client(trust_env=False, timeout=20) as client:
-        url = f"http://127.0.0.1:{box.port}/hooks/{channel}"
-        return client.post(url, content=body + spoilt, headers=twin.signed(body, datetime.now(UTC)))
+        return client.post(f"http://127.0.0.1:{box.port}/hooks/{channel}", content=body, headers=dict(headers))
 
 
 RECORDERS = [(ZoomTwin, ZOOM), (FirefliesTwin, FIREFLIES)]
@@ -139,3 +143,49 @@ def test_a_telephones_call_comes_in_with_its_words(tmp_path: Path, make: type[An
         assert [(a["kind"], a["external_id"]) for a in facts["activity"]] == [("transcript", call)]
         assert any("4000" in json.dumps(claim) for claim in facts["claim"])
         assert len({match["party"] for match in facts["match"]}) == 1
+
+
+HINTED: list[tuple[type[Any], str, int, Callable[[bytes], bytes]]] = [
+    (AircallTwin, AIRCALL, 200, lambda body: body.replace(b"webhook-token", b"webhook-tokem")),
+    (DialpadTwin, DIALPAD, 202, lambda body: body[:-4] + b"AAAA"),
+    (GongTwin, GONG, 202, lambda body: body + b" "),
+]
+
+
+@pytest.mark.parametrize(("make", "settings", "status", "forge"), HINTED, ids=["aircall", "dialpad", "gong"])
+def test_a_vendors_word_brings_a_call_with_its_words_once(
+    tmp_path: Path, make: type[Any], settings: str, status: int, forge: Callable[[bytes], bytes]
+) -> None:
+    """Between polls an hour apart a webhook makes the words come in at once, a repeated one nothing more, and a forged
+    one is refused; no secret of a webhook is in the book or the log."""
+    with make() as twin:
+        box, channel = house(tmp_path, twin, settings, every_s="3600")
+        with box.serve():
+            until(lambda: twin.calls() > 0, "the first poll")
+            call = twin.meets(datetime.now(UTC) - timedelta(minutes=2), TALK)
+            body = twin.webhook(call, datetime.now(UTC))
+            assert send(box, channel, forge(body), twin.signed(body, datetime.now(UTC))).status_code == 401
+            assert post(box, channel, twin, body).status_code == status
+            until(lambda: twin.calls("transcript", "transcription") > 0, "the words to be asked for")
+            assert post(box, channel, twin, body).status_code == status
+        box.run("run", "--until-idle")
+        facts = book(box)
+        (transcript,) = facts["activity"]
+        assert (transcript["kind"], transcript["external_id"]) == ("transcript", call)
+        assert len({match["party"] for match in facts["match"]}) == 1
+        secret = getattr(twin, "hook_secret", "no secret: its key is public")
+        kept = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()) if path.is_file())
+        assert secret.encode() not in kept and secret not in json.dumps(box.log)
+
+
+def test_when_aircall_takes_the_integration_away_the_operator_hears_it(tmp_path: Path) -> None:
+    """The channel is paused by its name with what to do, though its key still works."""
+    with AircallTwin() as twin:
+        box, channel = house(tmp_path, twin, AIRCALL, every_s="3600")
+        with box.serve():
+            until(lambda: twin.calls() > 0, "the first poll")
+            gone = twin.webhook("", datetime.now(UTC), "integration.deleted")
+            assert post(box, channel, twin, gone).status_code == 200
+            until(lambda: any(e.get("event") == "adapter_paused" for e in box.log), "the channel to pause")
+            (paused,) = (e for e in list(box.log) if e.get("event") == "adapter_paused")
+            assert paused["scope"] == "channel:aircall" and "taken away in Aircall" in paused["reason"]

@@ -1,6 +1,6 @@
-"""Dialpad: telephone calls and their transcripts, by a poll.
+"""Dialpad: telephone calls and their transcripts, by signed events that hint and a poll that reads.
 
-The list holds concluded calls alone, newest first, and tells what Dialpad's events tell, so the events aren't needed.
+The list holds concluded calls alone, newest first, and tells what Dialpad's events tell, so the events may be lost.
 With `transcripts` off a call comes without a word; with it on as its transcript, or as a call while there is none.
 
 Source: developers.dialpad.com (`GET /api/v2/call`, `/api/v2/transcripts/{call_id}`), read 2026-11: 1200 calls a minute
@@ -14,35 +14,43 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from adapters.channels.dialpad import hooks
 from adapters.channels.dialpad.calls import is_spoken, lay_down, millis, read_call
 from adapters.formats.rereads import Found, at_hand
+from adapters.formats.signed_hex import read_secrets
 from adapters.http.asking import Api, Ask, Manners, rows
+from adapters.http.hinted import HintedOptions, HintedRecorder
 from adapters.http.options import Address
 from adapters.http.patience import Again
-from adapters.http.polled import PolledOptions, PolledRecorder
 from sidecar.errors import TemporaryError
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, Context
+from sidecar.ports import Captured, ChannelCapabilities, Context, HookRequest
 
 MAX_PAGES = 2_000
 REMEDY = "is it a company administrator's key, with the scope calls:list?"
 
 
-class DialpadOptions(PolledOptions):
+class DialpadOptions(HintedOptions):
     """Settings of one company's Dialpad."""
 
     token_env: str | None = Field(None, description="Variable with a company administrator's API key")
     token_file: str | None = Field(None, description="File with a company administrator's API key")
+    secret_env: str | None = Field(None, description="Variable with the webhook's secrets, parted by commas")
+    secret_file: str | None = Field(None, description="File with the webhook's secrets, one a line")
     base_url: Address = Field("https://dialpad.com", description="Where the API is, without a path")
     overlap_days: int = Field(2, ge=1, le=60, description="How far back each poll looks for what came late")
     every_s: float = Field(300.0, ge=1, le=86_400, description="Seconds from one poll to the next")
     calls_per_s: int = Field(10, ge=1, le=1000, description="Most calls of its API in a second; Dialpad allows 20")
 
 
-class DialpadChannel(PolledRecorder):
-    """Asks Dialpad's API for calls."""
+class DialpadChannel(HintedRecorder):
+    """Asks Dialpad's API for calls, and takes its events as hints."""
 
     Options = DialpadOptions
+    capabilities = ChannelCapabilities(
+        webhook=True, poll=True, backfill=True, handshake=True, hints=True, stamped=False, enveloped=True, census=True
+    )
+    options: DialpadOptions
 
     def __init__(self, name: str, options: DialpadOptions, context: Context) -> None:
         super().__init__(name, options, context)
@@ -51,6 +59,20 @@ class DialpadChannel(PolledRecorder):
         waits = (options.max_wait_s, options.timeouts)
         manners = Manners("Dialpad", options.calls_per_s, 1.0, *waits, self.credential, REMEDY)
         self._api = Api(manners, lambda: headers, context.observe)
+        self._secrets: tuple[bytes, ...] = ()
+        if options.secret_env or options.secret_file:
+            setting = f"channels.{name}.{'secret_file' if options.secret_file else 'secret_env'}"
+            told = context.secret(options.secret_env, options.secret_file)
+            self._secrets = read_secrets(told, setting, min_chars=hooks.SECRET_CHARS)
+        self.takes_hooks = bool(self._secrets)
+
+    def checked(self, request: HookRequest) -> bytes:
+        """Return the event that a body holds, if Dialpad signed it."""
+        return hooks.verify(request.body, self._secrets, self.clock())
+
+    def see(self, raw: bytes) -> None:
+        """Look whether a body holds an event."""
+        hooks.see(raw)
 
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield what could be laid down of the concluded calls that began between two times."""

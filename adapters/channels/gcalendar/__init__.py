@@ -39,7 +39,14 @@ class GoogleCalendarChannel:
 
     Options = GoogleCalendarOptions
     capabilities = ChannelCapabilities(
-        webhook=True, poll=True, deletions=True, hints=True, stamped=False, census=True, subscriptions=True
+        webhook=True,
+        poll=True,
+        deletions=True,
+        hints=True,
+        stamped=False,
+        covers_body=False,
+        census=True,
+        subscriptions=True,
     )
 
     def __init__(self, name: str, options: GoogleCalendarOptions, context: Context) -> None:

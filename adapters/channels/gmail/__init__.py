@@ -39,7 +39,14 @@ class GmailChannel:
 
     Options = GmailOptions
     capabilities = ChannelCapabilities(
-        webhook=True, poll=True, backfill=True, deletions=True, hints=True, census=True, subscriptions=True
+        webhook=True,
+        poll=True,
+        backfill=True,
+        deletions=True,
+        hints=True,
+        covers_body=False,
+        census=True,
+        subscriptions=True,
     )
 
     def __init__(self, name: str, options: GmailOptions, context: Context) -> None:

@@ -78,6 +78,7 @@ class MailChannel(HookedChannel):
         handshake=True,
         hints=True,
         stamped=False,
+        covers_body=False,
         census=True,
         subscriptions=True,
     )

@@ -2,8 +2,10 @@
 
 Pages of 50, a list of `most` calls at most whatever the page, a 404 for a transcription that isn't there.
 
-Source: developer.aircall.io (Calls, Conversation Intelligence) and its help's page on lists, read 2026-11; the shape of
-a call as in a payload that somebody published.
+`webhook` is what Aircall would post: the token of the webhook in the body, and no signature.
+
+Source: developer.aircall.io (Calls, Conversation Intelligence, Webhooks) and its help's page on lists, read 2026-11;
+the shape of a call as in a payload that somebody published.
 """
 
 import base64
@@ -28,6 +30,7 @@ class AircallTwin(Twin):
 
     def __init__(self, token: str = "api-token-of-the-twin", *, most: int = 10_000, port: int = 0) -> None:
         self.token, self.api_id, self.most = token, "api-id", most
+        self.hook_secret = "webhook-token-of-the-twin"
         self.lock = threading.RLock()
         self.talks: dict[str, dict[str, Any]] = {}
         self.words: dict[str, list[dict[str, Any]]] = {}
@@ -83,6 +86,16 @@ class AircallTwin(Twin):
                 number = name if name.startswith("+") else NUMBER.replace(" ", "")
                 rows.append({**said, "participant_type": "external", "phone_number": number})
         self.words[call] = rows
+
+    def webhook(self, call: str, at: datetime, event: str = "transcription.created", secret: str = "") -> bytes:
+        """Return what Aircall posts of a call."""
+        told = {"resource": event.partition(".")[0], "event": event, "timestamp": int(at.timestamp())}
+        data = self.talks.get(call, {"id": 1})
+        return json.dumps({**told, "token": secret or self.hook_secret, "data": data}).encode()
+
+    def signed(self, body: bytes, at: datetime) -> dict[str, str]:
+        """Return the head of a webhook, which vouches for nothing."""
+        return {"content-type": "application/json"}
 
     # Answers ----------------------------------------------------------------------------------------------------
 

@@ -8,10 +8,12 @@ from tests.twins.wire.keyboard import parser
 from tests.twins.wire.meetings import MeetingKeyboard
 
 SETTINGS = """AIRCALL_TOKEN={token}
+AIRCALL_HOOK={hook_secret}
 [channels.aircall]
 type = "aircall"
 api_id = "{api_id}"
 token_env = "AIRCALL_TOKEN"
+secret_env = "AIRCALL_HOOK"
 base_url = "{url}"
 transcripts = true
 every_s = 5
@@ -22,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
     given = parser("aircall", "A company's Aircall", 4224).parse_args(arguments)
     with AircallTwin(port=given.port) as twin:
-        told = {name: getattr(twin, name, "") for name in ("token", "url", "api_id")}
+        told = {name: getattr(twin, name, "") for name in ("token", "hook_secret", "url", "api_id")}
         MeetingKeyboard(twin).cmdloop(SETTINGS.format(**told))
 
 

@@ -2,14 +2,20 @@
 
 An empty collection has no list, ids and times are texts, and a transcript that isn't there is a 404.
 
-Source: Dialpad API v2, its OpenAPI description (`CallCollection`, `CallProto`, `TranscriptProto`), read 2026-11.
+`webhook` is what Dialpad would post: a token, signed with the webhook's secret, and nothing beside it.
+
+Source: Dialpad API v2, its OpenAPI description (`CallCollection`, `CallProto`, `TranscriptProto`), "Event
+Subscriptions", "Call Events", read 2026-11.
 """
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import jwt
 
 from tests.twins.wire.passing import Log, Reply, Request
 from tests.twins.wire.telling import TellingGateway, told
@@ -25,6 +31,7 @@ class DialpadTwin(Twin):
 
     def __init__(self, token: str = "admin-key-of-the-twin", *, page: int = 50, port: int = 0) -> None:
         self.token, self.page = token, page
+        self.hook_secret = "secret-of-the-twin's-webhook-which-is-long"
         self.lock = threading.RLock()
         self.talks: dict[str, dict[str, Any]] = {}
         self.words: dict[str, list[dict[str, Any]]] = {}
@@ -72,6 +79,18 @@ class DialpadTwin(Twin):
             rows.append({"type": "transcript", "time": "2026-11-22T08:30:05", "name": name, "content": text, **who})
         self.words[call] = [*rows, {"type": "ai_question", "content": "Was a price named?"}]
 
+    def event(self, call: str, at: datetime, state: str = "call_transcription") -> bytes:
+        """Return what Dialpad tells of a call, before it is signed."""
+        return json.dumps({**self.talks[call], "state": state, "event_timestamp": int(at.timestamp() * 1000)}).encode()
+
+    def webhook(self, call: str, at: datetime, state: str = "call_transcription") -> bytes:
+        """Return what Dialpad posts of a call."""
+        return enveloped(self.event(call, at, state), self.hook_secret)
+
+    def signed(self, body: bytes, at: datetime) -> dict[str, str]:
+        """Return the head of an event, which vouches for nothing."""
+        return {"content-type": "application/jwt"}
+
     # Answers ----------------------------------------------------------------------------------------------------
 
     def named(self, request: Request) -> str:
@@ -98,3 +117,8 @@ class DialpadTwin(Twin):
         shown = rows[begin : begin + self.page]
         more = {"cursor": str(begin + self.page)} if begin + self.page < len(rows) else {}
         return told(200, {**({"items": shown} if shown else {}), **more})
+
+
+def enveloped(payload: bytes, secret: str, alg: str = "HS256") -> bytes:
+    """Return a token that holds bytes."""
+    return jwt.PyJWS().encode(payload, secret, algorithm=alg).encode()

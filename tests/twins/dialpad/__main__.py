@@ -8,9 +8,11 @@ from tests.twins.wire.keyboard import parser
 from tests.twins.wire.meetings import MeetingKeyboard
 
 SETTINGS = """DIALPAD_TOKEN={token}
+DIALPAD_HOOK={hook_secret}
 [channels.dialpad]
 type = "dialpad"
 token_env = "DIALPAD_TOKEN"
+secret_env = "DIALPAD_HOOK"
 base_url = "{url}"
 transcripts = true
 every_s = 5
@@ -21,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
     given = parser("dialpad", "A company's Dialpad", 4225).parse_args(arguments)
     with DialpadTwin(port=given.port) as twin:
-        told = {name: getattr(twin, name, "") for name in ("token", "url", "api_id")}
+        told = {name: getattr(twin, name, "") for name in ("token", "hook_secret", "url")}
         MeetingKeyboard(twin).cmdloop(SETTINGS.format(**told))
 
 

@@ -3,8 +3,11 @@
 It refuses what Gong refuses (a wrong key, a body without a filter, a time that is none), pages by a cursor, and answers
 404 where there are no calls in a span or no transcript, as Gong does. Each answer has a request id of its own.
 
-Source: Gong API v2, its OpenAPI description (`CallBasicData`, `Party`, `CallTranscripts`) and help.gong.io, read
-2026-11; error body `{"requestId", "errors": [...]}`.
+`webhook` is what an automation rule would post, and `signed` the head with its token.
+
+Source: Gong API v2, its OpenAPI description (`CallBasicData`, `Party`, `CallTranscripts`) and help.gong.io ("Payload
+sent to webhooks", "Prepare your receiving application ... JWT header"), read 2026-11; error body `{"requestId",
+"errors": [...]}`.
 """
 
 import base64
@@ -12,7 +15,13 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
 from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.twins.wire.passing import Log, Reply, Request
 from tests.twins.wire.telling import TellingGateway, told
@@ -30,6 +39,7 @@ class GongTwin(Twin):
 
     def __init__(self, token: str = "key-secret-of-the-twin", *, page: int = 100, port: int = 0) -> None:
         self.token, self.key, self.page = token, "KEYOFTHETWIN", page
+        self.hook_url = "http://127.0.0.1:8080/hooks/gong"
         self.lock = threading.RLock()
         self.talks: dict[str, dict[str, Any]] = {}
         self.words: dict[str, list[dict[str, Any]]] = {}
@@ -86,6 +96,23 @@ class GongTwin(Twin):
             for n, (name, text) in enumerate(talk)
         ]
 
+    @property
+    def public_key(self) -> str:
+        """The public half of the key that the twin signs with, as Gong's page shows it."""
+        return shown(signing_key("twin"))
+
+    def webhook(self, call: str, at: datetime) -> bytes:
+        """Return what a rule posts of a call: what Gong knows of it, perhaps with words."""
+        content = {"pointsOfInterest": {"actionItems": [{"snippet": "Four thousand."}]}}
+        return json.dumps({"callData": {**self.talks[call], "content": content}, "isTest": False}).encode()
+
+    def signed(self, body: bytes, at: datetime) -> dict[str, str]:
+        """Return the head by which Gong signs a body."""
+        now = int(at.timestamp())
+        claims = {"webhook_url": self.hook_url, "body_sha256": sha256(body).hexdigest(), "iat": now, "exp": now + 300}
+        token = jwt.encode(claims, signing_key("twin"), algorithm="RS256")
+        return {"authorization": token, "content-type": "application/json"}
+
     # Answers ----------------------------------------------------------------------------------------------------
 
     def named(self, request: Request) -> str:
@@ -139,3 +166,15 @@ class GongTwin(Twin):
 
     def _refusal(self, status: int, message: str) -> Reply:
         return told(status, {"requestId": f"request-{self._asked}", "errors": [message]})
+
+
+@cache
+def signing_key(name: str) -> RSAPrivateKey:
+    """Return a key, the same for a name as long as the process lives: making one takes a while."""
+    return generate_private_key(public_exponent=65_537, key_size=2_048)
+
+
+def shown(key: RSAPrivateKey) -> str:
+    """Return the public half of a key as Gong's page shows it: base64 in a line."""
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(der).decode()

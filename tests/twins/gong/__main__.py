@@ -8,10 +8,13 @@ from tests.twins.wire.keyboard import parser
 from tests.twins.wire.meetings import MeetingKeyboard
 
 SETTINGS = """GONG_SECRET={token}
+GONG_RULE_KEY={public_key}
 [channels.gong]
 type = "gong"
 access_key = "{key}"
 token_env = "GONG_SECRET"
+public_url = "{hook_url}"
+public_key_env = "GONG_RULE_KEY"
 base_url = "{url}"
 transcripts = true
 every_s = 5
@@ -22,7 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
     given = parser("gong", "A Gong company", 4223).parse_args(arguments)
     with GongTwin(port=given.port) as twin:
-        MeetingKeyboard(twin).cmdloop(SETTINGS.format(token=twin.token, key=twin.key, url=twin.url))
+        told = {name: getattr(twin, name) for name in ("token", "key", "url", "hook_url", "public_key")}
+        MeetingKeyboard(twin).cmdloop(SETTINGS.format(**told))
 
 
 if __name__ == "__main__":
