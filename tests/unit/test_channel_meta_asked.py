@@ -239,8 +239,17 @@ def test_a_page_that_the_token_may_not_act_for_is_said(pages: PagesHarness) -> N
     """An answer without a page's token is somebody's to mend, and the check says it first."""
     pages.twin.fault(Status(200, {"id": PAGE}), path=rf"/{PAGE}\?", times=None)
     (line,) = pages.channel.check()
-    assert "may not act for a page" in line
+    assert f"channels.meta.pages: the token's user may not act for page {PAGE}" in line
     assert not asking(pages.twin).check()
+
+
+def test_a_page_that_is_not_there_is_named_with_what_to_do(pages: PagesHarness) -> None:
+    """A mistyped page is the operator's to mend: the check and the pause say which, and where it stands."""
+    pages.twin.fault(Status(400, {"error": {"code": 100, "error_subcode": 33}}), path=rf"/{PAGE}\?", times=None)
+    (line,) = pages.channel.check()
+    assert f"channels.meta.pages: page {PAGE} isn't there" in line
+    with pytest.raises(ConfigError):
+        _polled(pages)
 
 
 def test_one_bad_message_holds_up_no_other(pages: PagesHarness) -> None:

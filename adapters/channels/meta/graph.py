@@ -107,6 +107,10 @@ class Graph:
         )
         return None if reply.is_cut else reply.body
 
+    def named(self, key: str) -> str:
+        """Return a setting's dotted key, for an error."""
+        return f"{self._reached.setting}.{key}"
+
     def _patiently(
         self,
         operation: str,
@@ -146,7 +150,7 @@ class Graph:
                 f"a file of Meta's could not be fetched: {status}", retry_after_s=number(fetched.headers, "retry-after")
             )
         if status == 401 and headers:
-            raise ConfigError("answered 401 to a file: the token is not accepted", setting=self._named("token_env"))
+            raise ConfigError("answered 401 to a file: the token is not accepted", setting=self.named("token_env"))
         raise PermanentError(GONE if status in (401, 403, 404, 410) else f"its address answered {status}")
 
     def _is_trusted(self, url: str) -> bool:
@@ -154,11 +158,8 @@ class Graph:
 
     def _token(self) -> str:
         if not self._reached.token:
-            raise ConfigError("name the variable that holds an access token", setting=self._named("token_env"))
+            raise ConfigError("name the variable that holds an access token", setting=self.named("token_env"))
         return self._reached.token
-
-    def _named(self, key: str) -> str:
-        return f"{self._reached.setting}.{key}"
 
     def _ready(self) -> "Pooled":
         with self._lock:

@@ -29,7 +29,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from adapters.channels.meta.drafts import Draft, Id, Part, Text, Words, bracketed, customer
 from adapters.channels.meta.graph import GONE, MAX_ANSWER_BYTES, Graph
-from sidecar.errors import PermanentError, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.model import Activity, Actor, Delivery, Identifier, Participant, Role
 from sidecar.ports import Captured, PollBatch
 
@@ -91,10 +91,17 @@ class _Said(Part):
 def accounts(graph: Graph, pages: Sequence[str]) -> Iterator[Account]:
     """Yield the pages and, where one is tied to a page, its Instagram account."""
     for page in pages:
-        told = graph.read("page", quote(page, safe=""), {"fields": "access_token,instagram_business_account"}).data
+        try:
+            told = graph.read("page", quote(page, safe=""), {"fields": "access_token,instagram_business_account"}).data
+        except PermanentError as error:
+            why = (
+                f"page {page} isn't there, or not for the token's user; take it out, or assign it to that user: {error}"
+            )
+            raise ConfigError(why, setting=graph.named("pages")) from None
         token = told.get("access_token") if isinstance(told, Mapping) else None
         if not isinstance(token, str):
-            raise PermanentError("the token's user may not act for a page of the config; give it the task of messaging")
+            why = f"the token's user may not act for page {page}; give it the task of messaging"
+            raise ConfigError(why, setting=graph.named("pages"))
         yield Account(page, "messenger", page, token)
         tied = told.get("instagram_business_account")
         if isinstance(tied, Mapping) and isinstance(tied.get("id"), str):
