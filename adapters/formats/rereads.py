@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from sidecar.errors import PermanentError, TemporaryError
 from sidecar.ports import Captured, PollBatch
 
 SEEN_MAX = 50_000
+AGAIN_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,21 @@ def read_place(cursor: Mapping[str, Any] | None) -> Place:
 
 
 def newer(found: Iterable[Found], place: Place, overlap_s: int, batch_size: int) -> Iterator[PollBatch]:
-    """Yield what isn't laid down yet in batches; the last cursor forgets what lies behind the overlap."""
+    """Yield what isn't laid down yet in batches; the last cursor forgets what lies behind the overlap.
+
+    What is refused for good holds nothing else back, and is asked for again by the next polls: `TemporaryError` at the
+    end says that not all came, so that the poll doesn't count as one.
+    """
     group: list[Captured] = []
     known, times = set(place.seen), dict[str, int]()
-    until = place.until
+    until, refused = place.until, ""
     for one in found:
         until = one.at if until is None else max(until, one.at)
         times |= dict.fromkeys(_digests(one), one.at)
-        captured = None if _digest(one.key) in known else one.fetch() or one.otherwise
+        try:
+            captured = None if _digest(one.key) in known else one.fetch() or one.otherwise
+        except PermanentError as error:
+            refused, captured = refused or str(error), one.otherwise
         if captured is None or (digest := _digest(str(captured.key))) in known:
             continue
         known.add(digest)
@@ -80,6 +89,8 @@ def newer(found: Iterable[Found], place: Place, overlap_s: int, batch_size: int)
     end = Place(until, frozenset(digest for digest in known if times.get(digest, floor - 1) >= floor))
     if group or end != place:
         yield PollBatch(tuple(group), _told(end.until, end.seen))
+    if refused:
+        raise TemporaryError(f"{refused}; what else there was is read", retry_after_s=AGAIN_S)
 
 
 def older(found: Iterable[Found], cursor: Mapping[str, Any] | None, batch_size: int) -> Iterator[PollBatch]:
