@@ -46,3 +46,14 @@ def overspent(app: "App") -> Iterator[tuple[str, str, str]]:
                 f"{number} {one if number == 1 else many} used up a share of the day's budget ({setting})",
                 "What they wrote waits for tomorrow; see `sidecar costs --by party` and `sidecar work`.",
             )
+
+
+def overheard(app: "App") -> Iterator[tuple[str, str, str]]:
+    """Yield what is used up of the day's minutes of audio, as (subject, summary, remedy)."""
+    minutes, (day, zone) = app.settings.budget().hearing.daily_minutes, today(app)
+    if not (minutes and app.settings.transcriber.type):
+        return
+    heard = app.journal.heard(day, day, zone).minutes
+    if heard >= minutes:
+        summary = f"as much was heard today as may be ({heard:.1f} of transcriber.daily_minutes = {minutes:g})"
+        yield "transcriber", summary, "Voice notes wait for tomorrow; raise the setting and restart to go on today."

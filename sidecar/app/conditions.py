@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from sidecar.app.budgets import overspent, today
+from sidecar.app.budgets import overheard, overspent, today
 from sidecar.app.health import Health
 from sidecar.app.samples import Samples
 from sidecar.config import Hours
@@ -83,9 +83,8 @@ class Conditions:
 
     def budget(self) -> list[Condition]:
         """Return the budgets of the day that are spent."""
-        if self._is_offline():
-            return []
-        return [Condition("budget", *told) for told in overspent(self._app)]
+        spent = () if self._is_offline() else overspent(self._app)
+        return [Condition("budget", *told) for told in (*spent, *overheard(self._app))]
 
     def begin(self) -> None:
         """Take down since when each channel is watched, so that a new one isn't silent from the start."""

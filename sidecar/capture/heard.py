@@ -18,11 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from sidecar.errors import PermanentError
 from sidecar.model import Activity, Actor, Attachment, Delivery, Participant, Role, Said
+from sidecar.model.means import AUDIO_MS, AUDIO_NANO_USD, HEARD_BY
 from sidecar.ports import Captured, Transcript
 
 HEARD = "heard"
 """Header that marks a delivery as such a record; adapters choose names of headers, their senders never do."""
 MAX_CHARS = 200_000
+LEAST_BYTES_PER_S = 2_000
+"""16 kbit/s, as lean as voice notes are: a length that nobody told is rather taken as too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,16 @@ def hearing_of(activity: Activity, place: int) -> Hearing:
     )
 
 
-def to_captured(record: Hearing, account: str, key: str) -> Captured:
-    """Return a record as raw bytes, with no more words than are read again."""
-    found = record.transcript
+def to_captured(record: Hearing, account: str, key: str, usd_per_minute: float = 0.0) -> Captured:
+    """Return a record as raw bytes, with no more words than are read again; its headers say what hearing it took."""
+    found, headers = record.transcript, {HEARD: record.activity}
     if found is not None:
+        audio_ms = _audio_ms(found, record.size_bytes or 0)
+        nano_usd = round(audio_ms / 60_000 * usd_per_minute * 1_000_000_000)
+        headers |= {HEARD_BY: found.model, AUDIO_MS: str(audio_ms), AUDIO_NANO_USD: str(nano_usd)}
         text = found.text.replace("\0", "\ufffd").strip()[:MAX_CHARS]
         record = replace(record, transcript=replace(found, text=text))
-    return Captured(account, _adapter().dump_json(record), key, {HEARD: record.activity})
+    return Captured(account, _adapter().dump_json(record), key, headers)
 
 
 def read_heard(delivery: Delivery) -> tuple[Activity, ...]:
@@ -103,6 +109,12 @@ def read_heard(delivery: Delivery) -> tuple[Activity, ...]:
             attributes={name: value for name, value in attributes.items() if value},
         ),
     )
+
+
+def _audio_ms(found: Transcript, size_bytes: int) -> int:
+    """Return how long a file is; where the endpoint doesn't say, as long as it would be at a voice note's bit rate."""
+    seconds = found.duration_s if found.duration_s is not None else size_bytes / LEAST_BYTES_PER_S
+    return round(seconds * 1_000)
 
 
 def _unheard(delivery: Delivery, record: Hearing) -> Activity:

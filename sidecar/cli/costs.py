@@ -102,6 +102,19 @@ def _report(app: "App", by: By, since: date | None, until: date | None, top: int
         "per_day_usd": round(per_day_usd, 6),
         "per_month_usd": round(per_day_usd * MONTH_DAYS, 4),
         "today": _today(app, day, zone),
+        "heard": _heard(app, since, until, day, zone),
+    }
+
+
+def _heard(app: "App", since: date, until: date, day: date, zone: str) -> dict[str, Any]:
+    """Return what hearing took in some days, and what of today's minutes is used."""
+    found, today = app.journal.heard(since, until, zone), app.journal.heard(day, day, zone)
+    return {
+        "files": found.files,
+        "minutes": round(found.minutes, 2),
+        "usd": round(found.usd, 6),
+        "today_minutes": round(today.minutes, 2),
+        "daily_minutes": app.settings.budget().hearing.daily_minutes,
     }
 
 
@@ -175,12 +188,21 @@ def _print(report: dict[str, Any]) -> None:
     days = many(report["days"], "day", "days")
     show(Text(f"On average of {days} ${mean:.4f} a day, which is ${month:.2f} in {MONTH_DAYS} days."))
     show(Text(_left(report["today"])))
+    if report["heard"]["files"]:
+        show(Text(_listened(report["heard"])))
 
 
 def _numbers(row: dict[str, Any]) -> tuple[str, ...]:
     read = row["input_tokens"] + row["cache_write_tokens"]
     tokens = (read, row["cache_read_tokens"], row["output_tokens"])
     return (f"{row['calls']}", f"{row['escalations']}", *(f"{n:,}" for n in tokens), f"{row['usd']:.4f}")
+
+
+def _listened(heard: dict[str, Any]) -> str:
+    """Say what was heard, beside what may be."""
+    files = many(heard["files"], "voice note", "voice notes")
+    told = f"Heard {files}, {heard['minutes']:.1f} minutes, for ${heard['usd']:.4f}; today {heard['today_minutes']:.1f}"
+    return told + (f" of transcriber.daily_minutes = {heard['daily_minutes']:g}." if heard["daily_minutes"] else ".")
 
 
 def _left(today: dict[str, Any]) -> str:

@@ -224,9 +224,11 @@ class LlmSection(AdapterSection):
 
 
 class TranscriberSection(AdapterSection):
-    """What hears voice notes; without a type nobody does, and nothing is fetched."""
+    """What hears voice notes, how much of them a day (0 is no bound), and its price; without a type nobody does."""
 
     type: Text = ""
+    daily_minutes: float = Field(default=600.0, ge=0)
+    usd_per_minute: float = Field(default=0.0, ge=0, le=1_000)
 
 
 class PromptsSection(Section):

@@ -43,7 +43,7 @@ from sidecar.config.sections import (
 )
 from sidecar.errors import ConfigError
 from sidecar.model import FieldPolicy, Notes, Own, Policy, Relevance, Route, Score, StagePolicy, Target
-from sidecar.model.means import Budget, Hard
+from sidecar.model.means import Budget, Hard, Hearing
 
 
 class Settings(BaseSettings):
@@ -146,6 +146,7 @@ class Settings(BaseSettings):
             (llm.daily_usd, llm.daily_tokens),
             (llm.party_daily_usd, llm.party_daily_tokens),
             (llm.sender_daily_usd, llm.sender_daily_tokens),
+            Hearing(self.transcriber.daily_minutes, self.transcriber.usd_per_minute),
         )
 
     def hard(self) -> Hard:

@@ -51,6 +51,25 @@ class Spent:
         return Spent(*(getattr(self, name) + getattr(other, name) for name in NUMBERS))
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How much audio was heard, and what that cost."""
+
+    files: int = 0
+    audio_ms: int = 0
+    nano_usd: int = 0
+
+    @property
+    def minutes(self) -> float:
+        """The length, in minutes."""
+        return self.audio_ms / 60_000
+
+    @property
+    def usd(self) -> float:
+        """The money, in US dollars."""
+        return self.nano_usd / _NANO
+
+
 class CostReader:
     """The reading half of the journal that knows costs."""
 
@@ -81,6 +100,13 @@ class CostReader:
                 days[key] = days.get(key, Spent()).plus(Spent(*row[2:]))
         return [(day, name, spent) for (day, name), spent in sorted(days.items(), key=lambda item: item[0])]
 
+    def heard(self, since: date, until: date, timezone: str = "UTC") -> Heard:
+        """Return how much audio was heard on some days, both included."""
+        sums = (sa.func.coalesce(sa.func.sum(t.heard.c[name]), 0) for name in ("files", "audio_ms", "nano_usd"))
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(*sums).where(*_within(since, until, timezone, t.heard))).one()
+        return Heard(*(int(number) for number in row))
+
     def overspent(self, dimension: str, day: date, timezone: str, usd: float, tokens: int, most: int) -> int:
         """Count the names of a dimension that took so much money, or so many tokens, on a day; 0 is no bound."""
         bounds = [sa.func.sum(t.spent.c.nano_usd) >= round(usd * _NANO)] if usd else []
@@ -92,7 +118,9 @@ class CostReader:
             return len(connection.execute(within.group_by(t.spent.c.name).having(sa.or_(*bounds)).limit(most)).all())
 
 
-def _within(since: date, until: date, timezone: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+def _within(
+    since: date, until: date, timezone: str, table: sa.Table = t.spent
+) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     zone, after = ZoneInfo(timezone), until + timedelta(days=1)
     begin, end = (datetime(d.year, d.month, d.day, tzinfo=zone) for d in (since, after))
-    return t.spent.c.quarter >= t.to_us(begin), t.spent.c.quarter < t.to_us(end)
+    return table.c.quarter >= t.to_us(begin), table.c.quarter < t.to_us(end)

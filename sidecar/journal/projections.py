@@ -20,7 +20,7 @@ from sidecar.errors import PermanentError
 from sidecar.journal import tables as t
 from sidecar.journal.codec import BODY, decode, decode_standing, encode_standing
 from sidecar.journal.entry import IdentifierTaken, RecordTaken
-from sidecar.journal.shares import shares
+from sidecar.journal.shares import heard_row, shares
 from sidecar.journal.traffic import Traffic
 from sidecar.journal.upserts import add, keep, replace
 from sidecar.model import (
@@ -38,6 +38,7 @@ from sidecar.model import (
     absorb,
     advance,
 )
+from sidecar.model.means import AUDIO_MS
 
 _WAITING = frozenset({Outcome.AMBIGUOUS, Outcome.UNKNOWN, Outcome.OUTBOUND_ONLY})
 _MOVED_ON_MERGE = (t.identifier, t.match_index, t.record_link, t.alert_open)
@@ -60,7 +61,7 @@ class Projections:
         counts = True
         match fact:
             case Delivery():
-                self._delivered(fact)
+                self._delivered(fact, recorded_at)
             case Activity():
                 self._happened(fact)
                 self._traffic.said(fact, recorded_at)
@@ -92,11 +93,13 @@ class Projections:
 
     # One fact ---------------------------------------------------------------------------------------------------------
 
-    def _delivered(self, delivery: Delivery) -> None:
+    def _delivered(self, delivery: Delivery, recorded_at: int) -> None:
         channel = t.as_key(delivery.channel), t.as_key(delivery.account)
         count, last = self._seen.get(channel, (0, 0))
         self._seen[channel] = count + 1, max(last, t.to_us(delivery.received_at))
         self._traffic.came(delivery)
+        if AUDIO_MS in delivery.headers:
+            add(self._connection, t.heard, [heard_row(delivery, recorded_at)])
 
     def _happened(self, activity: Activity) -> None:
         self._activities[activity.id] = activity

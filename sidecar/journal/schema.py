@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.journal.database import Database
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision under migrations/versions, named here so that opening a book needs no Alembic."""
 
 _MIGRATING = 0x5C0B003

@@ -237,10 +237,20 @@ lag = sa.Table(
     _int("activities"),
 )
 
+heard = sa.Table(
+    "heard",
+    metadata,
+    _text("model", pk=True),
+    _int("quarter", pk=True),  # of an hour, in which the words were written down
+    _int("files"),
+    _int("audio_ms"),
+    _int("nano_usd"),
+)
+
 BOOK = (fact, payload, because, text, erased)
 PROJECTIONS = (
     party, identifier, activity_index, match_index, waiting, standing, record_link, spent, alert_open, channel_seen,
-    traffic, lag,
+    traffic, lag, heard,
 )  # fmt: skip
 
 # State ----------------------------------------------------------------------------------------------------------------

@@ -15,16 +15,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from sidecar.capture import to_delivery
 from sidecar.capture.heard import Hearing, hearing_of, key_of, to_captured
-from sidecar.errors import ConfigError, PermanentError, TemporaryError
+from sidecar.errors import BudgetSpent, ConfigError, PermanentError, TemporaryError
 from sidecar.journal import Entry, Finish, Touch
 from sidecar.model import Activity, Attachment, Delivery, Lease, Match, Outcome, WorkKey, WorkKind
 from sidecar.pipeline.brakes import BY_ITSELF, pause_by_itself, resume_by_itself
 from sidecar.pipeline.parts import Parts
+from sidecar.pipeline.purse import until_tomorrow
 from sidecar.ports import Channel, Media, MediaSource, Transcriber
 
 SPOKEN = frozenset({"voice", "audio"})
@@ -106,13 +108,22 @@ class Listening:
         key = key_of(activity, place)
         if self._journal.get(self._journal.mint.id(Delivery.KIND, activity.channel, activity.account, key)) is not None:
             return
+        self._afford()
         hearing = self._heard(hearing_of(activity, place), attachment, channel, transcriber)
-        captured = to_captured(hearing, activity.account, key)
+        captured = to_captured(hearing, activity.account, key, self._parts.budget.hearing.usd_per_minute)
         delivery = to_delivery(captured, activity.channel, self._parts.clock(), self._journal.mint)
         parse = WorkKey(WorkKind.PARSE, delivery.id)
         fact = replace(delivery, because=(activity.id,))
         self._journal.commit(Entry(facts=(fact,), touches=(Touch(parse, if_new=True),), fence=lease))
         self._parts.wake([parse])
+
+    def _afford(self) -> None:
+        """Raise `BudgetSpent` until tomorrow when as much was heard today as may be; files at work may pass it."""
+        parts, most = self._parts, self._parts.budget.hearing.daily_minutes
+        now = parts.clock().astimezone(ZoneInfo(parts.own.timezone))
+        if most and self._journal.heard(now.date(), now.date(), parts.own.timezone).minutes >= most:
+            told = f"transcriber.daily_minutes = {most:g} are heard; this waits until tomorrow"
+            raise BudgetSpent(told, retry_after_s=until_tomorrow(now))
 
     def _heard(self, hearing: Hearing, attachment: Attachment, channel: Channel, transcriber: Transcriber) -> Hearing:
         """Return what came of a file; what time may mend is a `TemporaryError`, until the file's own end."""

@@ -35,7 +35,7 @@ class Purse:
         ):
             spent = self._spent(dimension, [name], now.date())[name]
             if over := _over(spent, usd, tokens, setting):
-                raise BudgetSpent(f"{over}; this waits until tomorrow", retry_after_s=_until_tomorrow(now))
+                raise BudgetSpent(f"{over}; this waits until tomorrow", retry_after_s=until_tomorrow(now))
         return self._of_senders(pending, now)
 
     def hold(self, party: str, news: Sequence[Matched], asked: Sequence[Matched]) -> None:
@@ -56,7 +56,7 @@ class Purse:
         left = [(match, activity) for match, activity in pending if wrote[activity.id] not in over]
         if pending and not left:
             why = next(iter(over.values()))
-            raise BudgetSpent(f"{why}; this waits until tomorrow", retry_after_s=_until_tomorrow(now))
+            raise BudgetSpent(f"{why}; this waits until tomorrow", retry_after_s=until_tomorrow(now))
         return left
 
     def _spent(self, dimension: str, names: Sequence[str] | set[str], day: date) -> Mapping[str, Spent]:
@@ -72,6 +72,7 @@ def _over(spent: Spent, usd: float, tokens: int, setting: str) -> str:
     return ""
 
 
-def _until_tomorrow(now: datetime) -> float:
+def until_tomorrow(now: datetime) -> float:
+    """Return how many seconds a day, as a time's own zone has it, still has."""
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return (midnight.astimezone(UTC) - now.astimezone(UTC)).total_seconds() + 1.0  # a day isn't always 24 hours

@@ -310,6 +310,30 @@ def test_a_pause_of_the_transcriber_keeps_what_comes(tmp_path: Path) -> None:
         until(lambda: it.house.work() and HEARD in [a.text for a in it.activities()], "the voice note to be heard")
 
 
+def test_more_than_a_day_s_minutes_waits_for_tomorrow(tmp_path: Path) -> None:
+    """What is over the bound is not fetched, says why it waits, and is heard tomorrow; the books know what it cost.
+
+    A note of the twin's takes six seconds. Seen to fail without the bound.
+    """
+    with spoken(tmp_path, more="daily_minutes = 0.15\nusd_per_minute = 0.5\n") as it:
+        for n in range(4):
+            it.speak(f"wamid.{n}", f"77{n}")
+            it.house.work()
+        assert (it.waiting(), it.ears.log.counts["transcriptions"], it.meta.log.counts["files"]) == (2, 2, 2)
+        waits = [row.waits_for or "" for row in it.house.journal.work("waiting") if row.work.kind is WorkKind.MEDIA]
+        assert len(waits) == 2 and all("transcriber.daily_minutes = 0.15" in told for told in waits)
+        (told,) = [c for c in it.house.app.conditions.now() if c.rule == "budget"]
+        assert (told.subject, "transcriber.daily_minutes" in told.summary) == ("transcriber", True)
+        today = it.house.clock().date()
+        heard = it.house.journal.heard(today, today)
+        assert (heard.files, heard.minutes, heard.usd) == (2, 0.2, 0.1)
+        it.house.journal.rebuild()
+        assert it.house.journal.heard(today, today) == heard
+        it.house.clock.move(86_400)
+        it.house.work()
+        assert not it.waiting() and it.house.journal.heard(today, it.house.clock().date()).files == 4
+
+
 def test_many_voice_notes_are_heard_a_few_at_a_time(tmp_path: Path) -> None:
     """A burst of voice notes is heard whole, each once, however few are heard at the same time."""
     with spoken(tmp_path) as it:

@@ -9,6 +9,7 @@ from sidecar.capture import capture, to_delivery
 from sidecar.capture.heard import HEARD, MAX_CHARS, Hearing, hearing_of, key_of, to_captured
 from sidecar.errors import PermanentError
 from sidecar.model import Activity, Actor, Attachment, Delivery, Identifier, Participant, Role
+from sidecar.model.means import AUDIO_MS, AUDIO_NANO_USD, HEARD_BY
 from sidecar.ports import Channel, Segment, Transcript
 from tests.support.activities import MINT, NOON
 
@@ -41,6 +42,16 @@ def heard(activity: Activity, transcript: Transcript | None = SAID, problem: str
     hearing = replace(hearing_of(activity, 0), transcript=transcript, problem=problem)
     (found,) = capture(kept(hearing, activity), NOBODY, MINT)
     return found
+
+
+@pytest.mark.parametrize(("seconds", "audio_ms"), [(2.04, 2_040), (0.0, 0), (None, 5_000)])
+def test_what_hearing_took_is_told_beside_the_record(seconds: float | None, audio_ms: int) -> None:
+    """A length that the endpoint doesn't tell is taken from the size, at 16 kbit/s; what nobody heard costs nothing."""
+    record = replace(hearing_of(spoken(), 0), size_bytes=10_000, transcript=replace(SAID, duration_s=seconds))
+    told = to_captured(record, "meta", "k", 0.6).headers
+    assert told[HEARD_BY] == "whisper-1"
+    assert (int(told[AUDIO_MS]), int(told[AUDIO_NANO_USD])) == (audio_ms, audio_ms * 10_000)
+    assert AUDIO_MS not in to_captured(replace(record, transcript=None, problem="gone"), "meta", "k", 0.6).headers
 
 
 @pytest.mark.parametrize("role", [Role.CUSTOMER, Role.AGENT, Role.BOT])

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from sidecar.capture import to_delivery
 from sidecar.journal import Entry, Journal
+from sidecar.model.means import AUDIO_MS, AUDIO_NANO_USD, HEARD_BY
+from sidecar.ports import Captured
 from tests.support.books import run_sql
 from tests.support.facts import an_inference, say
 from tests.support.offices import CONFIG, Office
@@ -42,6 +45,23 @@ def test_every_way_of_counting_comes_to_the_same_sum(office: Office) -> None:
         report = office.data("costs", "--by", by)
         assert sum(row["usd"] for row in report["rows"]) == report["total"]["usd"] == 2.75, by
         assert sum(row["calls"] for row in report["rows"]) == report["total"]["calls"] == 3, by
+
+
+def test_hearing_stands_beside_reading(tmp_path: Path) -> None:
+    """Minutes and money of voice notes are told for the days asked for, and what today may hold; nothing where none."""
+    office = Office(tmp_path).furnish([])
+    assert office.data("costs")["heard"]["files"] == 0 and "Heard" not in office.told("costs")
+    told = {HEARD_BY: "whisper-1", AUDIO_MS: "90000", AUDIO_NANO_USD: "9000000"}
+    with office.journal() as journal:
+        for n in range(2):
+            captured = Captured("web", b"{}", f"media:activity-{n}:0", told)
+            journal.commit(Entry(facts=(to_delivery(captured, "web", journal.now(), journal.mint),)))
+    heard = office.data("costs")["heard"]
+    assert heard == {"files": 2, "minutes": 3.0, "usd": 0.018, "today_minutes": 3.0, "daily_minutes": 600.0}
+    assert "Heard 2 voice notes, 3.0 minutes, for $0.0180; today 3.0 of transcriber.daily_minutes = 600." in " ".join(
+        office.told("costs").split()
+    )
+    assert office.data("costs", "--until", "2026-01-31", "--since", "2026-01-01")["heard"]["minutes"] == 0
 
 
 def test_the_dearest_come_first_and_the_rest_is_counted(office: Office) -> None:
@@ -108,7 +128,7 @@ def test_a_journal_on_a_server_moves_on_when_somebody_says_that_there_is_a_backu
     config = CONFIG.replace("sqlite:///journal.db", postgres_url)
     office = Office(tmp_path).furnish([], config)
     assert "sidecar migrate --backed-up" in office.refused("costs", code=2)
-    assert office.data("migrate", "--backed-up") == {"revision": "0003"}
+    assert office.data("migrate", "--backed-up") == {"revision": "0004"}
     assert office.data("costs")["rows"] == []
 
 

@@ -20,6 +20,7 @@ BACK = (
     "DROP TABLE traffic",
     "DROP TABLE lag",
     "DROP TABLE unread",
+    "DROP TABLE heard",
     "DROP TABLE spent",
     "CREATE TABLE spend (quarter BIGINT NOT NULL PRIMARY KEY, nano_usd BIGINT NOT NULL, calls BIGINT NOT NULL)",
     "ALTER TABLE work DROP COLUMN waits_for",
@@ -119,7 +120,7 @@ def test_a_book_of_the_first_revision_keeps_its_costs(journal_url: str) -> None:
         run_sql(journal_url, statement)
     engine_of(journal_url).dispose()
     if journal_url.startswith("postgresql"):
-        with pytest.raises(ConfigError, match=r"0001 to 0003; make a backup.*sidecar migrate --backed-up"):
+        with pytest.raises(ConfigError, match=r"0001 to 0004; make a backup.*sidecar migrate --backed-up"):
             Journal.open(journal_url)
     with Journal.open(journal_url, clock=SetClock(), backed_up=True) as journal:
         assert journal.spent(TOTAL, [""], DAY)[""] == Spent(3, 0, 750_000_000, 270, 30, 21, 0)
@@ -130,7 +131,7 @@ def test_a_book_of_the_first_revision_keeps_its_costs(journal_url: str) -> None:
         journal.rebuild()
     assert rows_of(journal_url, (t.spent,)) == costs
     if journal_url.startswith("sqlite"):
-        assert Path(journal_url.removeprefix("sqlite:///") + ".before-0003").is_file()
+        assert Path(journal_url.removeprefix("sqlite:///") + ".before-0004").is_file()
 
 
 def test_work_says_what_it_waits_for(journal: Journal, clock: SetClock) -> None:

@@ -22,8 +22,8 @@ NEXT = '''"""A next revision, for tests."""
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -42,10 +42,10 @@ def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str = "
     revisions = (f"versions/{path.name}" for path in sorted((real / "versions").glob("*.py")))
     for path in ("env.py", "script.py.mako", *revisions):
         (scripts / path).write_text((real / path).read_text())
-    (scripts / "versions" / "0004_next.py").write_text(NEXT.format(then=then or "pass"))
+    (scripts / "versions" / "0005_next.py").write_text(NEXT.format(then=then or "pass"))
     monkeypatch.setattr(schema, "_SCRIPTS", scripts)
-    monkeypatch.setattr(schema, "HEAD", "0004")
-    monkeypatch.setattr(schema.migrate, "__kwdefaults__", {"backed_up": False, "to": "0004"})
+    monkeypatch.setattr(schema, "HEAD", "0005")
+    monkeypatch.setattr(schema.migrate, "__kwdefaults__", {"backed_up": False, "to": "0005"})
 
 
 def tables_in(url: str) -> set[str]:
@@ -92,7 +92,7 @@ def test_a_copy_is_kept_before_the_schema_changes(tmp_path: Path, monkeypatch: p
     kept = rows_of(url, t.BOOK)
     next_revision(tmp_path, monkeypatch)
     Journal.open(url).close()
-    copy = tmp_path / "j.db.before-0004"
+    copy = tmp_path / "j.db.before-0005"
     assert "extra" in tables_in(url)
     assert "extra" not in tables_in(f"sqlite:///{copy}")
     assert rows_of(f"sqlite:///{copy}", t.BOOK) == kept == rows_of(url, t.BOOK)

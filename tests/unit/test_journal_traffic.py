@@ -16,6 +16,7 @@ BACK = (
     "DROP TABLE traffic",
     "DROP TABLE lag",
     "DROP TABLE unread",
+    "DROP TABLE heard",
     "UPDATE alembic_version SET version_num = '0002'",
 )
 """What makes a book of the revision before out of one of this."""
