@@ -265,6 +265,25 @@ def test_a_booking_system_states_what_happened() -> None:
     assert stages(ask(untrusted)) == [("booked", "strongly_implied")]
 
 
+@pytest.mark.parametrize("kind", ["cancelled", "attended", "no_show"])
+def test_the_end_of_one_booking_ends_no_other(kind: str) -> None:
+    """Of two appointments only the one of that time is over; seen to fail when each open one was ended."""
+    first, second = "2026-11-26T10:00", "2026-11-27T09:30"
+    known = tuple(Step(f"s{due}", f"Appointment: Tour on {due}", "us", due=due) for due in (first, second))
+    ended = booking(kind, 2, f"{second}:00+00:00")
+    answer = ask(ended, standing=held("booked", known), earlier=(turn("Hello", 1),))
+    assert [step["id"] for step in answer["steps"]] == [f"s{second}"]
+
+
+def test_a_booking_that_moves_takes_no_other_along() -> None:
+    """The time that it had before says which one it is."""
+    first, second = "2026-11-26T10:00", "2026-11-27T09:30"
+    known = tuple(Step(f"s{due}", f"Appointment: Tour on {due}", "us", due=due) for due in (first, second))
+    moved = booking("moved", 2, "2026-11-30T09:30:00+00:00", previous_start=f"{first}:00+00:00")
+    answer = ask(moved, standing=held("booked", known), earlier=(turn("Hello", 1),))
+    assert [(step["id"], step["due_date"]) for step in answer["steps"]] == [(f"s{first}", "2026-11-30T09:30")]
+
+
 @pytest.mark.parametrize(
     ("kind", "stage", "op", "risk"),
     [

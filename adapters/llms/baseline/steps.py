@@ -107,13 +107,22 @@ def _event(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
     if turn.kind in ("booking_created", "booking_moved", "meeting") and turn.attributes.get("start"):
         due = _local(turn.attributes["start"], reading)
         if due and turn.attributes.get("status", "").casefold() not in ("cancelled", "canceled"):
-            moved = open_ones if turn.kind == "booking_moved" else [d for d in open_ones if d.due == due]
+            before = turn.attributes.get("previous_start", "")
+            same = [d for d in open_ones if d.due == due]
+            moved = (_at(before, reading, open_ones) or open_ones) if turn.kind == "booking_moved" else same
             title = " ".join(turn.attributes.get("title", "").split())[:60]
             _appoint(drafts, moved, f"{title} on" if title else "on", due, "", [Evidence(sentence)])
         return
     status = {"booking_attended": "done", "booking_cancelled": "dropped", "booking_no_show": "dropped"}.get(turn.kind)
-    for draft in open_ones if status else ():
+    meant = _at(turn.attributes.get("start", ""), reading, open_ones) or open_ones[:1] * (len(open_ones) == 1)
+    for draft in meant if status else ():
         _end(draft, status or "done", sentence, 0)
+
+
+def _at(start: str, reading: Reading, open_ones: Sequence[_Draft]) -> list[_Draft]:
+    """The appointments of a time that an event names: of two, one that is called off says nothing of the other."""
+    due = _local(start, reading)
+    return [draft for draft in open_ones if draft.due == due]
 
 
 def _local(text: str, reading: Reading) -> str:
