@@ -274,6 +274,7 @@ class App:
             if pause.reason.startswith(BY_ERROR):
                 self.journal.resume(scope)
         self.journal.end_waits()
+        self.ladder.follow(self.policy, is_held=capabilities.vendor or self.dry_run)
 
     def bind(self) -> None:
         """Bind the journal to the CRM account, which is no other's, and the routes to owners whom the CRM knows."""

@@ -20,7 +20,7 @@ import structlog
 
 from sidecar.errors import PermanentError
 from sidecar.journal import Entry, Journal, Touch
-from sidecar.model import Mode, Rungs, WorkKey, WorkKind
+from sidecar.model import Mode, Policy, Rungs, WorkKey, WorkKind
 
 ACCOUNT = "ledger_account"
 """Where the journal keeps the CRM account that it belongs to."""
@@ -31,6 +31,7 @@ MAX_MOVES = 100
 MAX_REASON_CHARS = 300
 PAGE = 500
 _RUNG, _MOVES = "rung:", "rung_moves"
+_FOLLOWED = "policy_followed"
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 log = structlog.get_logger()
@@ -106,6 +107,19 @@ class Ladder:
             self._journal.commit(Entry(touches=touches))
             count, after = count + len(touches), standings[-1].party
         return count
+
+    def follow(self, policy: Policy, *, is_held: bool) -> None:
+        """Make each relationship due when the policy is another than at the last start, unless that is held.
+
+        Else customers who say nothing new would go on without the records and values that it now allows.
+        """
+        held = self._journal.meta(_FOLLOWED)
+        if is_held or held == policy.sha256:
+            return
+        count = 0 if held is None else self.make_due(wait_s=0)
+        self._journal.set_meta(_FOLLOWED, policy.sha256)  # last: a start that is cut off makes them due again
+        if count:
+            log.info("policy_changed", parties=count)
 
 
 def ways_up(rungs: Rungs, scope: str, to: Mode) -> list[tuple[str, Mode | None]]:

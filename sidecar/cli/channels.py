@@ -16,7 +16,7 @@ from sidecar.cli.session import AsJson, example, session
 if TYPE_CHECKING:
     from sidecar.app.health import ChannelHealth
 
-REASON_CHARS = 100
+REASON_CHARS = 200
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +80,8 @@ def _row(health: "ChannelHealth", complaints: list[str]) -> dict[str, Any]:
 def _state(row: dict[str, Any]) -> tuple[str, ...]:
     """What is wrong, one line each; well where nothing is."""
     paused = [f"paused: {row['paused']}"] if row["paused"] else []
-    failing = [f"failing: {row['failure']}"] if row["failure"] and not row["complaints"] else []
+    is_told = row["complaints"] or (row["failure"] and row["failure"] in (row["paused"] or ""))
+    failing = [f"failing: {row['failure']}"] if row["failure"] and not is_told else []
     lines = [*paused, *row["complaints"], *failing] or ["polling" if row["is_polling"] else "well"]
     return tuple(plain(line, REASON_CHARS) for line in lines)
 

@@ -63,11 +63,13 @@ def register(app: typer.Typer) -> None:
 def _show(
     ctx: typer.Context,
     kind: Annotated[str | None, typer.Argument(help="contact, company, deal, note, task or meeting.")] = None,
-    ref: Annotated[str | None, typer.Argument(help="The record's ref.")] = None,
+    ref: Annotated[str | None, typer.Argument(help="The record's ref; contact:17 names both.")] = None,
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
     """Show what the CRM holds."""
+    if kind and ":" in kind and ref is None:
+        kind, _, ref = kind.partition(":")
     with session(ctx).open() as app:
         found = [_one(app, kind, ref)] if kind and ref else list(_people(app, "show").show(kind, None, limit))
     if as_json:

@@ -123,6 +123,7 @@ def _result(app: "App", done: int, before: int) -> dict[str, Any]:
         "waiting": states.get("waiting", 0),
         "unquiet": sum(row.work.kind is WorkKind.PARTY and not (row.waits_for or row.attempts) for row in waiting),
         "due": states.get("due", 0),
+        "paused": {scope: pause.reason for scope, pause in app.journal.paused().items()},
     }
 
 
@@ -135,6 +136,8 @@ def _print(result: dict[str, Any]) -> None:
         show(f"Read first, which writes into the journal alone: {done} of work; new in the book: {news}.")
     if others := result["waiting"] - result["unquiet"]:
         show(f"{others} not due yet: `sidecar work` says why")
+    for scope, reason in sorted(result["paused"].items()):
+        show(f"{plain(scope)} is paused: {plain(reason)}")
     if result["parked"]:
         show(f"{result['parked']} parked, which need a person: sidecar work --state parked")
     if result["dry_run"]:

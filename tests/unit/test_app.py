@@ -264,6 +264,23 @@ def test_a_start_takes_off_the_brakes_that_errors_put_on_and_no_others(open_hous
     assert set(house.journal.paused()) == {"ledger"}
 
 
+def test_a_policy_that_allows_more_holds_for_those_who_say_nothing_new(open_house: Open) -> None:
+    """On our own CRM the config alone decides, so it decides for all; seen to fail with nothing made due at a start."""
+    house = open_house(buys(), env={"SIDECAR_CRM__CREATE__CONTACT": "suggest"})
+    house.start()
+    house.hear("buy")
+    assert not house.records("contact")
+    house.restart()
+    house.start().work()
+    assert not house.records("contact")
+    with another(house, SIDECAR_CRM__CREATE__CONTACT="auto") as app:
+        app.dry_run = True
+        app.ready()
+    house.restart(SIDECAR_CRM__CREATE__CONTACT="auto")
+    house.start().work()
+    assert len(house.records("contact")) == 1
+
+
 def test_a_dry_run_does_everything_but_the_last_write(open_house: Open) -> None:
     """It infers and decides, and the CRM stays as it was; seen to fail with syncs among the work that is done."""
     house = open_house(buys())

@@ -349,6 +349,7 @@ def test_the_ledger_shows_records_and_who_wrote_them(settled: Office) -> None:
     assert {"Ann Lee", "Phil"} <= {r["fields"]["name"] for r in contacts}
     ann = next(r for r in contacts if r["fields"]["name"] == "Ann Lee")
     assert settled.data("ledger", "show", "contact", ann["ref"])["records"] == [ann]
+    assert settled.data("ledger", "show", f"contact:{ann['ref']}")["records"] == [ann]
     edits = settled.data("ledger", "history", "contact", ann["ref"])["edits"]
     assert {e["author"]["kind"] for e in edits} == {"us"}
     assert "ai_stage" in settled.told("ledger", "history", "contact", ann["ref"])

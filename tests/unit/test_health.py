@@ -352,3 +352,15 @@ def test_the_command_shows_each_channel(tmp_path: Path) -> None:
         journal.commit(Entry(touches=[Touch(WorkKey(WorkKind.POLL, "mail"))]))
     assert "paused: rita: we move house" in office.told("channels")
     assert json.loads(office.told("channels", "--json"))["channels"][0]["paused"] == "rita: we move house"
+
+
+def test_a_channel_that_paused_itself_says_why_once(tmp_path: Path) -> None:
+    """The line that says what to do stands alone; seen to fail with the failure told beside its pause."""
+    office = Office(tmp_path).furnish([])
+    (office.base / "drop").rename(office.base / "gone")
+    (office.base / "drop").write_text("no folder any more")
+    assert "channel:mail is paused: by itself: channels.mail.path" in office.told("run", "--until-idle")
+    (row,) = (row for row in office.data("channels")["channels"] if row["channel"] == "mail")
+    assert row["failure"] and row["failure"] in row["paused"]
+    text = office.told("channels")
+    assert "paused: by itself" in text and "failing" not in text

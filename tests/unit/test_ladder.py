@@ -236,6 +236,16 @@ def test_no_deal_is_made_whose_stage_may_not_be_written(house: House) -> None:
     assert not house.records("deal")
 
 
+def test_a_config_makes_nothing_due_on_somebody_else_s_crm(house: House) -> None:
+    """What it now allows is shown to a person first, by check --go-live; seen to fail with each CRM followed alike."""
+    climb(house, AUTO)
+    house.hear("I am ready")
+    house.restart(SIDECAR_POLICY__SUGGESTION_DAYS="20")
+    house.start()
+    assert not house.journal.due(10)
+    assert house.journal.meta("policy_followed") is None
+
+
 # Where it is kept ---------------------------------------------------------------------------------------------------
 
 
