@@ -85,7 +85,7 @@ class OAuthConsent:
         told = told if isinstance(told, dict) else {}
         device, code = told.get("device_code"), told.get("user_code")
         page = told.get("verification_uri") or told.get("verification_url")
-        if not all(isinstance(word, str) and word for word in (device, code, page)):
+        if not all(isinstance(word, str) and word for word in (device, code)) or not _is_page(page):
             raise ConfigError(
                 f"{provider.name} gives no code; is client_id right, and may the app be used without a browser?",
                 setting=f"channels.{self._grant.channel}",
@@ -174,6 +174,15 @@ class OAuthConsent:
             self._grant.revoke(token)
         except SidecarError:
             pass  # it was kept nowhere, and its owner can take it away
+
+
+def _is_page(page: object) -> bool:
+    """Whether a person can be sent there."""
+    try:
+        parts = urlsplit(page) if isinstance(page, str) else urlsplit("")
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname)
 
 
 def _query(told: str) -> str:

@@ -18,6 +18,7 @@ from sidecar.ports import Tokens, unobserved
 from tests.support.authorities import AuthorityTwin, vault
 from tests.support.facts import SetClock
 from tests.twins.authority import Authority
+from tests.twins.wire.faults import Status
 from tests.unit.test_oauth import TIMEOUTS
 
 SCOPES = ("https://mail.test/auth/read",)
@@ -68,6 +69,18 @@ def test_a_code_that_was_typed_lets_us_in(twin: AuthorityTwin, tokens: Tokens, c
     twin.authority.types(invitation.code)
     assert consent.take() == "sales@northwind.test"
     assert twin.authority.opens(str((tokens.load("mail") or {})["access"])) == "sales@northwind.test"
+
+
+@pytest.mark.parametrize(
+    "page", ["javascript:alert(1)", "http://login.test/device", "file:///etc/passwd", "https://", ""]
+)
+def test_nobody_is_sent_to_what_is_no_page(twin: AuthorityTwin, tokens: Tokens, clock: SetClock, page: str) -> None:
+    """Whatever answers in an authority's place, a person is shown a page of https alone. Seen to fail with any text."""
+    consent = attempt(twin, tokens, clock, by_code=True)
+    told = {"device_code": "d", "user_code": "ABC", "verification_uri": page, "expires_in": 900}
+    twin.fault(Status(200, told), path="devicecode")
+    with pytest.raises(ConfigError):
+        consent.invite(None)
 
 
 def test_an_authority_that_is_asked_too_often_is_asked_less(
