@@ -309,6 +309,40 @@ def test_a_planned_meeting_was_not_attended() -> None:
     assert stages(ask(meeting)) == [("booked", "strongly_implied")]
 
 
+def entry(number: int, status: str, start: str, uid: str = "visit@x.test", **more: str) -> Turn:
+    """Return what a calendar tells of a meeting."""
+    name = "start" if status == "accepted" else "proposed_start"
+    attributes = {"uid": uid, "status": status, "title": "A visit", name: start, **more}
+    return turn(f"Meeting {status}, {start}.", number, Role.SYSTEM, kind="meeting", attributes=attributes)
+
+
+FIVE, SEVEN = "2026-11-26T05:00:00+00:00", "2026-11-26T07:00:00+00:00"
+
+
+def test_a_meeting_that_is_moved_or_called_off_takes_its_step_along() -> None:
+    """Nobody is reminded of an hour that a calendar has replaced or called off; seen to fail before the rule."""
+    moved = [entry(1, "planned", FIVE), entry(2, "accepted", FIVE), entry(3, "accepted", SEVEN)]
+    assert [step["due_date"] for step in ask(*moved)["steps"]] == ["2026-11-26T07:00"]
+    assert ask(*moved, entry(4, "cancelled", SEVEN))["steps"] == []
+    known = held("booked", (Step("s1", "Appointment: A visit on 2026-11-26 05:00", "us", "", "2026-11-26T05:00"),))
+    later = ask(moved[2], standing=known, earlier=tuple(moved[:2]))["steps"]
+    assert [(s["op"], s["id"], s["due_date"]) for s in later] == [("open", "s1", "2026-11-26T07:00")]
+    for status in ("cancelled", "declined"):
+        over = ask(entry(3, status, FIVE), standing=known, earlier=tuple(moved[:2]))["steps"]
+        assert [(s["op"], s["id"]) for s in over] == [("drop", "s1")]
+
+
+def test_another_meeting_leaves_a_step_alone() -> None:
+    """What becomes of one entry of a calendar, or of one day of a series, says nothing of another."""
+    known = held("booked", (Step("s1", "Appointment: A visit on 2026-11-26 05:00", "us", "", "2026-11-26T05:00"),))
+    before = (entry(1, "accepted", FIVE),)
+    for other in (
+        entry(2, "cancelled", SEVEN, uid="tour@x.test"),
+        entry(2, "occurrence_cancelled", SEVEN, occurrence="20261126T070000Z"),
+    ):
+        assert ask(other, standing=known, earlier=before)["steps"] == []
+
+
 def test_a_promise_keeps_its_id_when_it_is_made_again() -> None:
     """A reworded step is the same step: with another date it is told with its id, without one not at all."""
     standing = held("enquired", (Step("s1", "send the proposal", "us", "Thursday", "2026-11-26"),))

@@ -15,7 +15,7 @@ from adapters.llms.baseline.reading import Evidence, Reading
 from adapters.llms.baseline.slots import accepted, confirmed
 from adapters.llms.baseline.text import Sentence, fold
 from adapters.llms.baseline.words import languages
-from sidecar.model import Role, Step
+from sidecar.model import Role, Step, Turn
 
 MAX_STEPS = 12
 MAX_WHAT_WORDS = 15
@@ -23,6 +23,7 @@ MAX_WHAT_CHARS = 160
 APPOINTMENT = "appointment"
 _SAME_ACTION = {"reply": "call"}
 _STATUS = {"open": "open", "done": "done", "dropped": "drop"}
+_CALLED_OFF = frozenset({"cancelled", "canceled", "declined", "occurrence_cancelled"})
 _COMMON_LETTERS = 5
 _IGNORED = frozenset({"today", "tomorrow", "please", "heute", "morgen", "bitte", "manana", "demain", "ihnen", "you"})
 
@@ -104,11 +105,16 @@ def _recognise(drafts: Sequence[_Draft], known: list[_Draft]) -> None:
 def _event(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
     turn = sentence.turn
     open_ones = [d for d in drafts if d.action == APPOINTMENT and d.status == "open"]
+    times = _times(turn, reading) if turn.kind == "meeting" else set[str]()
+    if times and turn.attributes.get("status", "").casefold() in _CALLED_OFF:
+        for draft in (d for d in open_ones if d.due in times):
+            _end(draft, "dropped", sentence, 0)
+        return
     if turn.kind in ("booking_created", "booking_moved", "meeting") and turn.attributes.get("start"):
         due = _local(turn.attributes["start"], reading)
-        if due and turn.attributes.get("status", "").casefold() not in ("cancelled", "canceled"):
+        if due and turn.attributes.get("status", "").casefold() not in _CALLED_OFF:
             before = turn.attributes.get("previous_start", "")
-            same = [d for d in open_ones if d.due == due]
+            same = [d for d in open_ones if d.due in {due, *times}]
             moved = (_at(before, reading, open_ones) or open_ones) if turn.kind == "booking_moved" else same
             title = " ".join(turn.attributes.get("title", "").split())[:60]
             _appoint(drafts, moved, f"{title} on" if title else "on", due, "", [Evidence(sentence)])
@@ -123,6 +129,23 @@ def _at(start: str, reading: Reading, open_ones: Sequence[_Draft]) -> list[_Draf
     """The appointments of a time that an event names: of two, one that is called off says nothing of the other."""
     due = _local(start, reading)
     return [draft for draft in open_ones if draft.due == due]
+
+
+def _times(turn: Turn, reading: Reading) -> set[str]:
+    """When a meeting is, and when it was to be by what was told before: a calendar doesn't say what it has replaced."""
+    told = [turn]
+    for other in (*reading.question.earlier, *reading.question.new):
+        if other.alias == turn.alias:
+            break
+        if other.kind == turn.kind and turn.attributes.get("uid") and _which(other) == _which(turn):
+            told.append(other)
+    starts = {t.attributes.get("start") or t.attributes.get("proposed_start") or "" for t in told}
+    return {_local(start, reading) for start in starts} - {""}
+
+
+def _which(turn: Turn) -> tuple[str | None, str | None]:
+    """Which meeting a turn is about: a single day of a series is one of its own."""
+    return turn.attributes.get("uid"), turn.attributes.get("occurrence")
 
 
 def _local(text: str, reading: Reading) -> str:
