@@ -17,6 +17,7 @@ from sidecar.ports import Captured
 from tests.contract.channel import INSTALLED, Secrets, all_captured, context, delivered, parsed
 from tests.contract.meta_pages import INSTAGRAM, PAGE, RECENT, PagesHarness
 from tests.support.activities import MINT
+from tests.support.facts import SetClock
 from tests.twins.meta import MetaTwin
 from tests.twins.wire.faults import Drop, Status
 
@@ -233,6 +234,28 @@ def test_the_token_in_an_answer_is_not_kept(pages: PagesHarness) -> None:
     assert b"token-of-page" not in captured.raw
     assert b"access_token=&after=x" in captured.raw, "all else is as it came"
     assert len(parsed(pages.channel, captured)) == 20
+
+
+def test_what_is_said_in_the_second_of_a_poll_is_not_lost(pages: PagesHarness) -> None:
+    """Two messages of one second, one before and one after a poll, both come; later nothing is read again for it.
+
+    Seen to fail with a conversation taken for read as soon as it was.
+    """
+    at = RECENT.replace(microsecond=0)
+    pages.twin.say(PAGE, PERSON, "m_1", "One", at)
+    read: list[str] = []
+    cursor, keys = None, list[str | None]()
+    clock = SetClock(at)
+    channel = pages.reopen(clock)
+    for seconds in (1, 600, 1_200):
+        clock.at = at + timedelta(seconds=seconds)
+        for batch in channel.poll(cursor):
+            read += [a.external_id for captured in batch.captured for a in parsed(channel, captured)]
+            keys += [captured.key for captured in batch.captured]
+            cursor = batch.cursor
+        pages.twin.say(PAGE, PERSON, "m_2", "Two", at) if seconds == 1 else None
+    assert sorted(set(read)) == ["m_1", "m_2"]
+    assert len(keys) == len(set(keys)) == 2
 
 
 def test_a_page_that_the_token_may_not_act_for_is_said(pages: PagesHarness) -> None:

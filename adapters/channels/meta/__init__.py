@@ -133,7 +133,8 @@ class MetaChannel:
     def _walk(self) -> pages.Walk:
         options = self.options
         since = self._installed() - MAX_SKEW
-        return pages.Walk(self._graph, options.pages, self.name, since, options.batch_size, options.overlap_s)
+        reads = options.batch_size, options.overlap_s
+        return pages.Walk(self._graph, options.pages, self.name, since, self._clock(), *reads)
 
     def _installed(self) -> datetime:
         return self._installed_at or self._clock()

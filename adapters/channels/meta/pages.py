@@ -2,9 +2,11 @@
 
 Meta tells of a conversation its newest twenty messages and knows no filter by time, so the conversations are walked
 from the one that moved last to the first one that hasn't moved since. Each that moved is one delivery: the answer as it
-came, but for the access token that Meta writes into the address of older messages, under a key that says when it moved,
-so that it is the same delivery until something is said. Messages bear the ids that webhooks give them, so what both
-tell is one fact; those from before the installation are left out.
+came, but for the access token that Meta writes into the address of older messages, under a key that says when it moved
+and which messages it held, so that it is the same delivery until something is said. Times are told to the second, so
+what moved within the last minute is read once more by the next poll: something may have been said in the same second.
+Messages bear the ids that webhooks give them, so what both tell is one fact; those from before the installation are
+left out.
 
 The cursor is `{"until": TIME, "seen": {ID: TIME}}`: how far a finished poll came, and what moved shortly before that or
 was read since, because a list of conversations may be a little behind itself.
@@ -21,6 +23,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -38,6 +41,7 @@ CONVERSATIONS_A_CALL, MESSAGES = 50, 20
 MAX_CALLS = 200
 SIDE, PLATFORM, SINCE = "side", "platform", "since"
 """Headers of a delivery that was asked for: whose conversation it is, where, and from when on it is read."""
+SETTLED = timedelta(minutes=1)
 _TOKEN = re.compile(rb"access_token=[^&\"\\]+")
 _MESSAGES = (
     f"messages.limit({MESSAGES}){{id,created_time,from,to,message,is_unsupported,attachments{{mime_type,name}}}}"
@@ -125,6 +129,7 @@ class Walk:
     pages: Sequence[str]
     channel: str
     installed_at: datetime
+    now: datetime
     batch_size: int
     overlap_s: int
 
@@ -137,7 +142,7 @@ class Walk:
         for begin in range(0, len(found), self.batch_size):
             batch = found[begin : begin + self.batch_size]
             captured = tuple(c for one in batch if (c := self.captured(one)) is not None)
-            seen |= {one.id: one.at for one in batch}
+            seen |= {one.id: one.at for one in batch if one.at <= self.now - SETTLED}
             yield PollBatch(captured, _cursor(until, seen))
         until = max([until, *(one.at for one in found)])
         yield PollBatch((), _cursor(until, {id: at for id, at in seen.items() if at >= until - overlap}))
@@ -167,7 +172,8 @@ class Walk:
         if raw is None:
             fault = f"the newest messages of a conversation are more than {MAX_ANSWER_BYTES} bytes"
             return Captured(self.channel, key.encode(), key, headers, fault)
-        return Captured(self.channel, _TOKEN.sub(b"access_token=", raw), key, headers)
+        raw = _TOKEN.sub(b"access_token=", raw)
+        return Captured(self.channel, raw, f"{key}:{_held(raw)}", headers)
 
 
 def _moved(graph: Graph, account: Account, floor: datetime) -> Iterator[Moved]:
@@ -236,6 +242,15 @@ def _activity(delivery: Delivery, said: _Said, *, bots: bool) -> Activity:
         participants=(ours, theirs) if is_ours else (theirs, ours),
     )
     return draft.activity("message", Words(said.message, "\n".join(lines)))
+
+
+def _held(raw: bytes) -> str:
+    """Return a mark of the messages that an answer holds, whatever else in it changes from call to call."""
+    try:
+        told = ",".join(sorted(str(row.get("id")) for row in _rows(raw) if isinstance(row, dict)))
+    except PermanentError:
+        return sha256(raw).hexdigest()[:12]
+    return sha256(told.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def _rows(raw: bytes) -> list[Any]:
