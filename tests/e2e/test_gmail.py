@@ -145,13 +145,17 @@ def test_another_mailbox_is_refused_and_access_can_be_taken_back(tmp_path: Path,
 
 
 def test_a_withdrawn_access_stops_one_channel_until_it_is_let_in_again(tmp_path: Path, twin: GmailTwin) -> None:
-    """Who takes the access back stops this channel alone; `connect` lets it go on, and nothing is missing."""
+    """Who takes the access back stops this channel alone; `connect` lets it go on, and nothing is missing.
+
+    That `channels` says how was seen to fail while its reasons were cut before the command.
+    """
     box = made(tmp_path, twin)
     connect(box, twin)
     twin.authority.withdraw()
     missed = twin.arrives(mail("Missed", "Are you there?"), datetime.now(UTC))
     with box.serve():
         until(lambda: any(e.get("event") == "adapter_paused" for e in box.log), "the channel to pause")
+        assert "let it in: sidecar connect mail" in " ".join(box.run("channels").split())
         told, _ = connect(box, twin)
         assert told["resumed"] is True
         until(lambda: any(f"{missed}?format=raw" in r.path for r in twin.requests), "the mail to be read")
