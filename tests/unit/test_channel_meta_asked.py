@@ -258,6 +258,17 @@ def test_what_is_said_in_the_second_of_a_poll_is_not_lost(pages: PagesHarness) -
     assert len(keys) == len(set(keys)) == 2
 
 
+def test_a_list_without_an_end_is_said(pages: PagesHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond the bound isn't left out in silence, with a cursor behind it; seen to fail at first."""
+    monkeypatch.setattr("adapters.channels.meta.pages.MAX_CALLS", 3)
+    row = {"id": "t_1", "updated_time": RECENT.strftime("%Y-%m-%dT%H:%M:%S+0000")}
+    endless = {"data": [row], "paging": {"cursors": {"after": "x"}, "next": "https://graph.facebook.com/next"}}
+    pages.twin.fault(Status(200, endless), path="/conversations", times=None)
+    with pytest.raises(PermanentError, match="too many to walk"):
+        list(pages.channel.poll(None))
+    assert pages.twin.log.counts["conversations"] == 3
+
+
 def test_a_page_that_the_token_may_not_act_for_is_said(pages: PagesHarness) -> None:
     """An answer without a page's token is somebody's to mend, and the check says it first."""
     pages.twin.fault(Status(200, {"id": PAGE}), path=rf"/{PAGE}\?", times=None)

@@ -38,7 +38,7 @@ from sidecar.ports import Captured, PollBatch
 
 PLATFORMS = {"messenger": "psid", "instagram": "igsid"}
 CONVERSATIONS_A_CALL, MESSAGES = 50, 20
-MAX_CALLS = 200
+MAX_CALLS = 2_000
 SIDE, PLATFORM, SINCE = "side", "platform", "since"
 """Headers of a delivery that was asked for: whose conversation it is, where, and from when on it is read."""
 SETTLED = timedelta(minutes=1)
@@ -196,6 +196,9 @@ def _moved(graph: Graph, account: Account, floor: datetime) -> Iterator[Moved]:
         if not isinstance(cursors, Mapping) or not cursors.get("after"):
             return
         after = {"after": str(cursors["after"])}
+    raise PermanentError(
+        f"more than {MAX_CALLS * CONVERSATIONS_A_CALL} conversations have moved; that is too many to walk"
+    )
 
 
 def read_conversation(delivery: Delivery, bots: bool) -> tuple[Activity, ...]:
