@@ -187,6 +187,16 @@ def test_a_desk_that_calls_out_is_ours(harness: TwilioHarness) -> None:
     assert transcript.actor.identifiers == (Identifier("phone", ANN),)
 
 
+def test_that_a_call_was_answered_is_no_word_of_ours(harness: TwilioHarness) -> None:
+    """A voicemail answers too, so neither a call of ours nor one to us proves that anybody was spoken to; seen to fail
+    with the line of an outgoing call as our side's own word."""
+    harness.twin.rings(US, ANN, harness.at(), direction="outbound-api")
+    harness.twin.rings(ANN, US, harness.at())
+    calls = [a for a in polled(harness.channel) if a.kind == "call"]
+    assert sorted(a.text for a in calls) == ["Incoming call, 73 seconds.", "Outgoing call, 73 seconds."]
+    assert [(s.start, s.end, s.authenticated) for a in calls for s in a.said] == [(0, 26, False)] * 2
+
+
 def test_a_forwarded_call_is_its_callers(harness: TwilioHarness) -> None:
     """Whom our number forwards to is no customer, by either way. Seed: the called end of each outbound leg."""
     call = harness.twin.rings(ANN, US, harness.at())

@@ -17,7 +17,7 @@ from typing import Any
 
 from adapters.channels.twilio.addresses import is_desk
 from adapters.channels.twilio.drafts import Rules, Sides, happened, is_sid, known, moment, seconds, sid, system
-from sidecar.model import Activity, Actor, Attachment, Delivery, Role
+from sidecar.model import Activity, Actor, Attachment, Delivery, Role, Said
 
 ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 INBOUND = frozenset({"inbound", "trunking-originating"})
@@ -113,6 +113,7 @@ def _call(delivery: Delivery, call: Params, parent: Params | None, rules: Rules,
     about = {"direction": call.get("direction"), "status": status, "duration_s": length, "leg_of": leg_of}
     if status not in ENDED or sides is None:
         return (_status(delivery, external_id, f"{status}:{sequence}", known(about)),)
+    actor, text = _actor(sides), _line(sides, status, length)
     return (
         Activity(
             channel=delivery.channel,
@@ -121,10 +122,11 @@ def _call(delivery: Delivery, call: Params, parent: Params | None, rules: Rules,
             kind="call",
             version=status,
             at=at,
-            actor=_actor(sides),
+            actor=actor,
             participants=sides.participants(delivery.channel),
             thread=str(leg_of) if is_sid(leg_of, "CA") else external_id,
-            text=_line(sides, status, length),
+            text=text,
+            said=(Said(0, len(text), actor.role, False),),
             relates_to=str(leg_of) if is_sid(leg_of, "CA") else None,
             attributes=known(about),
             problems=problems,
@@ -159,7 +161,10 @@ def _status(delivery: Delivery, call: str, version: str, attributes: Mapping[str
 
 
 def _actor(sides: Sides) -> Actor:
-    """Nobody said the line that stands for a call; who is called by us is no customer for that alone."""
+    """Who is called by us is no customer for that alone.
+
+    Nobody said the line that stands for a call, so it is vouched for by nobody: a machine answers calls as well.
+    """
     return Actor(Role.AGENT, "called from our account", True) if not sides.is_inbound else system("a call, by Twilio")
 
 
