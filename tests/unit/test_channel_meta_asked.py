@@ -361,6 +361,14 @@ class TestHistory:
         assert (first.kind, second.kind, second.attachments[0].ref) == ("status", "message", BY_ID + "7700")
         assert first.id != second.id
 
+    def test_a_file_of_long_ago_can_be_had_as_long_as_any(self) -> None:
+        """Its id is as young as the request that names it, so one outage doesn't lose it; seen to fail at first."""
+        raw = self.request(self.message("wamid.1", type="audio", audio={"id": "7700", "voice": True}))
+        channel = self.channel(history=True)
+        delivery = delivered(channel, Captured("meta", raw))
+        (found,) = capture(delivery, channel, MINT)
+        assert found.attachments[0].expires_at == delivery.received_at + timedelta(days=7)
+
     def test_a_history_that_was_not_shared_is_counted(self) -> None:
         """That somebody declined to share it is kept by its code's own status, and is no talk."""
         declined = [{"errors": [{"code": 2593109, "title": "declined"}]}]

@@ -9,6 +9,7 @@ Source: Meta, WhatsApp Cloud API webhooks: messages, statuses, smb_message_echoe
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -183,7 +184,7 @@ def _item(delivery: Delivery, business: str, key: str, around: Value | ValueErro
         if key == "statuses":
             return _status(delivery, around, Status.model_validate(raw))
         is_echo = key == "message_echoes" or (key == "history" and _is_from_us(around, raw))
-        return _message(delivery, around, raw, is_echo=is_echo)
+        return _message(delivery, around, raw, is_echo=is_echo, is_past=key == "history")
 
     return Item(business, key, raw, read)
 
@@ -212,9 +213,13 @@ def _status(delivery: Delivery, around: Value, status: Status) -> Activity:
     return draft.activity("status", version=f"{plain(status.status)}:{recipient}")
 
 
-def _message(delivery: Delivery, around: Value, raw: Mapping[str, Any], *, is_echo: bool) -> Activity:
+def _message(
+    delivery: Delivery, around: Value, raw: Mapping[str, Any], *, is_echo: bool, is_past: bool = False
+) -> Activity:
     message = Message.model_validate(raw)
     draft = _draft(delivery, around, message, is_echo=is_echo)
+    if is_past:  # the id is as young as the webhook, however old the message is
+        draft = replace(draft, files_last=max(FILES_LAST, delivery.received_at - draft.at + FILES_LAST))
     content = raw.get(message.type)
     if message.type == "revoke":
         return draft.activity("deletion", relates_to=RevokeContent.model_validate(content).original_message_id)
