@@ -14,6 +14,7 @@ from sidecar.model import (
     Claim,
     Decision,
     Fact,
+    Identifier,
     Match,
     Record,
     Release,
@@ -121,13 +122,18 @@ class People:
         return new
 
     def merge(self, winner: str, loser: str, by: str) -> str:
-        """Make two parties one; the other's history, identifiers and records go to the winner."""
+        """Make two parties one; the other's history, identifiers and records go to the winner.
+
+        What waited because it named both is matched again: whose it is, was answered with this.
+        """
         into, other = self._standing(winner), self._standing(loser)
         if into.party == other.party:
             raise PermanentError("those are one party already")
         causes = tuple(dict.fromkeys((*self._introduced(into), *self._introduced(other))))
         release = self._release("merge", by, self._parts.nonce(), into.party, causes, other=other.party)
-        self._journal.commit(Entry(facts=(release,)))
+        touches = self._asked_again([*into.identifiers, *other.identifiers])
+        self._journal.commit(Entry(facts=(release,), touches=touches))
+        self._parts.wake([touch.work for touch in touches])
         self._touch(into.party)
         return into.party
 
@@ -220,13 +226,17 @@ class People:
             )
             for activity, question in zip(activities, questions, strict=True)
         ]
-        held = self._journal.waiting([link for m in matches for link in m.links], MAX_WAITING)
-        again = {cause.id for activity_id in held for cause in self._journal.causes(activity_id)}
-        touches = [Touch(WorkKey(WorkKind.RESOLVE, delivery)) for delivery in sorted(again)]
+        touches = self._asked_again([link for m in matches for link in m.links])
         touches.append(Touch(WorkKey(WorkKind.PARTY, party)))
         touches += [touch for activity in activities for touch in to_hear(self._parts, activity, matches)]
         self._journal.commit(Entry(facts=(release, *also, *matches), touches=touches))
         self._parts.wake([t.work for t in touches])
+
+    def _asked_again(self, identifiers: Sequence[Identifier]) -> list[Touch]:
+        """What is to be matched again because identifiers are somebody's now, or one party's where they were two's."""
+        held = self._journal.waiting(identifiers, MAX_WAITING)
+        again = {cause.id for activity_id in held for cause in self._journal.causes(activity_id)}
+        return [Touch(WorkKey(WorkKind.RESOLVE, delivery)) for delivery in sorted(again)]
 
     def _release(
         self,

@@ -155,9 +155,10 @@ class Day:
             assert answer.status_code in (200, 202, 204), (provider.name, answer.status_code)
             self.tally["webhooks"] += 1
 
-    def _work(self) -> None:
+    def _work(self, *, asks: bool = True) -> None:
         self.clock.move(3590)
-        self.app.worker.poll_all([name for name, channel in self.app.channels.items() if channel.capabilities.poll])
+        polled = [name for name, channel in self.app.channels.items() if asks and channel.capabilities.poll]
+        self.app.worker.poll_all(polled)  # and the CRM
         self.app.worker.run_until_idle(wait=False, timeout_s=600)
         self.clock.move(-3590)
 
@@ -170,14 +171,13 @@ class Day:
             open_ = [match for match in open_questions(self.app) if match.candidates]
             if not open_:
                 return
-            match = open_[0]
-            winner, *losers = (candidate.ref for candidate in match.candidates)
+            winner, *losers = (candidate.ref for candidate in open_[0].candidates)
             for loser in losers:
                 self.app.pipeline.people.merge(winner, loser, "operator")
-            self.app.pipeline.people.assign(match.activity, winner, "operator")
             self.tally["questions answered"] += 1
-            self._work()
+            self._work(asks=False)
             self._unite(winner)
+            self._work(asks=False)
 
     def _unite(self, party: str) -> None:
         """Be the rep who makes one record of two in the CRM, which nobody else does."""
@@ -189,7 +189,6 @@ class Day:
             ]
             for other in others:
                 self.app.ledger.merge(kind, kept, other)  # type: ignore[attr-defined]  # the local ledger's own screen
-        self._work()
 
     @contextmanager
     def _open_door(self) -> Iterator[None]:

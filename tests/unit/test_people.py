@@ -203,6 +203,22 @@ def test_a_merge_brings_everything_of_both(open_house: Open) -> None:
     assert {house.journal.linked_party("local", "contact", r.ref) for r in house.records("contact")} == {ann}
 
 
+def test_a_merge_answers_what_was_asked_of_both(open_house: Open) -> None:
+    """Words that named both are the one party's at once; seen to fail while they stayed a question."""
+    house = open_house(buys(), ANGRY)
+    house.hear("buy", "ann", id="m1", sender={"email": "ann@x.test"})
+    house.hear("angry", "ann2", id="m2", sender={"phone": "+447700900123"})
+    house.hear("both", "ann3", id="m3", sender={"email": "ann@x.test", "phone": "+447700900123"})
+    assert house.journal.counts()["questions"] == 1
+    ann = house.journal.party_of(house.activity("m1").id)
+    other = house.journal.party_of(house.activity("m2").id)
+    assert ann and other and ann != other
+    people(house).merge(ann, other, "rep")
+    house.work()
+    assert house.journal.party_of(house.activity("m3").id) == ann
+    assert house.journal.counts()["questions"] == 0
+
+
 def test_what_waits_for_reading_is_read_by_the_winner(open_house: Open) -> None:
     """A merge loses no news; seen to fail with what is pending left to the loser."""
     house = open_house(buys(), SUPPORT)

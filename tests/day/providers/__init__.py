@@ -13,6 +13,7 @@ from tests.day.providers.bookings import Calendly
 from tests.day.providers.calendar import Calendar
 from tests.day.providers.chatwoot import Chatwoot
 from tests.day.providers.drops import Drop, Uploads
+from tests.day.providers.intercom import Intercom
 from tests.day.providers.lines import Aircall, Dialpad, Gong
 from tests.day.providers.mail import Mailbox
 from tests.day.providers.mailboxes import Gmail, Office
@@ -31,6 +32,7 @@ from tests.twins.gcalendar import GoogleCalendarTwin
 from tests.twins.gmail import GmailTwin
 from tests.twins.gong import GongTwin
 from tests.twins.graph import GraphTwin
+from tests.twins.intercom import IntercomTwin
 from tests.twins.twilio import TwilioTwin
 from tests.twins.zoom import ZoomTwin
 
@@ -54,6 +56,7 @@ def all_providers(folder: Path, clock: SetClock) -> Iterator[Sequence[Provider]]
         dialpad = running.enter_context(DialpadTwin())
         gong = running.enter_context(GongTwin())
         calendly = running.enter_context(CalendlyTwin())
+        intercom = running.enter_context(IntercomTwin())
         at_mail = running.enter_context(gate(imap.port))
         at_calendar = running.enter_context(gate(int(caldav.rsplit(":", 1)[1])))
         yield (
@@ -76,6 +79,7 @@ def all_providers(folder: Path, clock: SetClock) -> Iterator[Sequence[Provider]]
             Dialpad("dialpad", dialpad=dialpad),
             Gong("gong", gong=gong),
             Calendly("calendly", twin=calendly),
+            Intercom("intercom", twin=intercom),
             Drop("drop", path=folder / "drop"),
             Uploads("uploads", path=folder / "uploads"),
         )

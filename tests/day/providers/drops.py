@@ -60,7 +60,7 @@ class Folder(Provider):
         """Return a transcript that says itself who took part."""
         head = f"NOTE\ndate: {at.isoformat()}\ncustomer: {self.customer(person)}\nagent: {RITA}\ncall-id: {call}\n"
         first = f"00:00:01.000 --> 00:00:04.000\n<v {person.name}>{text}\n"
-        second = "00:00:05.000 --> 00:00:08.000\n<v Rita Ray>Thank you for calling.\n"
+        second = "00:00:05.000 --> 00:00:08.000\n<v Rita Ray>Goodbye.\n"
         return "\n".join(("WEBVTT\n", head, first, second)).encode()
 
     def customer(self, person: Person) -> str:
@@ -161,7 +161,7 @@ class Uploads(Folder):
 
     def _lay(self, id: str, person: Person, text: str, at: datetime) -> None:
         first = f"1\n00:00:01,000 --> 00:00:04,000\n{person.name}: {text}\n"
-        second = "2\n00:00:05,000 --> 00:00:08,000\nRita Ray: Thank you for calling.\n"
+        second = "2\n00:00:05,000 --> 00:00:08,000\nRita Ray: Goodbye.\n"
         about = f'customer = "{self.customer(person)}"\nagent = "{RITA}"\ncall-id = "{id}"\ndate = {at.isoformat()}\n'
         self.drop(f"{id}.meta.toml", about.encode(), at)
         self.drop(f"{id}.srt", f"{first}\n{second}".encode(), at)

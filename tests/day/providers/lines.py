@@ -16,7 +16,7 @@ from tests.twins.gong.__main__ import SETTINGS as GONG
 from tests.twins.wire.faults import Status
 
 RITA = {"name": "Rita Ray", "emailAddress": "rita@ours.test", "affiliation": "Internal", "userId": "77"}
-THANKS = ("Rita Ray", "Thank you for calling.")
+THANKS = ("Rita Ray", "Goodbye.")
 
 
 @dataclass(kw_only=True)

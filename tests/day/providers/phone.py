@@ -60,7 +60,7 @@ class Phone(Provider):
         self.happened(sid, "call", f"phone:{person.phone}")
         recording = self.twin.records(sid)
         self.happened(recording, "call", f"phone:{person.phone}")
-        words = self.twin.transcribes(recording, ((1, text), (2, "Thank you for calling.")), at)
+        words = self.twin.transcribes(recording, ((1, text), (2, "Goodbye.")), at)
         self._push(self.twin.hint(words))
         self.happened(words, "transcript", f"phone:{person.phone}")
 

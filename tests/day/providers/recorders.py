@@ -43,7 +43,7 @@ class Recorder(Provider):
 
     def meet(self, person: Person, text: str, at: datetime) -> None:
         """One of our people and a customer meet, and it is recorded."""
-        talk = ((person.name, text), ("Rita Ray", "Thank you, we will see to it."))
+        talk = ((person.name, text), ("Rita Ray", "Goodbye."))
         if isinstance(self.twin, ZoomTwin):
             there = ({"id": "p1", "name": "Rita Ray", "user_email": "rita@ours.test", "internal_user": True},)
             guest = {"id": "", "name": person.name, "user_email": person.email, "internal_user": False}
