@@ -31,7 +31,7 @@ class DialpadTwin(Twin):
 
     def __init__(self, token: str = "admin-key-of-the-twin", *, page: int = 50, port: int = 0) -> None:
         self.token, self.page = token, page
-        self.hook_secret = "secret-of-the-twin's-webhook-which-is-long"
+        self.hook_secret = "secret-of-the-webhook-of-the-twin"
         self.lock = threading.RLock()
         self.talks: dict[str, dict[str, Any]] = {}
         self.words: dict[str, list[dict[str, Any]]] = {}

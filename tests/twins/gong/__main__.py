@@ -3,6 +3,8 @@
 It prints the settings that lead a sidecar to it, and then reads what people do; the end of input ends it.
 """
 
+import shlex
+
 from tests.twins.gong import GongTwin
 from tests.twins.wire.keyboard import parser
 from tests.twins.wire.meetings import MeetingKeyboard
@@ -21,12 +23,21 @@ every_s = 5
 """
 
 
+class GongKeyboard(MeetingKeyboard):
+    """Those who meet, and the rule that tells of it."""
+
+    def do_hook(self, line: str) -> None:
+        """Post what a rule posts of a call, signed for that address: hook ID ADDRESS."""
+        self.twin.hook_url = shlex.split(line)[-1]
+        super().do_hook(line)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Serve until standard input ends."""
     given = parser("gong", "A Gong company", 4223).parse_args(arguments)
     with GongTwin(port=given.port) as twin:
         told = {name: getattr(twin, name) for name in ("token", "key", "url", "hook_url", "public_key")}
-        MeetingKeyboard(twin).cmdloop(SETTINGS.format(**told))
+        GongKeyboard(twin).cmdloop(SETTINGS.format(**told))
 
 
 if __name__ == "__main__":
