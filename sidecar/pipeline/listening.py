@@ -12,6 +12,7 @@ conversations that can be read already.
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -33,7 +34,8 @@ SPOKEN = frozenset({"voice", "audio"})
 """Kinds of attachment in which somebody speaks."""
 MAX_FILES = 10
 MAX_AT_ONCE = 2
-BUSY_S = 2.0
+BUSY_S, MAX_BUSY_S, ABREAST = 2.0, 120.0, 5
+"""A file that finds all ears taken comes again after this; of many, only so many in that time, or they would crowd."""
 OF = "media:"
 """Under this and a channel's name stands that its files are left alone, as other pauses do."""
 LOOK_AGAIN_S = 300.0
@@ -61,12 +63,18 @@ class Listening:
         self._parts = parts
         self._journal = parts.journal
         self._ears = threading.BoundedSemaphore(MAX_AT_ONCE)
+        self._turned_away: set[str] = set()
 
     def hear(self, lease: Lease) -> None:
         """Hear each file of an activity that wasn't heard yet."""
         if not self._ears.acquire(blocking=False):
-            self._journal.commit(Entry(finish=Finish(lease, "again", again_s=BUSY_S)))
+            self._turned_away.add(lease.work.key)
+            again_s = min(MAX_BUSY_S, BUSY_S * max(1.0, len(self._turned_away) / ABREAST))
+            self._journal.commit(Entry(finish=Finish(lease, "again", again_s=again_s)))
             return
+        self._turned_away.discard(lease.work.key)
+        with suppress(KeyError):  # another process may have heard it; one that still waits is turned away again
+            self._turned_away.pop()
         try:
             self._hear(lease)
         finally:

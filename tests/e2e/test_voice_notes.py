@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sidecar.model import Activity, Claim, Delivery, WorkKind
+import pytest
+
+from sidecar.journal import Entry, Touch
+from sidecar.model import Activity, Claim, Delivery, WorkKey, WorkKind
 from sidecar.pipeline.brakes import pause, resume
+from sidecar.pipeline.listening import Listening
 from sidecar.ports import HookRequest
 from sidecar.verify import verify
 from tests.e2e.test_meta import NUMBER, WABA, parties, served
@@ -332,6 +337,23 @@ def test_more_than_a_day_s_minutes_waits_for_tomorrow(tmp_path: Path) -> None:
         it.house.clock.move(86_400)
         it.house.work()
         assert not it.waiting() and it.house.journal.heard(today, it.house.clock().date()).files == 4
+
+
+def test_many_that_wait_for_an_ear_come_back_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred that are turned away don't all ask again in two seconds; seen to fail with one wait for all."""
+    monkeypatch.setattr("sidecar.pipeline.listening.MAX_AT_ONCE", 0)
+    with spoken(tmp_path) as it:
+        listening, journal = Listening(it.house.app.pipeline.parts), it.house.journal
+        keys = [WorkKey(WorkKind.MEDIA, f"activity-{n}") for n in range(100)]
+        journal.commit(Entry(touches=tuple(Touch(key) for key in keys)))
+        for lease in journal.claim(keys, 60):
+            listening.hear(lease)
+        waits = [row.due_at - it.house.clock() for row in journal.work("waiting") if row.due_at]
+        assert len(waits) == 100
+        assert min(waits) == timedelta(seconds=2) and max(waits) == timedelta(seconds=40)
+        assert sum(wait <= timedelta(seconds=4) for wait in waits) <= 10
 
 
 def test_many_voice_notes_are_heard_a_few_at_a_time(tmp_path: Path) -> None:
