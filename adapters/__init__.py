@@ -20,6 +20,7 @@ CHANNELS: Mapping[str, str] = {
     "gcalendar": "adapters.channels.gcalendar:GoogleCalendarChannel",
     "icsfeed": "adapters.channels.icsfeed:IcsFeedChannel",
     "calendly": "adapters.channels.calendly:CalendlyChannel",
+    "calcom": "adapters.channels.calcom:CalcomChannel",
     "chatwoot": "adapters.channels.chatwoot:ChatwootChannel",
     "intercom": "adapters.channels.intercom:IntercomChannel",
     "fireflies": "adapters.channels.fireflies:FirefliesChannel",

@@ -260,6 +260,23 @@ def test_long_lists_are_paged(harness: IntercomHarness) -> None:
     assert len(all_captured(harness.channel.poll(None))) == 7
 
 
+def test_a_conversation_that_jumps_while_pages_are_turned_is_found(harness: IntercomHarness) -> None:
+    """What moves from the last page to the front between two calls isn't missed. Seed: one round."""
+    harness.twin.most = 2
+    at = harness.at()
+    talks = [harness.twin.begins(harness.ann(), "First", at + timedelta(seconds=n)) for n in range(6)]
+    asked: list[int] = []
+
+    def jump() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            harness.twin.says(talks[0], "Second", at + timedelta(minutes=70))
+
+    harness.twin.before(jump, path="search", times=2)
+    texts = [a.text for a in harness.polled() if a.kind == "message"]
+    assert (texts.count("First"), texts.count("Second")) == (6, 1)
+
+
 def test_refusals_say_who_must_act(harness: IntercomHarness) -> None:
     """Too many calls are for time to mend, a scope that lacks for the operator; no list is no empty list."""
     harness.put()

@@ -11,8 +11,10 @@ from typing import Any
 import httpx2
 
 from tests.contract.hooked import FIRST
+from tests.contract.test_channel_calcom import CalcomHarness
 from tests.contract.test_channel_calendly import CalendlyHarness
 from tests.support.served import Sidecar, sidecar, until
+from tests.twins.calcom import CalcomTwin
 from tests.twins.calendly import CalendlyTwin
 from tests.twins.wire.faults import Status
 
@@ -91,3 +93,34 @@ def test_calendly_is_posted_polled_and_told_once(tmp_path: Path) -> None:
         starts = [c for c in facts["change"] if (c["kind"], c["field"]) == ("meeting", "start")]
         assert {c["key"] for c in starts} == {starts[0]["key"]}
         assert starts[-1]["new"] == (SOON + timedelta(days=1)).replace(second=0).isoformat()
+
+
+def test_calcom_is_posted_polled_and_told_once(tmp_path: Path) -> None:
+    """A booking that came twice, a move that was lost, a no-show that is only hinted at: one appointment, missed."""
+    with CalcomTwin() as twin:
+        harness = CalcomHarness(twin, tmp_path, tmp_path)
+        box = begun(tmp_path, "calcom", twin.url, twin.token)
+        outage = twin.fault(Status(503, {"status": "error"}))
+        with box.serve():
+            now = datetime.now(UTC)
+            first = twin.books(SOON, now)
+            body = twin.webhook("BOOKING_CREATED", first, now)
+            headers = {"X-Cal-Signature-256": harness.signed(body, now, FIRST)}
+            assert [post(box, "calcom", body, headers) for _ in range(2)] == [202, 202]
+            assert post(box, "calcom", body + b" ", headers) == 401
+            second = twin.moves(first, SOON + timedelta(days=1), now + timedelta(seconds=1))
+            twin.misses(second, now + timedelta(seconds=2))
+            hint = twin.webhook("BOOKING_NO_SHOW_UPDATED", second, now)
+            assert post(box, "calcom", hint, {"X-Cal-Signature-256": harness.signed(hint, now, FIRST)}) == 202
+            asked = twin.calls("bookings")
+            until(lambda: twin.calls("bookings") >= asked + 3, "a whole poll behind the move")
+        assert outage.struck == 1
+        box.run("run", "--until-idle")
+        facts = book(box)
+        found = Counter((a["kind"], a["external_id"]) for a in facts["activity"])
+        assert found == Counter(
+            {("booking_created", first): 1, ("booking_moved", second): 1, ("booking_no_show", second): 1}
+        )
+        changes = [c for c in facts["change"] if c["kind"] == "meeting"]
+        assert len({c["key"] for c in changes}) == 1
+        assert [c["new"] for c in changes if c["field"] == "status"][-1] == "no_show"

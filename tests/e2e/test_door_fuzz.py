@@ -75,6 +75,7 @@ CHANNELS: Mapping[str, str] = {
     'token_url = "http://127.0.0.1:9"',
     "calendly": 'secret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"\nbase_url = "http://127.0.0.1:9"',
     "intercom": 'secret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"\nbase_url = "http://127.0.0.1:9"',
+    "calcom": 'secret_env = "PLAIN_SECRET"\ntoken_env = "API_TOKEN"\nbase_url = "http://127.0.0.1:9"',
     "microsoft365_mail": MICROSOFT,
     "microsoft365_calendar": MICROSOFT,
 }

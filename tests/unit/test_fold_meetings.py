@@ -161,3 +161,19 @@ def test_a_mark_that_somebody_was_missing_can_be_taken_back() -> None:
     back = MINT(replace(created, attributes={**created.attributes, "status": "not_missed"}))
     for told in permutations([news("booking_created", 0, 12), missed, (match, back)]):
         assert one(after(*told)).status == "scheduled"
+
+
+def test_a_booking_and_its_entry_stay_one_when_a_move_tells_no_name_of_the_entry() -> None:
+    """A booking is known by its own name and by that of its calendar entry; seen to fail by the latter alone."""
+
+    def with_uid(told: tuple[Match, Activity], **more: str) -> tuple[Match, Activity]:
+        return told[0], MINT(replace(told[1], attributes={**told[1].attributes, **more}))
+
+    booked = with_uid(news("booking_created", 0, 12, name="a"), uid="one@cal")
+    moved, gone = renamed(2, 24, "b", "a"), news("booking_cancelled", 4, 24, name="b")
+    shown = entry("accepted", 1, "one@cal")
+    for told in permutations([booked, moved, shown, gone]):
+        states = [(m.start, m.status) for m in after(*told).meetings]
+        assert states == [(NOON + timedelta(hours=24), "cancelled")]
+    second = with_uid(news("booking_created", 1, 12, name="c"), uid="two@cal")
+    assert len(after(booked, second).meetings) == 2

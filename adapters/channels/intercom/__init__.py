@@ -33,7 +33,7 @@ from sidecar.ports import Captured, ChannelCapabilities, Context, Greeting, Hook
 
 API_VERSION = "2.14"
 HEADER = "x-hub-signature"
-PAGE, MAX_PAGES = 150, 1_000
+PAGE, MAX_PAGES, MAX_ROUNDS = 150, 1_000, 20
 REGIONS = {"us": "https://api.intercom.io", "eu": "https://api.eu.intercom.io", "au": "https://api.au.intercom.io"}
 _ABOUT = ("id", "created_at", "updated_at", "contacts", "title")
 
@@ -89,8 +89,8 @@ class IntercomChannel(Reconciled):
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield the messages of a span, and what was redacted in conversations that changed in it."""
         contacts: dict[str, Any] = {}
-        for listed in self._conversations(since):
-            talk = self._conversation(str(listed["id"]))
+        for id in self._moved(since):
+            talk = self._conversation(id)
             for at, key, message in _messages(talk) if talk else ():
                 if since <= at < until:
                     yield Found(at, key, partial(self._kept, key, message, contacts))
@@ -103,6 +103,21 @@ class IntercomChannel(Reconciled):
             contacts[first] = self._contact(first)
         told = {"topic": POLLED, "conversation": message, "contact": contacts.get(first) if first else None}
         return self.laid(key, orjson.dumps(told, option=orjson.OPT_SORT_KEYS))
+
+    def _moved(self, since: int) -> list[str]:
+        """The conversations that changed since a time; one that jumps while pages are turned isn't missed.
+
+        The newest stand first, so the front is listed again until nothing has jumped there from a page to come.
+        """
+        found: set[str] = set()
+        floor = since
+        for _ in range(MAX_ROUNDS):
+            listed = {str(row["id"]): _number(row.get("updated_at")) for row in self._conversations(floor)}
+            if found >= listed.keys():
+                return sorted(found)
+            found |= listed.keys()
+            floor = max(floor, *listed.values())
+        raise TemporaryError("Intercom's conversations move faster than they can be listed", retry_after_s=60.0)
 
     def _conversations(self, since: int) -> Iterator[dict[str, Any]]:
         query = {"field": "updated_at", "operator": ">", "value": since - 1}

@@ -22,7 +22,7 @@ from sidecar.model.things import Role
 SCHEDULED, CANCELLED, ATTENDED, NO_SHOW = "scheduled", "cancelled", "attended", "no_show"
 KEPT = 20
 """How many appointments of a party are known at once, the newest."""
-KEPT_NAMES = 4
+KEPT_NAMES = 8
 CALENDARS = "uid:"
 """Before the names that calendars share."""
 _BOOKED: Mapping[str, str] = {
@@ -50,7 +50,8 @@ class _Told:
     """What one activity says of an appointment; `makes` says whether it may begin one.
 
     One that `renews` takes back that it was called off; an entry that only stands in a calendar doesn't. `replaces` is
-    the name that it had before, where a booking system names it anew when it is moved; one that `unmarks` takes back
+    the name that it had before, where a booking system names it anew when it is moved, `also` the booking's own name
+    where it is told by the one that calendars share; one that `unmarks` takes back
     that somebody was missing.
     """
 
@@ -63,12 +64,13 @@ class _Told:
     renews: bool = True
     host: str = ""
     replaces: str = ""
+    also: str = ""
     unmarks: bool = False
 
     @property
     def names(self) -> frozenset[str]:
         """Return all names that it is told by."""
-        return frozenset({self.name, self.replaces} - {""})
+        return frozenset({self.name, self.also, self.replaces} - {""})
 
 
 def met(standing: Standing, match: Match, activity: Activity) -> Standing:
@@ -76,7 +78,7 @@ def met(standing: Standing, match: Match, activity: Activity) -> Standing:
     told = _told(activity)
     if told is None:
         return standing
-    standing = replace(standing, meetings=_as_one(standing.meetings, told)) if told.replaces else standing
+    standing = replace(standing, meetings=_as_one(standing.meetings, told)) if len(told.names) > 1 else standing
     held = _held(standing.meetings, told)
     if held is None:
         made = _made(standing, match, activity, told)
@@ -110,10 +112,12 @@ def _told(activity: Activity) -> _Told | None:
         if actor.role is not Role.SYSTEM or not actor.authenticated:
             return None
         booking = f"{activity.channel}/{activity.account}/{activity.external_id}"
-        name = _uid(given["uid"]) if given.get("uid") else booking
+        name, also = (_uid(given["uid"]), booking) if given.get("uid") else (booking, "")
         before = f"{activity.channel}/{activity.account}/{given['replaces']}" if given.get("replaces") else ""
         unmarks = given.get("status") == "not_missed"
-        return _Told(name, _BOOKED[activity.kind], start, end, title, True, True, _host(activity), before, unmarks)
+        also_named = {"replaces": before, "also": also}
+        status = _BOOKED[activity.kind]
+        return _Told(name, status, start, end, title, True, True, _host(activity), unmarks=unmarks, **also_named)
     if activity.kind != "meeting" or given.get("status") not in _CALENDAR or not _may_say(activity):
         return None
     status = given["status"]
@@ -154,7 +158,9 @@ def _held(meetings: tuple[Meeting, ...], told: _Told) -> Meeting | None:
     named = next((m for m in meetings if told.names & _names(m)), None)
     if named or told.start is None or told.status != SCHEDULED:
         return named
-    return next((m for m in meetings if m.start == told.start and _is_open(m) and _may_name(told.name, m)), None)
+    own = told.names - {told.replaces}
+    alike = (m for m in meetings if m.start == told.start and _is_open(m))
+    return next((m for m in alike if all(_may_name(name, m) for name in own)), None)
 
 
 def _as_one(meetings: tuple[Meeting, ...], told: _Told) -> tuple[Meeting, ...]:
@@ -207,7 +213,7 @@ def _made(standing: Standing, match: Match, activity: Activity, told: _Told) -> 
         timed_in=activity.id,
         stated_by=match.id,
         stated_at=activity.at,
-        others=(told.replaces,) if told.replaces else (),
+        others=tuple(sorted(told.names - {told.name})),
         activities=(activity.id,),
         host=told.host,
     )
