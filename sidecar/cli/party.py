@@ -145,7 +145,8 @@ def _split(
     ctx: typer.Context,
     party: Party,
     activities: Annotated[
-        list[str], typer.Argument(help="The activities that are somebody else's, or the party that was merged into it.")
+        list[str],
+        typer.Argument(help="The activities that are somebody else's, or the id of the party that was merged into it."),
     ],
     by: By = "",
     as_json: AsJson = False,
