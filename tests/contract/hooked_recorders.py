@@ -125,7 +125,7 @@ class DialpadDoor(RecorderHarness):
             "four parts": good + b"." + signature,
             "points": b"..",
             "another event": head + b"." + base64.urlsafe_b64encode(b'{"call_id":1}').rstrip(b"=") + b"." + signature,
-            "another spelling": good[:-1] + _neighbour(good[-1:]),
+            "another spelling": good[:-1] + neighbour(good[-1:]),
             "filled up": good + b"=",
             "junk within": good[:-9] + b"!" + good[-9:],
             "a line end": good + b"\n",
@@ -229,7 +229,7 @@ def sealed(head: bytes, payload: bytes, digest: str = "sha256") -> bytes:
     return told + b"." + base64.urlsafe_b64encode(hmac.digest((FIRST * 2).encode(), told, digest)).rstrip(b"=")
 
 
-def _neighbour(character: bytes) -> bytes:
+def neighbour(character: bytes) -> bytes:
     """Return the character that differs in a bit which nobody reads at the end of 32 bytes."""
     order = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return bytes([order[order.index(character) ^ 1]])
