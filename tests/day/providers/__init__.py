@@ -9,7 +9,7 @@ from tests.contract.radicale import radicale
 from tests.contract.test_channel_icsfeed import Publisher
 from tests.day.provider import Provider
 from tests.day.providers.agendas import Feed, Google, Outlook
-from tests.day.providers.bookings import Calendly
+from tests.day.providers.bookings import Calcom, Calendly
 from tests.day.providers.calendar import Calendar
 from tests.day.providers.chatwoot import Chatwoot
 from tests.day.providers.drops import Drop, Uploads
@@ -24,6 +24,7 @@ from tests.day.providers.web import WebChat
 from tests.support.facts import SetClock
 from tests.support.gate import gate
 from tests.twins.aircall import AircallTwin
+from tests.twins.calcom import CalcomTwin
 from tests.twins.calendly import CalendlyTwin
 from tests.twins.chatwoot import ChatwootTwin
 from tests.twins.dialpad import DialpadTwin
@@ -53,10 +54,11 @@ def all_providers(folder: Path, clock: SetClock) -> Iterator[Sequence[Provider]]
         agenda = running.enter_context(GraphTwin("bob@ours.test", clock=clock))
         feed = running.enter_context(closing(Publisher()))
         aircall = running.enter_context(AircallTwin())
-        dialpad = running.enter_context(DialpadTwin())
-        gong = running.enter_context(GongTwin())
-        calendly = running.enter_context(CalendlyTwin())
-        intercom = running.enter_context(IntercomTwin())
+        dialpad = running.enter_context(DialpadTwin(page=2))
+        gong = running.enter_context(GongTwin(page=2))
+        calendly = running.enter_context(CalendlyTwin(page=3))
+        calcom = running.enter_context(CalcomTwin(most=3))
+        intercom = running.enter_context(IntercomTwin(most=3))
         at_mail = running.enter_context(gate(imap.port))
         at_calendar = running.enter_context(gate(int(caldav.rsplit(":", 1)[1])))
         yield (
@@ -79,6 +81,7 @@ def all_providers(folder: Path, clock: SetClock) -> Iterator[Sequence[Provider]]
             Dialpad("dialpad", dialpad=dialpad),
             Gong("gong", gong=gong),
             Calendly("calendly", twin=calendly),
+            Calcom("calcom", twin=calcom),
             Intercom("intercom", twin=intercom),
             Drop("drop", path=folder / "drop"),
             Uploads("uploads", path=folder / "uploads"),

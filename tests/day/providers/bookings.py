@@ -8,6 +8,9 @@ from typing import Any
 
 from tests.day.people import Person
 from tests.day.provider import Provider, Push, of_twin
+from tests.twins.calcom import CalcomTwin
+from tests.twins.calcom.__main__ import SECRET
+from tests.twins.calcom.__main__ import SETTINGS as CALCOM
 from tests.twins.calendly import CalendlyTwin
 from tests.twins.calendly.__main__ import KEY
 from tests.twins.calendly.__main__ import SETTINGS as CALENDLY
@@ -128,3 +131,53 @@ class Calendly(Booking):
             return {"calendly-webhook-signature": f"t={stamp},v1={digest}"}
 
         self.owed.append(Push(self.channel, body, signed))
+
+
+@dataclass(kw_only=True)
+class Calcom(Booking):
+    """It posts once, so that what was missed comes by the poll; a no-show is told without a time."""
+
+    twin: CalcomTwin
+    is_lossy: bool = True
+    is_away: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.config, self.env = of_twin(CALCOM, self.twin, secret=SECRET)
+        self.config += "\nmax_wait_s = 0\ncalls_per_minute = 60000"
+
+    def outage(self, *, is_away: bool) -> None:
+        """Answer 503, or no more."""
+        self.is_away = is_away
+        if is_away:
+            self.twin.fault(Status(503, {"status": "error"}), times=None)
+        else:
+            self.twin.heal()
+
+    def books(self, person: Person, start: datetime, at: datetime) -> str:
+        """Let a visitor book."""
+        answers = {"attendeePhoneNumber": person.phone}
+        uid = self.twin.books(start, at, name=person.name, email=person.email, answers=answers)
+        self._post("BOOKING_CREATED", uid, at)
+        return uid
+
+    def moves(self, id: str, start: datetime, at: datetime) -> str:
+        """Let a visitor move, which makes another booking."""
+        uid = self.twin.moves(id, start, at)
+        self._post("BOOKING_RESCHEDULED", uid, at)
+        return uid
+
+    def cancels(self, id: str, reason: str, at: datetime) -> None:
+        """Let a visitor call off."""
+        self.twin.cancels(id, at, by=self.twin.bookings[id]["attendees"][0]["email"], reason=reason)
+        self._post("BOOKING_CANCELLED", id, at)
+
+    def misses(self, id: str, at: datetime) -> None:
+        """Let the host mark a visitor."""
+        self.twin.misses(id, at)
+        self._post("BOOKING_NO_SHOW_UPDATED", id, at)
+
+    def _post(self, event: str, uid: str, at: datetime) -> None:
+        body = self.twin.webhook(event, uid, at)
+        digest = hmac.digest(SECRET.encode(), body, "sha256").hex()
+        self.owed.append(Push(self.channel, body, lambda now: {"x-cal-signature-256": digest}))
