@@ -72,7 +72,7 @@ def test_a_code_that_was_typed_lets_us_in(twin: AuthorityTwin, tokens: Tokens, c
 
 
 @pytest.mark.parametrize(
-    "page", ["javascript:alert(1)", "http://login.test/device", "file:///etc/passwd", "https://", ""]
+    "page", ["javascript:alert(1)", "http://login.test/device", "ftp://login.test/device", "https://", ""]
 )
 def test_nobody_is_sent_to_what_is_no_page(twin: AuthorityTwin, tokens: Tokens, clock: SetClock, page: str) -> None:
     """Whatever answers in an authority's place, a person is shown a page of https alone. Seen to fail with any text."""
