@@ -3,6 +3,7 @@
 Every move is one allowed transition that rests on evidence of its own. Attending, winning and whatever else the policy
 marks need the word of our side or of a system: what a customer writes can't win or attend a deal. Such a word moves
 when it is news, and by itself only then: a model that obeys a customer finds old words of ours to quote for anything.
+What said so when it was news, and had to wait for a person or another stage, may still be taken up.
 Evidence from after the end of an engagement opens a new one; nothing reopens the old.
 """
 
@@ -10,6 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sidecar.model import Claim, Engagement, Policy, Role, Verdict
+
+OLD_WORDS = "old_words"
+AS_NEWS = frozenset(("transition", "one_hop", "threshold"))
+"""The rules by which words wait that were seen to be news before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ def move(claim: Claim, engagement: Engagement, policy: Policy, news: Collection[
     held = None if opens else engagement.fields.get("stage")
     if target.name == current:
         return Ruling(Verdict.APPLY, "same_stage", f"it still is {current}", opens=opens)
+    if target.needs != "any" and not _is_new(claim, engagement, news):
+        return Ruling(Verdict.SUGGEST, OLD_WORDS, f"{target.name} needs words that had not been read before")
     if target.name not in policy.stages[current].to:
         return Ruling(Verdict.SUGGEST, "transition", f"{current} may not be followed by {target.name}")
     if held and set(held.activities) and {e.activity for e in claim.evidence} <= set(held.activities):
@@ -47,11 +54,19 @@ def move(claim: Claim, engagement: Engagement, policy: Policy, news: Collection[
     if not _may_say(claim, target.needs):
         needed = "our own side or a system" if target.needs == "seller" else "a system"
         return Ruling(Verdict.SUGGEST, "speaker", f"{target.name} needs the word of {needed}")
-    if target.needs != "any" and news is not None and not any(e.activity in news for e in claim.evidence):
-        return Ruling(Verdict.SUGGEST, "old_words", f"{target.name} needs words that had not been read before")
     if claim.confidence < target.threshold:
         return Ruling(Verdict.SUGGEST, "threshold", f"confidence {claim.confidence} is below {target.threshold}")
     return Ruling(Verdict.APPLY, "transition", f"{current} to {target.name}", opens=opens, closes=target.terminal)
+
+
+def _is_new(claim: Claim, engagement: Engagement, news: Collection[str] | None) -> bool:
+    """Say whether a claim rests on words that are news, or said the same when they were, and had to wait."""
+    rests = {evidence.activity for evidence in claim.evidence}
+    waiting = engagement.suggestions.get("stage")
+    if news is None or not rests.isdisjoint(news):
+        return True
+    waits = waiting is not None and waiting.value == claim.value and waiting.rule in AS_NEWS
+    return waits and waiting is not None and not rests.isdisjoint(waiting.activities)
 
 
 def _may_say(claim: Claim, needs: str) -> bool:

@@ -31,7 +31,7 @@ class FieldStanding:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A value that waits for a person: a decision with the verdict suggest, or hold."""
+    """A value that waits for a person: a decision with the verdict suggest, or hold, by a `rule`."""
 
     value: Value
     decision: str
@@ -39,6 +39,7 @@ class Suggestion:
     at: datetime
     verdict: str = "suggest"
     activities: tuple[str, ...] = ()
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,38 @@ def test_the_same_words_move_it_one_stage_and_no_more() -> None:
     assert decided.standing.engagement.stage == "qualified"
 
 
+def told(before: Standing, stage: str, minutes: int, *, news: Sequence[str], in_: int) -> tuple[Standing, str]:
+    """Let a reading say that our words of some minute mean a stage; return what is believed then, and the rule."""
+    item = claim("stage", stage, minutes, said_in=f"activity-{minutes}", **SELLER)
+    item = MINT(replace(item, position=in_))
+    decided = decide((item,), inference(in_), before, POLICY, MINT, baseline=False, news=news)
+    return decided.standing, next(d.rule for d in decided.decisions if d.claim == item.id)
+
+
+def test_our_words_that_had_to_wait_may_be_taken_up_later() -> None:
+    """What said so when it was news still does once the stage before it is reached.
+
+    Seen to fail where only this reading's news count: a rep's edit that crossed our words kept them waiting for ever.
+    """
+    before, rule = told(standing(stage=QUALIFIED), "attended", 5, news=["activity-5"], in_=6)
+    assert rule == "transition"
+    before = replace(before, engagements=(replace(before.engagement, fields={"stage": held("booked", 3, "person")}),))
+    after, rule = told(before, "attended", 5, news=["activity-9"], in_=9)
+    assert (rule, after.engagement.stage) == ("transition", "attended")
+
+
+def test_old_words_don_t_become_news_by_being_quoted_twice() -> None:
+    """Whoever makes a model quote them first where the stage isn't allowed yet has gained nothing later.
+
+    Seen to fail with the transition asked before the age of the words.
+    """
+    before, rule = told(standing(stage=QUALIFIED), "attended", 5, news=["activity-7"], in_=7)
+    assert rule == "old_words"
+    before = replace(before, engagements=(replace(before.engagement, fields={"stage": held("booked", 6)}),))
+    after, rule = told(before, "attended", 5, news=["activity-9"], in_=9)
+    assert (rule, after.engagement.stage) == ("old_words", "booked")
+
+
 def test_two_messages_move_it_two_stages_in_the_order_of_time() -> None:
     """Claims are ruled on as their words were said, not as a model lists them."""
     hops = [claim("stage", "booked", 2, 0), claim("stage", "qualified", 1, 1)]

@@ -166,7 +166,7 @@ def _decided(standing: Standing, decision: Decision) -> Standing:
         engagement = _believed(engagement, decision)
     elif decision.verdict in (Verdict.SUGGEST, Verdict.HOLD):
         value, at, verdict = decision.value, decision.evidence_at, decision.verdict.value
-        held = Suggestion(value, decision.id, decision.reason, at, verdict, decision.activities)
+        held = Suggestion(value, decision.id, decision.reason, at, verdict, decision.activities, decision.rule)
         suggestions[_slot(decision)] = held
     elif decision.by == "policy" and not _is_over(engagement, decision):
         suggestions = dict(engagement.suggestions)
