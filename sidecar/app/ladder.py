@@ -21,6 +21,7 @@ import structlog
 from sidecar.errors import PermanentError
 from sidecar.journal import Entry, Journal, Touch
 from sidecar.model import Mode, Policy, Rungs, WorkKey, WorkKind
+from sidecar.pipeline.arrivals import ALLOWED_AT
 
 ACCOUNT = "ledger_account"
 """Where the journal keeps the CRM account that it belongs to."""
@@ -95,6 +96,7 @@ class Ladder:
             row["reason"] = row["reason"][:MAX_REASON_CHARS]
         meta = {_RUNG + row["scope"]: json.dumps(row) for row in rows}
         meta[_MOVES] = json.dumps([*self.moves(), *rows][-MAX_MOVES:])
+        meta[ALLOWED_AT] = self._journal.now().isoformat()
         self._journal.commit(Entry(meta=meta))
         self._known = None
 
@@ -116,6 +118,8 @@ class Ladder:
         held = self._journal.meta(_FOLLOWED)
         if is_held or held == policy.sha256:
             return
+        if held is not None:
+            self._journal.set_meta(ALLOWED_AT, self._journal.now().isoformat())
         count = 0 if held is None else self.make_due(wait_s=0)
         self._journal.set_meta(_FOLLOWED, policy.sha256)  # last: a start that is cut off makes them due again
         if count:

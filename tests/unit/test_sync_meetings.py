@@ -280,6 +280,26 @@ def test_how_long_it_took_from_the_door_to_the_crm_is_measured(house: House) -> 
         assert f'sidecar_door_to_crm_seconds_sum{{kind="{kind}"}} {seconds}' in told
 
 
+def test_a_persons_wait_is_no_time_from_the_door_to_the_crm(tmp_path: Path) -> None:
+    """What waited until more might be written isn't measured, and what comes afterwards is; seen to fail without it."""
+    shadow = {"SIDECAR_POLICY__MODE": "shadow"}
+    with House(tmp_path, "sqlite:///journal.db", *RULES, env=shadow) as house:
+        house.start()
+        book(house, "created", ahead(house))
+        house.work()
+        assert not house.records("meeting")
+        house.clock.move(2 * 86_400)
+        house.restart(SIDECAR_POLICY__MODE="auto")
+        house.start().work()
+        assert len(house.records("meeting")) == 1
+        assert "sidecar_door_to_crm_seconds_count{" not in house.app.metrics().decode()
+        house.clock.move(60)
+        book(house, "moved", ahead(house, 96))
+        house.clock.move(7)
+        house.work()
+        assert 'sidecar_door_to_crm_seconds_sum{kind="booking_moved"} 7.0' in house.app.metrics().decode()
+
+
 def test_a_booking_that_no_booking_system_vouches_for_makes_none(tmp_path: Path) -> None:
     """With `trusted_bookings` off the sender may be anybody's form; seen to fail with each taken for a system."""
     with House(tmp_path, "sqlite:///journal.db", *RULES) as house:
