@@ -103,17 +103,22 @@ class Intake:
         """Match each activity of a delivery to its party, or say why it has none; then touch the party.
 
         Two deliveries that need each other may be resolved at the same time, neither seeing the other. So after the
-        matches are committed each looks again: whoever commits second finds what the first has left.
+        matches are committed each looks again: whoever commits second finds what the first has left. Only what has just
+        found its party is news to others, else two that both wait for a person would look at each other for ever; a try
+        that broke off may have kept its news to itself, so the next one tells of all.
         """
         activities = [a for a in self._journal.effects(lease.work.key, "activity") if isinstance(a, Activity)]
         left: list[tuple[Activity, Mapping[Identifier, str]]] = []
+        found = list[Activity]()
         for activity in activities:
             if not self._is_matched(activity):
                 known = self._known(activity)
-                if not self._match(activity, known):
+                if self._match(activity, known):
+                    found.append(activity)
+                else:
                     left.append((activity, known))
                 self._journal.renew(lease)
-        held = self._held(activities)
+        held = self._held(activities if lease.attempts > 1 else found)
         is_news = any(self._known(activity) != known for activity, known in left)
         self._journal.commit(Entry(touches=held, finish=Finish(lease, "again" if is_news else "done")))
         self._parts.wake([touch.work for touch in held])

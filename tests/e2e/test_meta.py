@@ -113,6 +113,25 @@ def test_a_message_on_whatsapp_becomes_a_contact_with_its_number(tmp_path: Path)
         assert not house.parked()
 
 
+def test_a_question_in_the_same_request_is_looked_at_once(tmp_path: Path) -> None:
+    """Who writes with one's number and another's id is a person's to say, and nobody looks again until then.
+
+    Seen to fail, as work without end, where what had found its party long ago woke what waits.
+    """
+    with (
+        House(tmp_path, "sqlite:///journal.db", after=CHANNEL, env=ENV).start() as house,
+        served(house) as port,
+    ):
+        ann, other = {"from": "447700900123"}, {"from_user_id": "GB.2"}
+        signed(port, whatsapp(house, messages=[written(house, "wamid.1", "Hello", **other)]))
+        house.work()
+        both = [written(house, "wamid.7", "It's me", **ann), written(house, "wamid.8", "And me", **ann, **other)]
+        assert signed(port, whatsapp(house, messages=both)).status in (200, 202)
+        house.work()
+        assert [match.outcome for match in house.journal.questions(10)] == [Outcome.AMBIGUOUS]
+        assert len({m.party for m in house.facts("match") if isinstance(m, Match) and m.outcome is Outcome.PARTY}) == 2
+
+
 def test_what_meta_didnt_sign_leaves_no_trace(tmp_path: Path) -> None:
     """Unsigned, forged and nameless requests are 4xx and store nothing; a signed one that can't be read is parked."""
     with House(tmp_path, "sqlite:///journal.db", after=CHANNEL, env=ENV).start() as house, served(house) as port:
