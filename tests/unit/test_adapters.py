@@ -15,6 +15,6 @@ def test_a_name_leads_to_its_class() -> None:
 @pytest.mark.parametrize("name", ["", "imapp", "os:system", "adapters.channels.webhook:WebhookChannel", "x" * 500])
 def test_an_unknown_name_is_the_operators_error(name: str) -> None:
     """Nothing outside of the table is imported, and the error names what there is, and the setting."""
-    with pytest.raises(ConfigError, match=r"channels\.mail\.type: .*known are .*imap, maildrop, .*webhook") as caught:
+    with pytest.raises(ConfigError, match=r"channels\.mail\.type: .*known are .*imap, .*maildrop, .*webhook") as caught:
         adapters.load(adapters.CHANNELS, name, "channels.mail.type")
     assert not name or name not in str(caught.value), "it may be a secret in the wrong place"

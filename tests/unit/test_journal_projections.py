@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.journal import Entry, IdentifierTaken, Journal, RecordTaken
 from sidecar.model import Alert, Identifier, Match, Outcome
+from sidecar.model.means import AUDIO_MS, AUDIO_NANO_USD, HEARD_BY
 from tests.support.books import rows_of
 from tests.support.facts import (
     NOON,
@@ -298,6 +299,8 @@ def test_a_rebuilt_projection_equals_the_kept_one(journal: Journal, journal_url:
     journal.commit(Entry(facts=(release, a_match(journal, said.activity, "t", links=[email("dan")], after=release.id))))
     journal.commit(Entry(facts=(late, an_inference(journal, "s", [said.match], 0.1))))
     journal.commit(Entry(watch_at={"t": NOON}))
+    audio = {HEARD_BY: "whisper-1", AUDIO_MS: "4200", AUDIO_NANO_USD: "420000"}
+    journal.commit(Entry(facts=(replace(a_delivery(journal, "voice"), headers=audio),)))
     kept = rows_of(journal_url)
     assert all(kept.values()), "each projection must hold something, or nothing is compared"
     assert journal.rebuild() == journal.counts()["facts"]
