@@ -29,7 +29,7 @@ from sidecar.resolve.deals import DealChoice, DealProperties, choose_deal, is_op
 from sidecar.resolve.identifiers import domain_of, look_alike, normalise, strongest_first
 from sidecar.resolve.names import best_name
 from sidecar.resolve.people import SAYS_NOTHING, Person, Side, people_of, side_of
-from sidecar.resolve.placing import NEW, Placement, Scene, identifiers_in, place, ranked
+from sidecar.resolve.placing import NEW, TWO_PARTIES, Placement, Scene, identifiers_in, place, ranked
 from sidecar.resolve.proposals import proposals
 from sidecar.resolve.relevance import gate, is_barred
 
@@ -133,6 +133,8 @@ def _received(side: Side, scene: Scene) -> tuple[Match, ...]:
     if not side.may_begin:
         if settled:
             return _matches(settled, scene)
+        if any(p.rule == TWO_PARTIES for p in placements):
+            return (_question(placements, scene),)  # nobody said anything, but two are told to be one
         return (_match(scene, Outcome.OUTBOUND_ONLY, "nothing_said", identifiers=_borne(side.people, scene)),)
     if not placements:
         threads = [Candidate(party, 0.3, ("same thread",)) for party in scene.thread_parties]

@@ -25,6 +25,10 @@ _LOOKS_WEIGHT = 20
 _CALLS = frozenset({"call", "transcript"})
 
 
+TWO_PARTIES = "two_parties"
+"""The rule of somebody whose identifiers are known as two parties'."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """Everything that a match may rest on: the activity, and what is known when it is resolved."""
@@ -64,7 +68,7 @@ def place(person: Person, scene: Scene) -> Placement:
     owners = sorted({scene.known[i] for i in identifiers if i in scene.known})
     if len(owners) > 1:
         candidates = [_candidate(party, person, identifiers, scene) for party in owners]
-        return Placement(person, identifiers, "two_parties", candidates=ranked(candidates))
+        return Placement(person, identifiers, TWO_PARTIES, candidates=ranked(candidates))
     if owners:
         return _at_owner(owners[0], person, identifiers, scene)
     twins = (look_alike(identifier) for identifier in identifiers)

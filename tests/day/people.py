@@ -44,10 +44,18 @@ def crowd(rng: random.Random, size: int, ways: Sequence[str], most: int = 6) -> 
     """Return people who use one to six of the ways each."""
     people = []
     for number in range(size):
-        name = f"{rng.choice(FIRST)} {rng.choice(LAST)}"
+        name = f"{rng.choice(FIRST)} {rng.choice(LAST)}-{_own(number)}"  # nobody is called like anybody else
         mine = tuple(rng.sample(list(ways), rng.randint(1, min(most, len(ways)))))
         people.append(Person(number, name, f"p{number}@customer{number}.test", f"+4477009{number:05}", mine))
     return people
+
+
+def _own(number: int) -> str:
+    letters = ""
+    for _ in range(3):
+        number, letter = divmod(number, 26)
+        letters += chr(ord("a") + letter)
+    return letters.capitalize()
 
 
 def together(known: Iterable[frozenset[str]]) -> Mapping[str, int]:

@@ -225,6 +225,22 @@ def test_a_receipt_or_deletion_makes_nobody_a_customer(kind: str) -> None:
     assert book.one(receipt).party == ann
 
 
+def test_a_status_that_names_two_parties_is_a_question() -> None:
+    """A contact's entry that bears one's address and another's number says that they are one: a person is asked.
+
+    Seen to fail where nothing that is no talk asks: the two stayed apart, and nobody was told. A family's number in it
+    asks nobody.
+    """
+    book = Notebook()
+    ann = book.one(mail("ann@x.test")).party
+    other = book.one(visitor(ANN_PHONE, kind="call")).party
+    entry = activity(took_part("subject", ANN, ANN_PHONE), role=Role.SYSTEM, kind="status")
+    match = book.one(entry)
+    assert (match.outcome, match.rule, set(refs(match))) == (Outcome.AMBIGUOUS, "two_parties", {ann, other})
+    shared = activity(took_part("subject", "email:lee@y.test", ANN_PHONE), role=Role.SYSTEM, kind="status")
+    assert Notebook().one(shared).outcome is Outcome.OUTBOUND_ONLY
+
+
 @pytest.mark.parametrize("kind", ["edit", "deletion", "status"])
 def test_an_edit_follows_what_it_edits(kind: str) -> None:
     """An edit belongs where its original went, even when a person had moved that elsewhere."""
