@@ -174,6 +174,19 @@ def test_a_new_secret_has_subscriptions_of_its_own(harness: MailHarness) -> None
     assert asked(harness, "POST") == 2
 
 
+def test_a_folder_that_was_remade_is_subscribed_to(harness: MailHarness) -> None:
+    """A folder of another id has a subscription of its own, and the old one is ended. Seed: the mark without it."""
+    old = harness.twin.makes_folder("Leads")
+    channel = hooked(harness, folders=["Inbox/Leads"])
+    cursor = polled(channel)
+    harness.twin.bins_folder(old)
+    new = harness.twin.makes_folder("Leads")
+    polled(channel, cursor)
+    assert [row["resource"] for row in harness.twin.subscriptions.values()] == [
+        f"users/ann@ours.test/mailFolders('{new}')/messages"
+    ]
+
+
 def test_a_channel_that_only_polls_forgets_its_subscriptions(harness: MailHarness) -> None:
     """Without an address nothing is renewed, and nothing shows as about to end."""
     cursor = polled(harness.channel, polled(hooked(harness)))

@@ -91,11 +91,12 @@ class MailChannel(HookedChannel):
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what has come in since the cursor, never what predates us; its shape stands in `mail_walk`."""
         walk = self._walk(self._installed_at, None, cursor)
-        folders = self._folders()
-        for folder in folders:
+        resources: dict[str, str] = {}
+        for folder in self._folders():
             yield from walk.changes(folder)
+            resources[folder.name] = self._resource(folder)
         held = (cursor or {}).get("subscriptions", {})
-        kept = self._subscriptions.kept(held, {folder.name: self._resource(folder) for folder in folders})
+        kept = self._subscriptions.kept(held, resources)
         if kept != held:
             yield PollBatch((), {**walk.told(), "subscriptions": kept})
 
@@ -138,7 +139,7 @@ class MailChannel(HookedChannel):
 
     def check(self) -> Sequence[str]:
         """Sign in, and see that the folders exist."""
-        return self._tried(self._folders)
+        return self._tried(lambda: list(self._folders()))
 
     def _walk(self, since: datetime, until: datetime | None, cursor: Mapping[str, Any] | None) -> Walk:
         return Walk(self._api, self.account, self._bounds(since, until), cursor)
@@ -147,26 +148,40 @@ class MailChannel(HookedChannel):
         options = self.options
         return Bounds(since.astimezone(UTC), until, options.batch_size, options.max_message_bytes)
 
-    def _folders(self) -> Sequence[Folder]:
-        """The folders to read, what our people sent first: the weaker copy of a mail to oneself comes after."""
+    def _folders(self) -> Iterator[Folder]:
+        """The folders to read, what our people sent first: the weaker copy of a mail to oneself comes after.
+
+        Those that aren't there are told when all others were read.
+        """
         sent = self.options.sent_folders
         wanted = [
             *((name, True) for name in sent),
             *((name, False) for name in self.options.folders if name not in sent),
         ]
-        folders: dict[str, Folder] = {}
+        seen, missing = set[str](), list[str]()
         for name, is_sent in wanted:
-            if name not in self._ids:
-                self._ids[name] = self._found(name)
-            folders.setdefault(self._ids[name], Folder(name, self._ids[name], is_sent))
-        return list(folders.values())
+            id = self._found(name)
+            if id is None:
+                missing.append(name)
+            elif id not in seen:
+                seen.add(id)
+                yield Folder(name, id, is_sent)
+        if missing:
+            told = f"there is no folder {', '.join(map(repr, missing))}"
+            raise ConfigError(told, setting=f"channels.{self.name}.folders")
 
-    def _found(self, name: str) -> str:
-        """The id of a folder: by its well-known name or its id, else by its name, and those that it lies in."""
+    def _found(self, name: str) -> str | None:
+        """The id of a folder: by its well-known name or its id, else by its name, and those that it lies in.
+
+        A name is looked up each time: it may by now be another folder's, while the former one lies in Deleted Items.
+        """
+        if name in self._ids:
+            return self._ids[name]
         named = self._api.thing(
             "folder", f"mailFolders/{quoted(name)}", FACTS_BYTES, {"$select": "id"}, may_be_odd=True
         )
         if named is not None and isinstance(id := read_json(named.raw).get("id"), str):
+            self._ids[name] = id
             return id
         at, path = "", name.split("/")[:LEVELS_MAX]
         for level in path:
@@ -176,7 +191,7 @@ class MailChannel(HookedChannel):
                 "folders", inside, {"$filter": f"displayName eq '{spelt}'", "$select": "id"}, PAGE_SIZE
             )
             if not page.rows:
-                raise ConfigError(f"there is no folder {name!r}", setting=f"channels.{self.name}.folders")
+                return None
             at = page.rows[0]["id"]
         return at
 

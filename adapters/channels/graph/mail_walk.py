@@ -1,7 +1,8 @@
 """Folders of mail, page by page, into batches of deliveries with the cursor that follows each.
 
-A cursor is `{"folders": {name: {"link": address, "done": [ids]}}, "subscriptions": {...}}`: the page that is being
-read, what of it was laid down, and at a round's end the address of the next one. Graph promises no order, repeats
+A cursor is `{"folders": {name: {"id": id, "link": address, "done": [ids]}}, "subscriptions": {...}}`: the page that is
+being read, what of it was laid down, and at a round's end the address of the next one; a folder that was deleted and
+remade under its name has another id, and is begun anew. Graph promises no order, repeats
 items, sends empty pages and partial items; so nothing is concluded from a page but that its items are there. A token
 that has died, in whichever of its shapes, begins the folder anew: the same ids are laid down under the same keys, so
 that costs a repetition and never a mail. A cursor that can't be read counts as lost and costs the same.
@@ -53,8 +54,9 @@ class Bounds:
 
 @dataclass(slots=True)
 class Place:
-    """Where in a folder's pages we are; an empty link is the beginning."""
+    """Where in which folder's pages we are; an empty link is the beginning."""
 
+    id: str = ""
     link: str = ""
     done: list[str] = field(default_factory=list)
 
@@ -69,7 +71,7 @@ class Walk:
 
     def changes(self, folder: Folder) -> Iterator[PollBatch]:
         """Yield what has come into a folder since its last round, or since the beginning."""
-        place = self._places.setdefault(folder.name, Place())
+        place = self._place(folder)
         query = {**FACTS, "changeType": "created"}
         may_restart = True
         for _ in range(PAGES_MAX):
@@ -88,7 +90,7 @@ class Walk:
 
     def listed(self, folder: Folder) -> Iterator[PollBatch]:
         """Yield the mails of a folder between the bounds, oldest first; its cursor is at the end behind the last."""
-        place = self._places.setdefault(folder.name, Place())
+        place = self._place(folder)
         if place.link != END:
             query = window(self._bounds, FACTS)
             for page in pages(self._api, folder, query, place):
@@ -96,8 +98,17 @@ class Walk:
 
     def told(self) -> dict[str, Any]:
         """Return where it stands as a cursor."""
-        folders = {name: {"link": place.link, "done": list(place.done)} for name, place in self._places.items()}
+        folders = {
+            name: {"id": place.id, "link": place.link, "done": list(place.done)} for name, place in self._places.items()
+        }
         return {**self._rest, "folders": folders}
+
+    def _place(self, folder: Folder) -> Place:
+        """Where we are in a folder, its beginning where the one of that name was another."""
+        place = self._places.get(folder.name)
+        if place is None or place.id != folder.id:
+            place = self._places[folder.name] = Place(folder.id)
+        return place
 
     def _page(self, folder: Folder, place: Place, page: Page, link: str) -> Iterator[PollBatch]:
         """The batches of a page; the last one's cursor stands behind it."""
@@ -177,9 +188,12 @@ def read_places(told: object) -> dict[str, Place]:
     """Return the readable places of a cursor."""
     found: dict[str, Place] = {}
     for name, place in told.items() if isinstance(told, Mapping) else ():
-        link, done = (place.get("link"), place.get("done")) if isinstance(place, Mapping) else (None, None)
-        if isinstance(link, str) and isinstance(done, list) and all(isinstance(id, str) for id in done):
-            found[str(name)] = Place(link, list(done))
+        held = place if isinstance(place, Mapping) else {}
+        id, link, done = held.get("id"), held.get("link"), held.get("done")
+        if not (isinstance(id, str) and isinstance(link, str) and isinstance(done, list)):
+            continue
+        if all(isinstance(one, str) for one in done):
+            found[str(name)] = Place(id, link, list(done))
     return found
 
 

@@ -6,9 +6,9 @@ anew. Graph calls our address while it makes one, so the door must be open then.
 shows as a subscription that has ended: who watches the channels' health is told.
 
 The state lies in the poll's cursor: `{name: {"id": text, "expires_at": ISO, "renewed_at": ISO, "looked_at": ISO,
-"failed_at": ISO, "mark": text}}`. The mark tells under which address and secret a subscription was made, since neither
-can be changed later. The trade-off: what Graph says of a subscription is heard by the process whose door it comes in
-at; a poll in another process sees it within the hour.
+"failed_at": ISO, "mark": text}}`. The mark tells what a subscription is about, and under which address and secret it
+was made, since none of these can be changed later. The trade-off: what Graph says of a subscription is heard by the
+process whose door it comes in at; a poll in another process sees it within the hour.
 
 Source: learn.microsoft.com `subscription` resource and "Reduce missing subscriptions", read 2026-11: about seven days
 at most for messages and events, 4,230 minutes in older texts, so that much is asked for.
@@ -42,10 +42,9 @@ class Hook:
     url: str
     state: bytes = field(repr=False)
 
-    @property
-    def mark(self) -> str:
-        """Return what tells this address and secret from others, and nothing of them."""
-        return sha256(self.url.encode() + b"\0" + self.state).hexdigest()[:8]
+    def mark(self, resource: str) -> str:
+        """Return what tells this address and secret, and what it is to hear of, from others, and nothing of them."""
+        return sha256(b"\0".join((self.url.encode(), resource.encode(), self.state))).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Subscriptions:
         if "id" not in held or expires is None or expires <= now:
             return self._made(asked, resource)
         path = f"subscriptions/{quoted(held['id'])}"
-        if held.get("mark") != asked.hook.mark:
+        if held.get("mark") != asked.hook.mark(resource):
             made = self._made(asked, resource)
             self._api.change("unsubscribe", "DELETE", path, None)
             return made
@@ -121,7 +120,7 @@ class Subscriptions:
             "clientState": hook.state.decode(),
         }
         made = self._api.change("subscribe", "POST", "subscriptions", body) or {}
-        held = {"id": str(made.get("id", ""))[:200], "mark": hook.mark, "renewed_at": now.isoformat()}
+        held = {"id": str(made.get("id", ""))[:200], "mark": hook.mark(resource), "renewed_at": now.isoformat()}
         return self._dated(held, made, now)
 
     def _dated(self, held: dict[str, str], told: Mapping[str, Any], now: datetime) -> dict[str, str]:

@@ -29,6 +29,7 @@ FOLDERS = {
     "drafts": "Drafts",
     "junkemail": "Junk Email",
     "archive": "Archive",
+    "deleteditems": "Deleted Items",
 }
 WAIT_S = 20.0
 
@@ -107,6 +108,20 @@ class GraphTwin(Twin):
             id = self._id("AQMkADY")
             self.folders[id] = ("", name, self.folder_id(inside))
             return id
+
+    def bins_folder(self, id: str) -> None:
+        """Let our person delete a folder: it lies in Deleted Items with its mails, under the id that it had."""
+        with self.lock:
+            self.folders[id] = ("", self.folders[id][1], self.folder_id("deleteditems"))
+
+    def empties_bin(self) -> None:
+        """Let what lies in Deleted Items be gone for good."""
+        with self.lock:
+            bin = self.folder_id("deleteditems")
+            for id in [id for id, (_, _, parent) in self.folders.items() if parent == bin]:
+                del self.folders[id]
+                for mail in [key for key, row in self.messages.items() if row["parentFolderId"] == id]:
+                    del self.messages[mail], self.mime[mail]
 
     # Calendar ---------------------------------------------------------------------------------------------------
 

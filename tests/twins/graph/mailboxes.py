@@ -52,6 +52,8 @@ class Mailboxes:
                 return self._listed(asked, base, self._folders(asked.query.get("$filter", ""), parent))
             case ["mailFolders", name]:
                 return self._folder(name, select)
+            case ["mailFolders", id, "messages", *_] if not self._is_there(id):
+                return 404, ""
             case ["mailFolders", name, "messages"]:
                 return self._messages(asked, base, name)
             case ["mailFolders", name, "messages", "delta"]:
@@ -83,6 +85,9 @@ class Mailboxes:
         if found is None:
             return (404, "") if name.endswith("==") else (400, "ErrorInvalidIdMalformed")
         return self._one(self._shown(found), select)
+
+    def _is_there(self, name: str) -> bool:
+        return any(name in (id, *names[:2]) for id, names in self.twin.folders.items())
 
     def _shown(self, id: str) -> dict[str, Any]:
         _, shown, parent = self.twin.folders[id]
