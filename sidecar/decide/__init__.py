@@ -263,7 +263,7 @@ def _rule_step(claim: Claim, step: Step, standing: Standing) -> Ruling:
         return former
     if claim.role is Role.BOT:
         return Ruling(Verdict.SUGGEST, "bot", "a bot's word waits for a person or a booking system")
-    if known is None and any(_alike(s, step) for s in steps):
+    if known is None and any(step.reads_as(s) for s in steps):
         return Ruling(Verdict.REJECT, "known_step", "the same step is known already")
     if known and known.status != "open" and step.status == "open":
         return Ruling(Verdict.REJECT, "ended_step", "that step was done or dropped")
@@ -274,10 +274,6 @@ def _rule_step(claim: Claim, step: Step, standing: Standing) -> Ruling:
     if claim.confidence < _STEP_THRESHOLD:
         return Ruling(Verdict.SUGGEST, "threshold", f"confidence {claim.confidence} is below {_STEP_THRESHOLD}")
     return Ruling(Verdict.APPLY, "policy", "somebody said that it is to be done")
-
-
-def _alike(a: Step, b: Step) -> bool:
-    return " ".join(a.what.casefold().split()) == " ".join(b.what.casefold().split())
 
 
 def _opening(

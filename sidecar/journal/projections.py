@@ -228,7 +228,7 @@ class Projections:
             heard = dataclasses.replace(release, other=other)
             self._put(advance(self._standing(other), heard, None), recorded_at)
             return
-        self._put(absorb(self._standing(party), self._standing(other)), recorded_at)
+        self._put(absorb(self._standing(party), self._standing(other), release.id), recorded_at)
         merged = sa.update(t.party).values(merged_into=party)
         self._execute(merged.where(sa.or_(t.party.c.id == other, t.party.c.merged_into == other)))
         for table in _MOVED_ON_MERGE:

@@ -127,6 +127,10 @@ class Step:
     at: datetime | None = None
     activities: tuple[str, ...] = ()
 
+    def reads_as(self, other: "Step") -> bool:
+        """Say whether both are the same words to a reader."""
+        return self.what.casefold().split() == other.what.casefold().split()
+
 
 class AuthorKind(StrEnum):
     """Who wrote a CRM field, as far as the CRM's history can tell."""

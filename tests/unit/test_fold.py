@@ -327,11 +327,11 @@ def test_two_parties_that_are_one_keep_what_both_had() -> None:
         absorbed=("party-3",),
         allowed=("deal",),
     )
-    both = absorb(one, other)
+    both = absorb(one, other, "release-1")
     assert both.needs_whole
     assert (both.activities, both.name, both.absorbed) == (5, "Ann", ("party-2", "party-3"))
     assert {str(i) for i in both.identifiers} == {"email:ann@x.test", "phone:+447700900123"}
     assert set(both.records) == {KEY, "contact-2"}
     assert both.allowed == ("deal",)
     assert (both.engagement.stage, both.engagement.fields["intent"].value) == ("booked", "buy")
-    assert absorb(other, one).engagement.stage == "booked", "the newer one's, whichever absorbs"
+    assert absorb(other, one, "release-1").engagement.stage == "booked", "the newer one's, whichever absorbs"

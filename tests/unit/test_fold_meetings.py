@@ -80,7 +80,7 @@ def test_a_merge_keeps_both_parties_appointments_and_of_one_the_newest_word() ->
     first, moved = news("booking_created", 0, 12), news("booking_moved", 5, 24)
     target = after(first)
     other = after(first, moved, news("booking_created", 6, 48, name="bk-2"), standing=Standing("party-2"))
-    both = {meeting.id: meeting for meeting in absorb(target, other).meetings}
+    both = {meeting.id: meeting for meeting in absorb(target, other, "release-1").meetings}
     assert {name: m.start for name, m in both.items()} == {
         "web/w/bk-1": NOON + timedelta(hours=24), "web/w/bk-2": NOON + timedelta(hours=48),
     }  # fmt: skip
@@ -112,7 +112,7 @@ def test_a_merge_knows_an_appointment_by_any_of_its_names() -> None:
     """What one party has by its booking and the other by its calendar is one; seen to fail with two of it."""
     booked, shown = news("booking_created", 0, 12), entry("accepted", 1)
     both, calendar = after(booked, shown), after(shown, standing=Standing("party-2"))
-    for merged in (absorb(both, calendar), absorb(calendar, both)):
+    for merged in (absorb(both, calendar, "release-1"), absorb(calendar, both, "release-1")):
         assert {one(merged).id, *one(merged).others} == {"web/w/bk-1", "uid:uid-1"}
         assert set(one(merged).activities) == {booked[1].id, shown[1].id}
 

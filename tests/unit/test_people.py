@@ -392,6 +392,28 @@ def test_what_a_merge_leaves_twice_in_the_crm_is_told_until_it_is_one(open_house
     assert not [alert for alert in house.standing("ann").alerts if alert.rule == "question"]
 
 
+def test_what_both_were_owed_in_the_same_words_is_one_task_after_a_merge(open_house: Open) -> None:
+    """Nobody does a thing twice because a customer wrote from two addresses; seen to fail with both kept."""
+    quoted = [{"quote": "Send the quote"}]
+    owed = says("Send the quote", steps=[{"what": "Send the quote", "who": "us", "evidence": quoted}])
+    house = open_house(owed)
+    house.hear("Send the quote", "ann")
+    house.hear("Send the quote", "ann2")
+    ann, other = (house.standing(who).engagement.steps[0] for who in ("ann", "ann2"))
+    assert [task.fields["status"] for task in house.records("task")] == ["open", "open"]
+    people(house).merge(house.standing("ann").party, house.standing("ann2").party, "rep")
+    house.work()
+    assert {step.id: step.status for step in house.standing("ann").engagement.steps} == {
+        ann.id: "open", other.id: "dropped",
+    }  # fmt: skip
+    quotes = [task for task in house.records("task") if task.fields["title"] == "Send the quote"]
+    assert sorted(str(task.fields["status"]) for task in quotes) == ["done", "open"]
+    kept = house.standing("ann")
+    house.journal.rebuild()
+    assert house.standing("ann") == kept
+    assert not house.parked()
+
+
 def test_a_merge_that_is_undone_gives_back_all_that_it_brought(open_house: Open) -> None:
     """Address, name and later words of the same conversation go with it, and the next ones too; nothing else does."""
     house = open_house(buys(), ANGRY)

@@ -55,8 +55,12 @@ def advance(standing: Standing, fact: Fact, activity: Activity | None = None) ->
     return step(standing, fact) if step else standing
 
 
-def absorb(target: Standing, other: Standing) -> Standing:
-    """Return the target of a merge with everything of the other party; both histories must be read whole again."""
+def absorb(target: Standing, other: Standing, merge: str) -> Standing:
+    """Return the target of a merge with everything of the other party; both histories must be read whole again.
+
+    `merge` is the id of the Release that says so.
+    """
+    other = _owing_else(other, target, merge)
     newer, older = (target, other) if _moved(target) >= _moved(other) else (other, target)
     engagement = replace(
         newer.engagement,
@@ -84,6 +88,17 @@ def absorb(target: Standing, other: Standing) -> Standing:
         absorbed=tuple(dict.fromkeys((*target.absorbed, other.party, *other.absorbed))),
         meetings=joined(target.meetings, other.meetings),
     )
+
+
+def _owing_else(other: Standing, target: Standing, merge: str) -> Standing:
+    """What both owe in the same words is owed once: the other's step is dropped by the merge, which ends its task."""
+    owed = [step for step in target.engagement.steps if step.status == "open"]
+
+    def once(step: Step) -> Step:
+        is_twice = step.status == "open" and any(step.reads_as(ours) for ours in owed)
+        return replace(step, status="dropped", decision=merge) if is_twice else step
+
+    return _with(other, replace(other.engagement, steps=tuple(map(once, other.engagement.steps))))
 
 
 def _moved(standing: Standing) -> float:
