@@ -7,8 +7,11 @@ activities: the sent copy has `sent:` before its version, so that the weaker one
 out. Whoever reads may leave version `v` aside where `sent:v` exists under the same external id.
 
 A Message-ID names a mail, except with senders that use one twice; the Date in the version keeps such mails apart, and
-is the same in every copy. A Date is the sender's word: one that lies after the mail's arrival is replaced by the
-arrival's, so that nobody can date his mail into the future to outrank everyone's later words.
+is the same in every copy. Where there is none that can be read, what a reader sees does both: copies of one mail differ
+in what carriers write above it, not in sender, subject, words and files.
+
+A Date is the sender's word: one that lies after the mail's arrival is replaced by the arrival's, so that nobody can
+date his mail into the future to outrank everyone's later words.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -25,7 +28,7 @@ def mail_activity(delivery: Delivery, mail: Mail, own: Own, arrived_at: datetime
     """Turn a parsed mail into its activity; `arrived_at` is when it reached the place where it was found."""
     actor = _actor(mail.from_[0] if mail.from_ else None, own, in_sent_folder)
     at, late = _written(mail, arrived_at)
-    version = mail.date.astimezone(UTC).isoformat() if mail.date else ""
+    version = mail.date.astimezone(UTC).isoformat() if mail.date else _seen(mail)
     return Activity(
         channel=delivery.channel,
         account=delivery.account,
@@ -55,6 +58,16 @@ def mail_activity(delivery: Delivery, mail: Mail, own: Own, arrived_at: datetime
         },
         problems=mail.problems + late,
     )
+
+
+def _seen(mail: Mail) -> str:
+    """Names what a reader sees of a mail that only its Message-ID would name, however its copies are wrapped."""
+    if mail.message_id is None:
+        return ""
+    senders = [address.email.casefold() for address in mail.from_]
+    files = [(attachment.name, attachment.sha256) for attachment in mail.attachments]
+    seen = repr((senders, mail.subject.split(), mail.text.split(), files))
+    return f"sha256:{sha256(seen.encode()).hexdigest()}"
 
 
 def _actor(sender: Address | None, own: Own, in_sent_folder: bool) -> Actor:

@@ -82,6 +82,39 @@ def test_a_message_id_used_twice_names_two_mails() -> None:
     assert (other.external_id, other.version != activity().version) == (activity().external_id, True)
 
 
+def test_without_a_date_what_a_reader_sees_keeps_mails_apart() -> None:
+    """Other words, another subject, sender or file under one Message-ID are another mail: seen lost as repeats."""
+    raw = MAIL.replace(b"Date:", b"X-Date:")
+    file = b'\n--b\nContent-Type: application/pdf\nContent-Disposition: attachment; filename="offer.pdf"\n\n'
+    several = raw.replace(b"X-Date:", b"Content-Type: multipart/mixed; boundary=b\nX-Date:").replace(
+        b"\n\nHow", file + b"How"
+    )
+    changed = [
+        raw.replace(b"forty", b"fifty"),
+        raw.replace(b"Subject: Chairs", b"Subject: Tables"),
+        raw.replace(b"Ann@example.org", b"zoe@example.org"),
+        several,
+        several.replace(b"forty", b"fifty"),
+    ]
+    found = [activity(each) for each in (raw, *changed, raw.replace(b"X-Date: Sun", b"Date: Some day"))]
+    assert {mail.external_id for mail in found} == {"m1@example.org"}
+    assert len({mail.version for mail in found}) == 6
+
+
+def test_without_a_date_the_copies_of_a_mail_are_one() -> None:
+    """What carriers write above a mail, and how they wrap it, makes no other one; in Sent it is still told apart."""
+    raw = MAIL.replace(b"Date:", b"X-Date:").replace(b"How much", "Où, how much".encode())
+    head = b"Received: from mx.example.org by ours.test; Sun, 22 Nov 2026 09:00:07 +0000\nMIME-Version: 1.0\n"
+    wrapped = head + raw.replace("Où".encode(), b"O=C3=B9").replace(
+        b"example.net",
+        b"example.net\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable",
+    )
+    copies = [raw, raw.replace(b"\n", b"\r\n"), wrapped, wrapped.replace(b"\n\n> You", b" \n\n> You")]
+    assert "Où" in activity(wrapped).text
+    (version,) = {activity(copy).version for copy in copies}
+    assert activity(raw, sent=True).version == f"sent:{version}"
+
+
 def test_a_mail_without_an_id_is_its_bytes() -> None:
     """Without a Message-ID the bytes name the mail."""
     raw = MAIL.replace(b"Message-ID: <m1@example.org>\n", b"")

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sidecar.capture import capture, to_delivery
+from sidecar.journal import Entry
 from sidecar.model import Claim, Decision, Delivery, Fact, Verdict
+from sidecar.ports import Captured
 from sidecar.verify import Fault, verify
 from tests.support.books import engine_of, run_sql
 from tests.support.houses import House, buys, op, says
@@ -181,3 +185,17 @@ def test_what_a_channel_can_t_read_any_more_is_named(house: House) -> None:
     found = list(verify(house.journal, {"drop": Forgetful()}))  # type: ignore[dict-item]  # verify asks only to parse
     assert [fault.problem for fault in found] == ["it no longer follows from its delivery"]
     assert list(verify(house.journal, {})) == [], "a channel that is gone can't be asked"
+
+
+@pytest.mark.parametrize("word", ["the same", pytest.param("others", marks=damages)])
+def test_what_a_former_reader_named_otherwise_still_follows(house: House, word: str) -> None:
+    """A mail without a Date had an empty version once: its words are compared, and others are a fault."""
+    raw = b"From: ann@x.test\nTo: desk@ours.test\nMessage-ID: <m9@x.test>\n\nAre you open on Sunday?\n"
+    mint, drop = house.journal.mint, house.app.channels["drop"]
+    delivery = to_delivery(Captured("drop", raw, "m9"), "drop", house.clock(), mint)
+    (activity,) = capture(delivery, drop, mint)
+    text = activity.text if word == "the same" else activity.text.replace("Sunday", "Monday")
+    former = mint(replace(activity, version="", text=text))
+    house.journal.commit(Entry(facts=(delivery, former)))
+    assert former.id != activity.id
+    assert [fault.fact for fault in faults(house)] == ([] if word == "the same" else [former.id])
