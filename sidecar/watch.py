@@ -135,7 +135,7 @@ def _cause(standing: Standing) -> str:
 def _reasons(standing: Standing, policy: Policy, window: Window, zone: ZoneInfo) -> list[_Reason]:
     """Return why this party is or will become an exception if nothing else happens."""
     engagement = standing.engagement
-    was_quiet_before = standing.last_activity_at is None or standing.last_activity_at < window.installed_at
+    was_quiet_before = standing.last_activity_at is None or standing.last_activity_at < window.live_since
     if was_quiet_before or engagement.closed_at is not None:
         return []
     stage = policy.stages.get(engagement.stage)

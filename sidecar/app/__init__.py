@@ -16,6 +16,7 @@ import structlog
 
 import adapters
 from sidecar.app.alarms import Alarms
+from sidecar.app.beginnings import begun
 from sidecar.app.conditions import Conditions
 from sidecar.app.in_force import InForce, Shelf
 from sidecar.app.ladder import ACCOUNT, Ladder
@@ -108,7 +109,6 @@ class App:
             own=self.settings.own(),
             base=self.settings.base,
             secret=self.settings.secret,
-            installed_at=self.journal.installed_at,
             tokens=Vault(self.settings, self.journal),
         )
 
@@ -120,8 +120,8 @@ class App:
     def channel(self, name: str) -> Channel:
         """Return one configured channel, whatever is wrong with the others."""
         if name not in self._channels:
-            section = self.settings.channels[name]
-            made = self._adapter(adapters.CHANNELS, section.type, f"channels.{name}", name, section.options)
+            section, since = self.settings.channels[name], begun(self.journal, name)
+            made = self._adapter(adapters.CHANNELS, section.type, f"channels.{name}", name, section.options, since)
             self._channels[name] = made
         return self._channels[name]
 
@@ -143,11 +143,9 @@ class App:
     def transcriber(self) -> Transcriber | None:
         """What hears voice notes, where there is one."""
         section = self.settings.transcriber
-        if not section.type:
+        if not (kind := section.type):
             return None
-        heard: Transcriber = self._adapter(
-            adapters.TRANSCRIBERS, section.type, "transcriber", section.type, section.options
-        )
+        heard: Transcriber = self._adapter(adapters.TRANSCRIBERS, kind, "transcriber", kind, section.options)
         return heard
 
     @cached_property
@@ -251,8 +249,7 @@ class App:
     @cached_property
     def worker(self) -> Worker:
         """The worker over the pipeline."""
-        limits = self.settings.limits
-        known = self.opening.is_over
+        limits, known = self.settings.limits, self.opening.is_over
         return Worker(self.pipeline, concurrency=limits.concurrency, lease_s=limits.lease_s, is_bound=known)
 
     @cached_property
@@ -312,7 +309,7 @@ class App:
         worker.start()
         schedule = Schedule(self)
         try:
-            self.conditions.begin()
+            self.conditions.health.begin()
             self.alarms.start()
             schedule.start()
             self.opening.start()
@@ -385,11 +382,14 @@ class App:
         """The largest request body that is read."""
         return self.settings.limits.max_body_bytes
 
-    def _adapter(self, table: Mapping[str, str], kind: str, section: str, name: str, given: Mapping[str, Any]) -> Any:
+    def _adapter(
+        self, table: Mapping[str, str], kind: str, section: str, name: str, given: Any, since: datetime | None = None
+    ) -> Any:
         cls = adapters.load(table, kind, f"{section}.type")
         options = validate_options(cls.Options, section, given)
         try:
-            return cls(name, options, replace(self.context, observe=self.tally.observer(section)))
+            context = replace(self.context, observe=self.tally.observer(section), installed_at=since)
+            return cls(name, options, context)
         except ConfigError as error:
             raise error if error.setting else ConfigError(str(error), setting=section) from None
 

@@ -32,7 +32,7 @@ WRITE_EVERY_S = 10.0
 WRITE_TIMEOUT_S = 5.0
 PROMPTS_EVERY_S = 30.0
 ABANDONED_S = 60.0
-ALIVE, SINCE = "alive_at", "watched_since:"
+ALIVE = "alive_at"
 _MB = 1_000_000
 _WORDS = 300
 
@@ -85,14 +85,6 @@ class Conditions:
         """Return the budgets of the day that are spent."""
         spent = () if self._is_offline() else overspent(self._app)
         return [Condition("budget", *told) for told in (*spent, *overheard(self._app))]
-
-    def begin(self) -> None:
-        """Take down since when each channel is watched, so that a new one isn't silent from the start."""
-        journal = self._app.journal
-        for name in self._app.settings.channels:
-            if journal.meta(SINCE + name) is None:
-                journal.set_meta(SINCE + name, journal.now().isoformat())
-        self.health.begin()
 
     def free_bytes(self) -> int | None:
         """Return how much room is left beside the journal; None where that is a database server's business."""
@@ -211,8 +203,7 @@ class Conditions:
         seen, now, zone = journal.last_seen(), journal.now(), ZoneInfo(settings.own_section.timezone)
         paused = journal.paused()
         for name, section in sorted(watched.items()):
-            begun = journal.meta(SINCE + name)
-            since = datetime.fromisoformat(begun) if begun else journal.installed_at
+            since = journal.begun(name)  # a new one isn't silent from the start
             since = max(since, seen.get(name, since))
             hours = Hours.parse(section.expected) if section.expected else Hours()
             silent_h = hours.between_s(since, now, zone) / 3600

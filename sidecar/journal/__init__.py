@@ -22,8 +22,10 @@ from sidecar.journal.entry import (
     Written,
 )
 from sidecar.journal.export import export
+from sidecar.journal.traffic import BEGUN
 
 __all__ = [
+    "BEGUN",
     "CursorSet",
     "Entry",
     "Finish",

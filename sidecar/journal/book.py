@@ -29,7 +29,7 @@ from sidecar.journal.owners import Owner
 from sidecar.journal.page import HMAC_KEY, INSTALLED_AT, Page
 from sidecar.journal.reader import BookReader
 from sidecar.journal.shelves import ShelfReader
-from sidecar.journal.traffic import TrafficReader
+from sidecar.journal.traffic import BEGUN, TrafficReader
 from sidecar.journal.upserts import replace
 from sidecar.journal.work import Claimant
 from sidecar.journal.writer import Writer
@@ -114,6 +114,11 @@ class Journal(BookReader, ShelfReader, GaugeReader, CostReader, TrafficReader):
         """Return the time as the book has it."""
         with self._database.read() as connection:
             return t.from_us(self._database.now_us(connection))
+
+    def begun(self, channel: str) -> datetime:
+        """Return since when a channel is ours; the book's own beginning where that was never written."""
+        told = self.meta(BEGUN + channel)
+        return datetime.fromisoformat(told) if told else self.installed_at
 
     # Writing ----------------------------------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ Two sums for each channel and quarter of an hour, which is the finest that a day
 transaction of the facts. Activities are counted at the time at which they were said, so that history which is read
 today doesn't look like today's traffic, and fills the weeks by which today is judged; deliveries when they came. How
 late something came is counted in classes (`AT_MOST_S`), for a median over a day needs no more; what was said before
-the installation was never late. Deliveries that brought no activity are counted beside them by who read them: no fact
-says it, so that count begins with the version that keeps it and isn't rebuilt.
+the channel was ours was never late. Deliveries that brought no activity are counted beside them by who read them: no
+fact says it, so that count begins with the version that keeps it and isn't rebuilt.
 """
 
 from bisect import bisect_left
@@ -30,7 +30,9 @@ NEVER_S = 31_536_000
 """The class of what came later than all of them."""
 MAX_PARKED = 1_000
 _SLOT_US = SLOT_S * 1_000_000
-_INSTALLED_AT = sa.select(t.meta.c.value).where(t.meta.c.key == "installed_at")
+BEGUN = "begun:"
+"""Under this and a channel's name stands since when the channel is ours: live is what was said from there on."""
+_BEGAN = sa.select(t.meta.c.key, t.meta.c.value).where(t.meta.c.key.in_(sa.bindparam("keys", expanding=True)))
 
 
 class Said(NamedTuple):
@@ -60,7 +62,7 @@ class Traffic:
         self._deliveries: Counter[tuple[str, int]] = Counter()
         self._activities: Counter[tuple[str, int]] = Counter()
         self._lags: Counter[tuple[str, int, int]] = Counter()
-        self._installed_us: int | None = None
+        self._begun_us: dict[str, int] = {}
 
     def came(self, delivery: Delivery) -> None:
         """Count a delivery."""
@@ -70,7 +72,7 @@ class Traffic:
         """Count an activity; one of the future, as a calendar may have it, is counted now."""
         channel, at = t.as_key(activity.channel), t.to_us(activity.at)
         self._activities[channel, slot_of(min(at, recorded_at))] += 1
-        if at >= self._installed():
+        if at >= self._begun(channel):
             self._lags[channel, slot_of(recorded_at), at_most_s(recorded_at - at)] += 1
 
     def save(self) -> None:
@@ -93,11 +95,13 @@ class Traffic:
         self._activities.clear()
         self._lags.clear()
 
-    def _installed(self) -> int:
-        if self._installed_us is None:
-            held = self._connection.execute(_INSTALLED_AT).scalar()
-            self._installed_us = t.to_us(datetime.fromisoformat(held)) if held else 0
-        return self._installed_us
+    def _begun(self, channel: str) -> int:
+        if channel not in self._begun_us:
+            keys = {"keys": [BEGUN + channel, "installed_at"]}
+            told = {row.key: row.value for row in self._connection.execute(_BEGAN, keys)}
+            held = told.get(BEGUN + channel) or told.get("installed_at")
+            self._begun_us[channel] = t.to_us(datetime.fromisoformat(held)) if held else 0
+        return self._begun_us[channel]
 
 
 def slot_of(us: int) -> int:

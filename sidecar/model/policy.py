@@ -300,7 +300,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A moment, and when the journal began: parties that were quiet before `installed_at` raise no alert."""
+    """A moment, and since when what a party says is live: one that was quiet before `live_since` raises no alert."""
 
     now: datetime
-    installed_at: datetime
+    live_since: datetime

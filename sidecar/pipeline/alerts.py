@@ -68,7 +68,7 @@ class Alerts:
             self._desk(standing, lease)
             return
         parts = self._parts
-        window = Window(parts.clock(), self._journal.installed_at)
+        window = Window(parts.clock(), self._live_since(standing))
         over = self._over(standing, window.now)
         for decision in over:
             standing = advance(standing, decision)
@@ -86,6 +86,12 @@ class Alerts:
             )
         )
         parts.wake(keys)
+
+    def _live_since(self, standing: Standing) -> datetime:
+        """Since when the channel is ours that brought a party's newest word: a history that is read is no silence."""
+        journal = self._journal
+        newest = journal.timeline(standing.party, 1)
+        return journal.begun(newest[0][1].channel) if newest else journal.installed_at
 
     def _over(self, standing: Standing, now: datetime) -> tuple[Decision, ...]:
         """Return what drops the suggestions that nobody answered in time."""

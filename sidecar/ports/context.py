@@ -49,6 +49,7 @@ class Context:
 
     `observe(operation, status, seconds)` is told of each call of a vendor's API; it costs nearly nothing, never raises.
     `secret(env, file)` returns the secret named by an `*_env` or `*_file` option and raises `ConfigError` without one.
+    `installed_at` is since when a channel is ours (None: from now on): what is older is history, for a backfill alone.
     Relative paths in options are relative to `base`. `tokens` keeps what a vendor gives us anew while we run.
     """
 

@@ -184,11 +184,11 @@ def test_parked_work_is_news_above_a_number(tmp_path: Path) -> None:
 
 
 def test_a_silent_channel_is_news_in_its_hours(tmp_path: Path) -> None:
-    """Silence counts from the last delivery, or from when it was first watched; seen to fail with nights counted."""
+    """Silence counts from the last delivery, or from its first start; seen to fail with nights counted."""
     hours = {"SIDECAR_CHANNELS__WEB__SILENT_AFTER_H": "8", "SIDECAR_CHANNELS__WEB__EXPECTED": "mon-fri 09:00-17:00"}
     with house_in(tmp_path, env=hours | UNPOLLED) as house:
-        house.clock.move(10 * 86_400)  # a Thursday at noon: what was installed long ago is watched from today on
-        house.app.conditions.begin()
+        house.clock.move(10 * 86_400)  # a Thursday at noon: what was installed long ago has its first start today
+        assert house.app.channels
         house.clock.move(7 * 3600)
         assert found(house) == []
         house.clock.move(17 * 3600)
@@ -208,7 +208,7 @@ def test_a_silent_channel_is_news_in_its_hours(tmp_path: Path) -> None:
 def test_a_channel_that_nobody_watches_may_be_silent(tmp_path: Path) -> None:
     """Silence is news only where somebody said after how long."""
     with house_in(tmp_path, env=UNPOLLED) as house:
-        house.app.conditions.begin()
+        assert house.app.channels
         house.clock.move(100 * 86_400)
         assert found(house) == []
 

@@ -234,13 +234,13 @@ def test_a_start_gives_polls_their_time(tmp_path: Path) -> None:
     with house_in(tmp_path) as house:
         polled(house)
         house.clock.move(8 * 3600)
-        house.app.conditions.begin()
+        house.app.conditions.health.begin()
         assert told(house) == []
         house.clock.move(130)
         assert told(house) == [("late", "channel:drop")]
         house.app.alarms.tick()
         house.restart()
-        house.app.conditions.begin()
+        house.app.conditions.health.begin()
         assert told(house) == [("late", "channel:drop")]
 
 
