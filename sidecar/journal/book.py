@@ -198,7 +198,7 @@ class Journal(BookReader, ShelfReader, GaugeReader, CostReader, TrafficReader):
             return work.due(connection, limit, kinds, now, dead, int(within_s * 1_000_000))
 
     def work(self, *states: str, limit: int = 100) -> list[WorkRow]:
-        """Return rows of work in some states (due, waiting, running, parked, done), or in any."""
+        """Return rows of work in some states (due, waiting, running, parked, dismissed, done), or in any."""
         with self._database.read() as connection:
             return work.rows(connection, states, limit, self._database.now_us(connection), self._dead(connection))
 
@@ -214,8 +214,12 @@ class Journal(BookReader, ShelfReader, GaugeReader, CostReader, TrafficReader):
         return None if at is None else t.from_us(at)
 
     def retry(self, key: WorkKey) -> bool:
-        """Make parked work due at once; false when it was not parked."""
+        """Make parked or dismissed work due at once; false when it was neither."""
         return bool(self._write(lambda connection, now: work.unpark(connection, key, now)))
+
+    def dismiss(self, key: WorkKey, by: str, reason: str) -> bool:
+        """Have parked work wait for nobody any more, at a person's word, until it is touched; false when not parked."""
+        return bool(self._write(lambda connection, now: work.dismiss(connection, key, by, reason, now)))
 
     def end_waits(self) -> int:
         """Make due what waits though nothing failed: with another config it may not have to; return how much."""

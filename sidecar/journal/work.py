@@ -10,6 +10,7 @@ The lease belongs to a process incarnation that holds a lock (`owners`): a dead 
 expiry is only the net for an owner that hangs. The fence proves to a finish that nobody took over in between.
 """
 
+import json
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -23,8 +24,9 @@ from sidecar.journal.entry import Finish, Touch
 from sidecar.journal.tables import DIRTY, as_key, as_text, from_us, work
 from sidecar.journal.upserts import KEPT, Prepared, insert_into, prepare
 from sidecar.model import Lease, WorkKey, WorkKind, WorkRow
+from sidecar.model.work import Dismissal
 
-STATES = ("due", "waiting", "running", "parked", "done")
+STATES = ("due", "waiting", "running", "parked", "dismissed", "done")
 _US = 1_000_000
 _FAR = 2**62
 
@@ -39,6 +41,8 @@ _OURS = (
 _HELD = sa.select(work).where(*_OURS)
 _WAITS = sa.and_(work.c.attempts == 0, work.c.waits_for.is_not(None))
 """Put off without having failed; whatever is running was tried once at least."""
+_DISMISSED = sa.and_(work.c.touched == work.c.done, work.c.waits_for.is_not(None))
+"""What is done waits for nothing: here stands by whom and why it was dismissed, until a touch takes it away."""
 _RENEWING = sa.update(work).where(*_OURS).values(lease_until=sa.bindparam("until"))
 _FINISHED = ("touched", "done", "first_at", "due_at", "attempts", "parked_reason", "waits_for")
 _FINISHING = (
@@ -104,7 +108,7 @@ def _parking(dialect: sa.Dialect) -> Prepared:
         touched=1, done=0, first_at=now, due_at=now, ready_at=now, fence=0, attempts=0, crashes=0,
     )  # fmt: skip
     touched = sa.case((work.c.touched == work.c.done, work.c.touched + 1), else_=work.c.touched)
-    changes = {"touched": touched, "parked_reason": insert.excluded.parked_reason}
+    changes = {"touched": touched, "parked_reason": insert.excluded.parked_reason, "waits_for": None}
     parking = insert.on_conflict_do_update(index_elements=["kind", "key"], set_=changes)
     return prepare(dialect, parking, ("kind", "key", "reason", "now"))
 
@@ -208,9 +212,11 @@ def _ended(row: Any, ending: Finish, now: int) -> dict[str, Any]:
 
 
 def unpark(connection: Connection, key: WorkKey, now: int) -> bool:
-    """Make parked work due at once, with its attempts forgotten; false when it was not parked."""
-    due = sa.update(work).where(work.c.kind == key.kind, work.c.key == key.key, work.c.parked_reason.is_not(None))
+    """Make parked or dismissed work due at once, with its attempts forgotten; false when it was neither."""
+    held = sa.or_(work.c.parked_reason.is_not(None), _DISMISSED)
+    due = sa.update(work).where(work.c.kind == key.kind, work.c.key == key.key, held)
     due = due.values(
+        touched=sa.case((work.c.touched == work.c.done, work.c.touched + 1), else_=work.c.touched),
         parked_reason=None,
         waits_for=None,
         attempts=0,
@@ -221,6 +227,20 @@ def unpark(connection: Connection, key: WorkKey, now: int) -> bool:
         ready_at=now,
     )
     return connection.execute(due).rowcount > 0
+
+
+def dismiss(connection: Connection, key: WorkKey, by: str, reason: str, now: int) -> bool:
+    """Count parked work as done at a person's word, which is kept until it is touched; false when it was not parked."""
+    named = work.c.kind == key.kind, work.c.key == key.key, work.c.parked_reason.is_not(None)
+    parked = connection.execute(sa.select(work.c.parked_reason).where(*named)).scalar()
+    if parked is None:
+        return False
+    word = json.dumps({"by": as_text(by), "at": now, "reason": as_text(reason), "parked": parked})
+    ended = sa.update(work).where(*named).values(
+        done=work.c.touched, parked_reason=None, waits_for=word, attempts=0, crashes=0, not_before=None, first_at=None,
+        due_at=None, lease_owner=None, lease_until=None, lease_s=None, fence=work.c.fence + 1,
+    )  # fmt: skip
+    return connection.execute(ended).rowcount > 0
 
 
 def end_waits(connection: Connection, now: int) -> int:
@@ -311,6 +331,7 @@ def _state(*, mourning: bool) -> sa.ColumnElement[str]:
     return sa.case(
         (sa.not_(_free(mourning=mourning)), "running"),
         (work.c.parked_reason.is_not(None), "parked"),
+        (_DISMISSED, "dismissed"),
         (work.c.touched == work.c.done, "done"),
         (work.c.ready_at <= _NOW, "due"),
         else_="waiting",
@@ -322,10 +343,17 @@ def _key(row: Any) -> WorkKey:
 
 
 def _row(row: Any) -> WorkRow:
+    is_dismissed = row.state == "dismissed"
     return WorkRow(
         _key(row), row.state, row.touched, row.done, row.attempts,
         None if row.due_at is None else from_us(row.due_at),
         None if row.not_before is None else from_us(row.not_before),
         row.parked_reason,
-        row.waits_for,
+        None if is_dismissed else row.waits_for,
+        _dismissal(row.waits_for) if is_dismissed else None,
     )  # fmt: skip
+
+
+def _dismissal(text: str) -> Dismissal:
+    told = json.loads(text)
+    return Dismissal(told["by"], from_us(told["at"]), told["reason"], told["parked"])

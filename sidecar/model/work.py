@@ -48,8 +48,18 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismissal:
+    """A person's word that parked work is not to be done: who said so, when, why, and why it had been parked."""
+
+    by: str
+    at: datetime
+    reason: str
+    parked: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkRow:
-    """One row as `sidecar work` shows it; state is due, waiting, running, parked or done."""
+    """One row as `sidecar work` shows it; state is due, waiting, running, parked, dismissed or done."""
 
     work: WorkKey
     state: str
@@ -60,3 +70,4 @@ class WorkRow:
     not_before: datetime | None
     parked_reason: str | None
     waits_for: str | None = None
+    dismissal: Dismissal | None = None

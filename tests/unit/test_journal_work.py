@@ -8,6 +8,7 @@ import pytest
 from sidecar.errors import LeaseLost
 from sidecar.journal import Entry, Finish, Journal, Touch
 from sidecar.model import WorkKey, WorkKind
+from sidecar.model.work import Dismissal
 from tests.support.facts import NOON, SetClock, a_delivery
 
 ANN = WorkKey(WorkKind.PARTY, "ann")
@@ -163,6 +164,44 @@ def test_parked_work_waits_for_a_person_and_blocks_nobody(journal: Journal) -> N
     assert journal.retry(ANN)
     assert not journal.retry(BOB)
     assert [lease.attempts for lease in journal.claim(journal.due(10), 60)] == [1]
+
+
+def test_dismissed_work_is_nobodys_and_a_person_can_take_that_back(journal: Journal, clock: SetClock) -> None:
+    """By whom, when and why stands in the book with what had parked it; neither a claim nor a count sees it."""
+    journal.commit(Entry(parks=((ANN, "poison"),)))
+    assert not journal.dismiss(BOB, "kim", "not ours")
+    assert journal.dismiss(ANN, "kim", "a test\0 of ours")
+    assert not journal.dismiss(ANN, "lee", "again")
+    clock.move(3_600)
+    assert (journal.due(10), journal.open_work(), journal.next_due()) == ([], {}, None)
+    (row,) = journal.work("dismissed")
+    assert row.dismissal == Dismissal("kim", NOON, "a test of ours", "poison")
+    assert (row.parked_reason, row.waits_for) == (None, None)
+    assert journal.end_waits() == 0
+    assert journal.retry(ANN) and not journal.retry(ANN)
+    assert [lease.attempts for lease in journal.claim(journal.due(10), 60)] == [1]
+    assert [row.dismissal for row in journal.work()] == [None]
+
+
+@pytest.mark.parametrize("news", [Entry(touches=(Touch(ANN),)), Entry(parks=((ANN, "worse"),))], ids=["touch", "park"])
+def test_news_about_dismissed_work_are_heard(journal: Journal, news: Entry) -> None:
+    """A dismissal is about what was known: what comes later is done, or waits for a person again."""
+    journal.commit(Entry(parks=((ANN, "poison"),)))
+    assert journal.dismiss(ANN, "kim", "not ours")
+    journal.commit(news)
+    (row,) = journal.work()
+    assert (row.state, row.dismissal) == ("parked" if news.parks else "due", None)
+
+
+def test_whoever_runs_what_is_dismissed_meanwhile_has_lost_it(journal: Journal) -> None:
+    """Work that is parked by another while it runs, and dismissed, isn't finished over the person's word."""
+    touch(journal, ANN)
+    (lease,) = journal.claim([ANN], 60)
+    journal.commit(Entry(parks=((ANN, "poison"),)))
+    assert journal.dismiss(ANN, "kim", "not ours")
+    with pytest.raises(LeaseLost):
+        journal.commit(Entry(finish=Finish(lease, "retry")))
+    assert [row.state for row in journal.work()] == ["dismissed"]
 
 
 def test_a_touch_unparks(journal: Journal) -> None:
