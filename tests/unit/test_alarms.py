@@ -245,14 +245,15 @@ def test_a_process_whose_journal_fails_tells_before_it_ends(house: House, desk: 
             ended.append(error)
 
     assert house.app.pipeline is not None
+    before = at_work()
     serving = threading.Thread(target=serve)
     serving.start()
-    until(at_work, "alarms at work")
+    until(lambda: at_work() - before, "alarms at work")
     house.journal._writer._fail(JournalFailed("the journal's file can't be trusted: SQLITE_IOERR"))
     serving.join(60)
     assert not serving.is_alive()
     assert len(ended) == 1
-    assert not at_work()
+    assert not at_work() - before
     assert heard(desk) == [("journal", "journal", "begun")]
 
 
@@ -270,14 +271,15 @@ def test_notices_name_nobody(house: House, desk: Receiver) -> None:
 
 def test_alarms_run_beside_the_work_until_they_are_stopped(house: House, desk: Receiver) -> None:
     """The thread ends when it is told to, whatever hangs; seen to fail with the stop overlooked."""
+    before = at_work()
     house.app.alarms.start()
     house.app.alarms.stop(30)
-    assert not at_work()
+    assert not at_work() - before
 
 
-def at_work() -> list[threading.Thread]:
+def at_work() -> set[threading.Thread]:
     """Return the threads that look for something to tell."""
-    return [thread for thread in threading.enumerate() if thread.name == "alarms"]
+    return {thread for thread in threading.enumerate() if thread.name == "alarms"}
 
 
 def test_without_anybody_to_tell_it_is_still_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
