@@ -45,6 +45,11 @@ class Reach(BaseModel):
         return Timeouts(self.connect_timeout_s, self.read_timeout_s, self.call_timeout_s)
 
 
+def host_of(url: str) -> str:
+    """Return an `Address`'s host, with the port where one is named."""
+    return urlsplit(url).netloc.lower()
+
+
 def is_loopback(host: str) -> bool:
     """Say whether a host is this machine."""
     try:

@@ -36,6 +36,7 @@ class PolledRecorder:
         self.credential = f"{setting}.{'token_file' if options.token_file else 'token_env'}"
         self.secret = checked_token(context.secret(options.token_env, options.token_file), self.credential)
         self._recorded = Recorded(self.found, context.clock, context.installed_at, options)
+    source: str
 
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield what could be laid down of the calls that began between two times, in seconds."""

@@ -51,6 +51,7 @@ class Reconciled:
 
     VENDOR = ""
     REMEDY = ""
+    source: str
 
     def __init__(self, name: str, options: ReconciledOptions, context: Context) -> None:
         setting = checked_name(name)

@@ -21,6 +21,7 @@ from sidecar.capture import capture, to_delivery
 from sidecar.config import Hours
 from sidecar.errors import PermanentError
 from sidecar.model import WorkKey, WorkKind
+from sidecar.pipeline.sources import see_source
 from sidecar.ports import Captured, Channel, PollBatch
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def read_history(
     """Journal what a channel holds from a time until another, or the installation; returns what was new of it."""
     cursor = f"backfill:{since:%Y-%m-%d}" + (f":{until:%Y-%m-%d}" if until else "")
     adapter, progress = app.channel(name), Progress()
+    see_source(app.journal, adapter)
     history = _History(app, adapter, manners, told, sleep or Event().wait)
     while history.is_left:
         for batch in history.batches(since, cursor, progress):

@@ -20,6 +20,7 @@ from sidecar.capture import capture, to_delivery
 from sidecar.errors import PermanentError
 from sidecar.journal import Entry, Touch
 from sidecar.model import Activity, Delivery, WorkKey, WorkKind
+from sidecar.pipeline.sources import see_source
 from sidecar.ports import Captured, Channel, Counted, PollBatch
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def reconcile(
     adapter, findings = app.channel(name), Findings()
     if not isinstance(adapter, Counted):
         raise PermanentError(f"what {name} holds can't be counted")
+    see_source(app.journal, adapter)
     ids: set[str] = set()
     names: set[tuple[str, str]] = set()
     for batch in adapter.census(since):

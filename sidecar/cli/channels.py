@@ -1,11 +1,12 @@
 """Channels: which of them brings what, how late, and against what is usual; the figures by which alarms are raised.
 
 It reads sums that the book keeps, and no message, so it answers as fast after a year as on the first day. Whether the
-other side can be reached is for `sidecar check`.
+other side can be reached is for `sidecar check`. With `--moved` it takes a person's word that a channel whose settings
+name another source reads the same one as before; what follows from that stands in `app.moving`.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -21,11 +22,24 @@ REASON_CHARS = 200
 
 def register(app: typer.Typer) -> None:
     """Add the family's commands."""
-    app.command("channels", epilog=example("sidecar channels", "sidecar channels --json"))(_channels)
+    lines = ("sidecar channels", "sidecar channels --json", "sidecar channels --moved mail")
+    app.command("channels", epilog=example(*lines))(_channels)
 
 
-def _channels(ctx: typer.Context, as_json: AsJson = False) -> None:
+def _channels(
+    ctx: typer.Context,
+    moved: Annotated[
+        str,
+        typer.Option(
+            "--moved", metavar="NAME", help="This channel's source is the same one and has moved: read it anew."
+        ),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Show how each channel fares: what it brought, how late, how much of what is usual, and what is wrong with it."""
+    if moved:
+        _moved(ctx, moved, as_json=as_json)
+        return
     from sidecar.app.alarms import told_of
 
     with session(ctx).open() as app:
@@ -50,6 +64,17 @@ def _channels(ctx: typer.Context, as_json: AsJson = False) -> None:
     show(made if found else "No channel is configured.")
     if found:
         show("Lags, unread and unreadable ones are of the last 24 hours.")
+
+
+def _moved(ctx: typer.Context, name: str, *, as_json: bool) -> None:
+    from sidecar.app.moving import moved
+
+    with session(ctx, writes=True).open() as app:
+        was, now = moved(app, name)
+    if as_json:
+        emit({"channel": name, "was": was, "now": now}, indent=None)
+    else:
+        show(f"{plain(name)} was {plain(was)} and is {plain(now)}. Its next poll begins where its first did.")
 
 
 def _row(health: "ChannelHealth", complaints: list[str]) -> dict[str, Any]:

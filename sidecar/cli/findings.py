@@ -157,8 +157,12 @@ def _work(app: "App") -> Look:
 
 
 def _channel(app: "App", name: str) -> Look:
-    for line in app.channel(name).check():
+    from sidecar.pipeline.sources import see_source
+
+    channel = app.channel(name)
+    for line in channel.check():
         yield line, ""
+    see_source(app.journal, channel)
     seen = app.journal.last_seen().get(name)
     yield "", f"last seen {seen:%Y-%m-%d %H:%M} UTC" if seen else "nothing has come yet"
 

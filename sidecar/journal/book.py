@@ -6,7 +6,7 @@ its own snapshot. The clock is the database's unless one is injected.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -162,6 +162,15 @@ class Journal(BookReader, ShelfReader, GaugeReader, CostReader, TrafficReader):
             return bool(found == held)
 
         return bool(self._write(swapping))
+
+    def begin_anew(self, channel: str, meta: Mapping[str, str]) -> int:
+        """Forget how far a channel has been read, under every name, and keep some settings; returns what was held."""
+
+        def beginning(connection: Connection, _: int) -> int:
+            replace(connection, t.meta, [{"key": t.as_key(key), "value": value} for key, value in meta.items()])
+            return connection.execute(sa.delete(t.cursor).where(t.cursor.c.channel == channel)).rowcount
+
+        return int(self._write(beginning))
 
     def rebuild(self, timeout_s: float = 3600.0) -> int:
         """Throw the projections away and fold the book again, while nobody writes; return how many facts were read."""

@@ -16,6 +16,7 @@ from sidecar.pipeline.brakes import BY_ITSELF
 from sidecar.pipeline.listening import to_hear
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.selection import is_appointment, is_at_once
+from sidecar.pipeline.sources import SOURCE, place_of
 from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, PollBatch
 from sidecar.resolve import identifiers_of, resolve
 
@@ -67,7 +68,7 @@ class Intake:
         """Read what is new on a channel; each batch is durable together with the cursor that follows it."""
         adapter = self._channel(lease.work.key)
         self._say_trouble(lease.work.key)
-        for batch in adapter.poll(self._journal.cursor(lease.work.key, "poll")):
+        for batch in adapter.poll(place_of(self._journal, adapter)):
             self.keep(lease.work.key, batch, "poll")
             self._journal.renew(lease)
         meta = {POLLED + lease.work.key: self._journal.now().isoformat()}
@@ -81,6 +82,7 @@ class Intake:
             facts=facts,
             touches=tuple(Touch(key, if_new=True) for key in keys),
             cursors=() if cursor is None else (CursorSet(channel, cursor, batch.cursor),),
+            meta={} if cursor is None else {SOURCE + channel: self._channel(channel).source},
         )
         receipt = self._journal.commit(entry)
         batch.committed()

@@ -107,6 +107,11 @@ class Channel(Protocol):
 
     name: str
     capabilities: ChannelCapabilities
+    source: str
+    """What its cursors are of, to be shown: the mailbox, calendar or account, without secrets; "" if they hold nothing.
+
+    The same for as long as a cursor means the same; what a cursor holds apart, such as folders, isn't named.
+    """
 
     def verify(self, request: HookRequest) -> Captured:
         """Check a signed request on its raw bytes before parsing; `RejectedInput` (401) for anything wrong with it."""

@@ -1,6 +1,6 @@
 """The promises of the Channel port, numbered: every channel inherits them in a few lines.
 
-C1 to C11 hold for every channel, C21 to C28 for those that are called (webhooks), C41 to C53 for those that ask
+C1 to C11 hold for every channel, C21 to C28 for those that are called (webhooks), C41 to C54 for those that ask
 (pollers), C50 to C53 of them for those that can be counted. An adapter's test class gives a fixture `harness`: its
 channel behind a real door (signed bytes, a socket, a folder), and the hands that the suite needs on the other side of
 it. The suite reads the declared capabilities: declared true, the promise is tested; declared false, the call must raise
@@ -50,7 +50,7 @@ OWN = Own(
 )
 CANARY = "canary-7f3a quotation"
 MINT = Mint(b"a key of the contract suite's own journal")
-MAX_BATCHES = 1_000
+MAX_BATCHES, MAX_SOURCE_CHARS = 1_000, 300
 NOT_FIXTURES = {"SOURCES.md"}
 DESCRIPTIONS = (".meta.json", ".meta.toml")
 
@@ -558,6 +558,18 @@ class PollContract(ChannelContract):
         if harness.channel.capabilities.backfill:
             found = [c.raw for batch in channel.census(INSTALLED - timedelta(days=60)) for c in batch.captured]
             assert sorted(found) == sorted((old, new))
+
+    def test_c54_what_has_a_cursor_says_of_what(self, harness: PollHarness) -> None:
+        """C54: a cursor that holds anything is of a source, named in a line, alike at each start. Seed: the options.
+
+        That another account is another source, and a folder more is none, is seen of each adapter in `test_sources`.
+        """
+        harness.put()
+        source = harness.channel.source
+        assert source or not last_cursor(harness.channel.poll(None))
+        assert source == harness.reopen().source
+        assert source.isprintable() and len(source) <= MAX_SOURCE_CHARS
+        assert not any(secret in source for secret in harness.secrets)
 
 
 def counted(harness: PollHarness) -> Counted:

@@ -65,6 +65,17 @@ def test_what_arrives_during_the_first_crawl_comes_in(harness: GmailHarness) -> 
     assert len(found) == len(set(found)) == 106
 
 
+def test_what_let_us_into_another_mailbox_reads_none(harness: GmailHarness) -> None:
+    """Gmail gives whoever asks the mailbox of their token; where that is another than the one meant, nothing is read.
+
+    The error, which is logged, names neither. Seen to fail without the question whose it is.
+    """
+    harness.put()
+    with pytest.raises(ConfigError, match=r"mail\.mailbox: .*another mailbox.*sidecar connect mail") as caught:
+        all_captured(harness.made(mailbox="support@ours.test").poll(None))
+    assert "@" not in str(caught.value)
+
+
 def test_a_history_of_many_pages_is_read_to_its_end(harness: GmailHarness) -> None:
     """All pages are followed, and each record counts once, whatever `messages` repeats."""
     cursor = last_cursor(harness.channel.poll(None))

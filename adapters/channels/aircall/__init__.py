@@ -22,7 +22,7 @@ from adapters.formats.rereads import Found, at_hand
 from adapters.formats.signed_hex import read_secrets
 from adapters.http.asking import Api, Ask, Manners, rows
 from adapters.http.hinted import HintedOptions, HintedRecorder
-from adapters.http.options import Address
+from adapters.http.options import Address, host_of
 from adapters.http.patience import Again
 from sidecar.errors import PermanentError, TemporaryError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
@@ -65,6 +65,7 @@ class AircallChannel(HintedRecorder):
     def __init__(self, name: str, options: AircallOptions, context: Context) -> None:
         super().__init__(name, options, context)
         self.options = options
+        self.source = host_of(options.base_url)  # whose it is there, the key alone says
         known = base64.b64encode(f"{options.api_id}:{self.secret}".encode()).decode()
         headers = {"Authorization": f"Basic {known}"}
         waits = (options.max_wait_s, options.timeouts)

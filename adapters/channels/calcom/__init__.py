@@ -23,7 +23,7 @@ from adapters.formats.outside import read_time
 from adapters.formats.rereads import Found
 from adapters.formats.signed_hex import check_signature
 from adapters.http.asking import Api, Ask, rows
-from adapters.http.options import Address
+from adapters.http.options import Address, host_of
 from adapters.http.reconciled import Reconciled, ReconciledOptions
 from sidecar.errors import SidecarError, TemporaryError
 from sidecar.model import Activity, Delivery
@@ -54,6 +54,7 @@ class CalcomChannel(Reconciled):
     def __init__(self, name: str, options: CalcomOptions, context: Context) -> None:
         super().__init__(name, options, context)
         self.options = options
+        self.source = host_of(options.base_url)  # whose it is there, the key alone says
         headers = {"Authorization": f"Bearer {self.token}", "cal-api-version": API_VERSION}
         self._api = Api(self.manners, lambda: headers, context.observe)
 

@@ -72,7 +72,7 @@ class CaldavChannel:
         self.name = name
         self.options = options
         parts = urlsplit(options.url)
-        self.account = f"{options.username}@{parts.netloc.lower()}{parts.path}"
+        self.source = self.account = f"{options.username}@{parts.netloc.lower()}{parts.path}"
         self._own = context.own
         self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
         password = context.secret(options.password_env, options.password_file)

@@ -26,7 +26,7 @@ from adapters.channels.calendly.signature import verify
 from adapters.formats.outside import read_time
 from adapters.formats.rereads import Found
 from adapters.http.asking import Api, Ask, rows
-from adapters.http.options import Address
+from adapters.http.options import Address, host_of
 from adapters.http.patience import Again
 from adapters.http.reconciled import Reconciled, ReconciledOptions
 from sidecar.errors import SidecarError, TemporaryError
@@ -56,6 +56,7 @@ class CalendlyChannel(Reconciled):
     def __init__(self, name: str, options: CalendlyOptions, context: Context) -> None:
         super().__init__(name, options, context)
         self.options = options
+        self.source = f"{host_of(options.base_url)}, {options.scope}"  # whose, the token alone says
         headers = {"Authorization": f"Bearer {self.token}"}
         self._api = Api(self.manners, lambda: headers, context.observe)
 

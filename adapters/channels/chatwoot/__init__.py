@@ -19,7 +19,7 @@ from adapters.channels.chatwoot.events import read_json
 from adapters.channels.chatwoot.signature import read_secrets, verify
 from adapters.channels.chatwoot.walk import Bounds, Found, Place, active, batches, found_in, moved, read_place
 from adapters.http.calls import Timeouts
-from adapters.http.options import Address
+from adapters.http.options import Address, host_of
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
@@ -78,6 +78,7 @@ class ChatwootChannel:
             raise ConfigError("the token holds what no header can", setting=f"{setting}.token_env")
         timeouts = Timeouts(options.connect_timeout_s, options.read_timeout_s, options.call_timeout_s)
         where = (options.base_url, options.account_id, token, timeouts)
+        self.source = f"{host_of(options.base_url)}, account {self.account}"
         self._api = Api(Reached(*where, options.max_wait_s, options.calls_per_s, setting), context.observe)
 
     def verify(self, request: HookRequest) -> Captured:

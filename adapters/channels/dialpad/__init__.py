@@ -20,7 +20,7 @@ from adapters.formats.rereads import Found, at_hand
 from adapters.formats.signed_hex import read_secrets
 from adapters.http.asking import Api, Ask, Manners, rows
 from adapters.http.hinted import HintedOptions, HintedRecorder
-from adapters.http.options import Address
+from adapters.http.options import Address, host_of
 from adapters.http.patience import Again
 from sidecar.errors import TemporaryError
 from sidecar.model import Activity, Delivery
@@ -55,6 +55,7 @@ class DialpadChannel(HintedRecorder):
     def __init__(self, name: str, options: DialpadOptions, context: Context) -> None:
         super().__init__(name, options, context)
         self.options = options
+        self.source = host_of(options.base_url)  # whose it is there, the key alone says
         headers = {"Authorization": f"Bearer {self.secret}"}
         waits = (options.max_wait_s, options.timeouts)
         manners = Manners("Dialpad", options.calls_per_s, 1.0, *waits, self.credential, REMEDY)

@@ -21,7 +21,7 @@ from adapters.channels.fireflies.meetings import read_hook, read_meeting
 from adapters.formats.rereads import Found, at_hand
 from adapters.formats.signed_hex import check_signature, read_secrets
 from adapters.http.asking import Api, Manners
-from adapters.http.options import Address
+from adapters.http.options import Address, host_of
 from adapters.http.recorded import Recorded, RecordedOptions, checked_name, checked_token
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Delivery
@@ -63,6 +63,7 @@ class FirefliesChannel:
             context.secret(options.secret_env, options.secret_file), secret, min_chars=SECRET_CHARS
         )
         credential = f"{setting}.{'token_file' if options.token_file else 'token_env'}"
+        self.source = host_of(options.base_url)  # whose it is there, the key alone says
         token = checked_token(context.secret(options.token_env, options.token_file), credential)
         manners = Manners(
             "Fireflies", options.calls_per_minute, 60.0, options.max_wait_s, options.timeouts, credential, "see the key"

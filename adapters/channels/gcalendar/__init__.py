@@ -51,7 +51,7 @@ class GoogleCalendarChannel:
 
     def __init__(self, name: str, options: GoogleCalendarOptions, context: Context) -> None:
         self.name, self.options, self.account = name, options, options.calendar.casefold()
-        self._setting = f"channels.{name}"
+        self.source, self._setting = self.account, f"channels.{name}"
         self._context, self._clock, self._own = context, context.clock, context.own
         installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
         self._bounds = Bounds(

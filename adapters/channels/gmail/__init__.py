@@ -51,7 +51,7 @@ class GmailChannel:
 
     def __init__(self, name: str, options: GmailOptions, context: Context) -> None:
         self.name, self.options, self.account = name, options, options.mailbox.casefold()
-        self._setting = f"channels.{name}"
+        self.source, self._setting = self.account, f"channels.{name}"
         self._clock, self._own = context.clock, context.own
         self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
         self._access = access_of(name, options, context)
@@ -91,6 +91,8 @@ class GmailChannel:
             yield from walk.poll(place)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
+        if not place.history:
+            self._see_whose()
         """Read a mail into its activity, and the invitations in it into theirs; a push is only a hint."""
         if "fault" in delivery.headers:
             raise PermanentError(delivery.headers["fault"])
@@ -166,6 +168,12 @@ class GmailChannel:
         options = self.options
         limits = (options.max_wait_s, options.units_per_s)
         return Reached(options.base_url, options.timeouts, *limits, self._setting)
+
+    def _see_whose(self) -> None:
+        """Refuse a first poll by what lets us into another mailbox: Gmail gives us that one, whichever we mean."""
+        if self._api.profile().email_address.casefold() != self.account:
+            told = f"it was let into another mailbox, which `sidecar check` names: sidecar connect {self.name}"
+            raise ConfigError(told, setting=f"{self._setting}.mailbox")
 
     def _wanted(self, floor: datetime, until: datetime | None) -> Wanted:
         options = self.options

@@ -19,7 +19,7 @@ from adapters.channels.gong.meetings import lay_down, read_meeting
 from adapters.formats.rereads import Found, at_hand
 from adapters.http.asking import Api, Manners
 from adapters.http.hinted import HEARD, HintedOptions, HintedRecorder
-from adapters.http.options import Address
+from adapters.http.options import Address, host_of
 from sidecar.errors import ConfigError
 from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Greeting, HookRequest
@@ -59,6 +59,7 @@ class GongChannel(HintedRecorder):
     def __init__(self, name: str, options: GongOptions, context: Context) -> None:
         super().__init__(name, options, context)
         self.options = options
+        self.source = f"{host_of(options.base_url)}, workspace {options.workspace_id or 'all'}"
         known = base64.b64encode(f"{options.access_key}:{self.secret}".encode()).decode()
         headers = {"Authorization": f"Basic {known}"}
         waits = (options.max_wait_s, options.timeouts)

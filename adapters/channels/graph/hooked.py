@@ -30,7 +30,7 @@ class HookedChannel:
     def __init__(self, name: str, options: GraphOptions, context: Context, scope: str, change: str) -> None:
         setting = f"channels.{name}"
         self.name = name
-        self.account = options.mailbox.casefold()
+        self.source = self.account = options.mailbox.casefold()
         self._own, self._clock = context.own, context.clock
         self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
         self._max_body_bytes = options.max_body_bytes

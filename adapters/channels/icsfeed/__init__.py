@@ -78,6 +78,7 @@ class IcsFeedChannel:
     def verify(self, request: HookRequest) -> Captured:
         """Refuse: a feed calls nobody."""
         raise UnsupportedFeature("a feed takes no requests")
+        self.source = f"{self.account} #{sha256(url.encode()).hexdigest()[:8]}"  # the address itself is a secret
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what is new, changed or gone; the cursor's shape stands in `state`."""

@@ -45,7 +45,7 @@ class ImapChannel:
     def __init__(self, name: str, options: ImapOptions, context: Context) -> None:
         self.name = name
         self.options = options
-        self.account = f"{options.username}@{options.host.lower()}"
+        self.source = self.account = f"{options.username}@{options.host.lower()}"
         self._own = context.own
         self._bounds = Bounds(options.batch_size, options.max_message_bytes)
         self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW

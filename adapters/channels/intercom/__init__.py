@@ -24,7 +24,7 @@ from adapters.channels.intercom.events import POLLED
 from adapters.formats.rereads import Found
 from adapters.formats.signed_hex import check_signature
 from adapters.http.asking import Api, Ask, rows
-from adapters.http.options import Address
+from adapters.http.options import Address, host_of
 from adapters.http.patience import Again
 from adapters.http.reconciled import Reconciled, ReconciledOptions
 from sidecar.errors import TemporaryError
@@ -59,6 +59,7 @@ class IntercomChannel(Reconciled):
     def __init__(self, name: str, options: IntercomOptions, context: Context) -> None:
         super().__init__(name, options, context)
         self._base = options.base_url or REGIONS[options.region]
+        self.source = host_of(self._base)  # whose workspace it is there, the token alone says
         headers = {"Authorization": f"Bearer {self.token}", "Intercom-Version": API_VERSION}
         self._api = Api(self.manners, lambda: headers, context.observe)
 

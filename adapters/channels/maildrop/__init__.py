@@ -93,6 +93,7 @@ class MaildropChannel:
         """Refuse: a folder calls nobody."""
         raise UnsupportedFeature("a folder takes no requests")
 
+        self.source = options.path if options.keep else ""  # what is moved away needs no cursor
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what was dropped; the cursor is empty, or with `keep` `{"kept": {name: its stamp}}`."""
         with open_folder(self._path, self._setting) as folder:

@@ -22,6 +22,7 @@ from adapters.channels.meta.envelope import read_delivery
 from adapters.channels.meta.graph import Graph
 from adapters.channels.meta.options import MetaOptions, reached
 from adapters.channels.meta.signature import greet, read_secrets, verify
+from adapters.http.options import host_of
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Attachment, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, Greeting, HookRequest, Media, PollBatch
@@ -67,6 +68,7 @@ class MetaChannel:
         if deletion.QUERY in request.query:
             page = deletion.status_page(request.query[deletion.QUERY], self._secrets)
             return Greeting(page, "text/html; charset=utf-8")
+        self.source = host_of(options.graph_url) if options.pages else ""  # pages come and go, by one cursor for all
         return Greeting(greet(request.query, self._tokens))
 
     def verify(self, request: HookRequest) -> Captured:

@@ -56,7 +56,7 @@ class TwilioChannel:
             raise ConfigError("name the variable that holds the auth token", setting=f"{at}.auth_token_env")
         self.name = name
         self.options = options
-        self.account = options.account_sid
+        self.source = self.account = options.account_sid
         self._clock, self._installed_at = context.clock, context.installed_at
         self._rules = options.rules
         setting = f"{at}.{'auth_token_file' if options.auth_token_file else 'auth_token_env'}"

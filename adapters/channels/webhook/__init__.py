@@ -38,6 +38,7 @@ class WebhookChannel:
 
     Options = WebhookOptions
     capabilities = ChannelCapabilities(webhook=True, edits=True, deletions=True, bookings=True)
+    source = ""
 
     def __init__(self, name: str, options: WebhookOptions, context: Context) -> None:
         setting = f"channels.{name}.{'secret_file' if options.secret_file else 'secret_env'}"

@@ -69,6 +69,7 @@ class ZoomChannel:
         credential = f"{setting}.{'client_secret_file' if options.client_secret_file else 'client_secret_env'}"
         told = context.secret(options.client_secret_env, options.client_secret_file)
         app = App(options.account_id, options.client_id, checked_token(told, credential))
+        self.source = self.account
         manners = Manners("Zoom", options.calls_per_s, 1.0, options.max_wait_s, options.timeouts, credential, REMEDY)
         access = AccountCredentials(options.login_url, app, manners, context.clock, context.observe)
         self._zoom = Zoom(options.base_url, access, manners, context.observe)
