@@ -2,9 +2,11 @@
 
 Only what belongs to a party is listened to, so that nobody's words go to a transcriber who is not a customer or must
 not be processed. What comes of it is captured as a delivery of its own and takes the way of any other, and the party is
-read again because it has news. What can't be had any more is said in the book and ends there; a transcriber or a
-provider that is away makes this work wait, and nothing else. A channel that refuses its files for want of a setting
-holds its own files alone (`media:NAME`): the others' are heard meanwhile.
+read again because it has news. What can't be had any more, or nobody can hear, is said in the book and ends there; a
+transcriber or a provider that is away makes this work wait, and nothing else. No file is kept meanwhile: each try
+fetches it again, so those for a transcriber's sake become rare, and they end when those for the provider's do. A
+channel that refuses its files for want of a setting holds its own files alone (`media:NAME`): the others' are heard
+meanwhile.
 
 The trade-off: few files are heard at the same time, because a slow transcriber would else keep all threads from the
 conversations that can be read already.
@@ -39,9 +41,11 @@ BUSY_S, MAX_BUSY_S, ABREAST = 2.0, 120.0, 5
 OF = "media:"
 """Under this and a channel's name stands that its files are left alone, as other pauses do."""
 LOOK_AGAIN_S = 300.0
+SELDOM_S, MOST_DOUBLED = 3_600.0, 20
+"""A transcriber that gives no answer about a file is asked again later and later, at last only so often."""
 LATE, AT_MOST = timedelta(days=1), timedelta(days=30)
-"""How long after its end a file is still asked for, when its provider answers but with errors of time; where nobody
-says when that is, how long after the message."""
+"""How long after its end a file is still tried, when its provider or the transcriber answers but with errors of time;
+where nobody says when that is, how long after the message."""
 
 log = structlog.get_logger(__name__)
 
@@ -90,8 +94,8 @@ class Listening:
                 reason = f"{OF}{activity.channel} is paused"
                 self._journal.commit(Entry(finish=Finish(lease, "wait", not_before_s=held_s, reason=reason)))
                 return
-            for place, attachment in _spoken(activity):
-                self._one(activity, place, attachment, channel, transcriber, lease)
+            for place, _ in _spoken(activity):
+                self._one(activity, place, channel, transcriber, lease)
         self._journal.commit(Entry(finish=Finish(lease, "done")))
 
     def _held_s(self, scope: str) -> float:
@@ -103,21 +107,13 @@ class Listening:
             return LOOK_AGAIN_S
         return LOOK_AGAIN_S - (self._journal.now() - pause.since).total_seconds()
 
-    def _one(
-        self,
-        activity: Activity,
-        place: int,
-        attachment: Attachment,
-        channel: Channel,
-        transcriber: Transcriber,
-        lease: Lease,
-    ) -> None:
+    def _one(self, activity: Activity, place: int, channel: Channel, transcriber: Transcriber, lease: Lease) -> None:
         """Hear one file and journal what came of it, unless an earlier run did."""
         key = key_of(activity, place)
         if self._journal.get(self._journal.mint.id(Delivery.KIND, activity.channel, activity.account, key)) is not None:
             return
         self._afford()
-        hearing = self._heard(hearing_of(activity, place), attachment, channel, transcriber)
+        hearing = self._heard(hearing_of(activity, place), channel, transcriber, lease.attempts)
         captured = to_captured(hearing, activity.account, key, self._parts.budget.hearing.usd_per_minute)
         delivery = to_delivery(captured, activity.channel, self._parts.clock(), self._journal.mint)
         parse = WorkKey(WorkKind.PARSE, delivery.id)
@@ -133,10 +129,12 @@ class Listening:
             told = f"transcriber.daily_minutes = {most:g} are heard; this waits until tomorrow"
             raise BudgetSpent(told, retry_after_s=until_tomorrow(now))
 
-    def _heard(self, hearing: Hearing, attachment: Attachment, channel: Channel, transcriber: Transcriber) -> Hearing:
+    def _heard(self, hearing: Hearing, channel: Channel, transcriber: Transcriber, attempts: int) -> Hearing:
         """Return what came of a file; what time may mend is a `TemporaryError`, until the file's own end."""
+        attachment = hearing.attachment
+        until = (attachment.expires_at or hearing.at + AT_MOST) + LATE
         try:
-            media = self._fetched(attachment, channel, (attachment.expires_at or hearing.at + AT_MOST) + LATE)
+            media = self._fetched(attachment, channel, until)
             found = replace(hearing, size_bytes=len(media.raw), sha256=sha256(media.raw).hexdigest())
             _check(media, attachment, transcriber)
         except PermanentError as error:
@@ -145,6 +143,13 @@ class Listening:
             return replace(found, transcript=transcriber.transcribe(media.raw, media.content_type))
         except PermanentError as error:
             return replace(found, problem=str(error))
+        except TemporaryError as error:
+            if self._parts.clock() >= until:
+                return replace(
+                    found, problem=f"the transcriber gave no answer about it for as long as it was kept: {error}"
+                )
+            again_s = min(SELDOM_S, 2.0 ** min(attempts, MOST_DOUBLED))
+            raise TemporaryError(str(error), retry_after_s=error.retry_after_s or again_s) from None
 
     def _fetched(self, attachment: Attachment, channel: Channel, until: datetime) -> Media:
         if not isinstance(channel, MediaSource):

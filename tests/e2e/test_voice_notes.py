@@ -303,6 +303,25 @@ def test_a_provider_that_is_away_until_the_end_is_given_up(tmp_path: Path) -> No
         assert not it.waiting() and not it.house.parked()
 
 
+def test_a_file_that_a_transcriber_never_answers_about_is_fetched_seldom_and_given_up(tmp_path: Path) -> None:
+    """Each try fetches the file again, so they become hourly, and end a day after its end at the provider.
+
+    Seen to fail with forty fetches in ten hours, and with no end.
+    """
+    with spoken(tmp_path) as it:
+        it.ears.fault(Status(503, {}), times=None)
+        it.speak()
+        for _ in range(40):
+            it.house.work()
+            it.house.clock.move(900)
+        assert 10 < it.meta.log.counts["files"] < 20
+        it.house.clock.move(9 * 86_400)
+        it.house.work()
+        (told,) = it.activities("status")
+        assert "gave no answer about it" in " ".join(told.problems)
+        assert not it.waiting() and not it.house.parked()
+
+
 def test_a_pause_of_the_transcriber_keeps_what_comes(tmp_path: Path) -> None:
     """While a person has paused it nothing is fetched and everything else goes on; resumed, all is heard."""
     with spoken(tmp_path) as it:
