@@ -27,6 +27,7 @@ class PolledRecorder:
     """Asks one vendor's API for calls; `found` and `read` are the vendor's."""
 
     capabilities = ChannelCapabilities(poll=True, backfill=True, census=True)
+    source: str
 
     def __init__(self, name: str, options: PolledOptions, context: Context) -> None:
         setting = checked_name(name)
@@ -36,7 +37,6 @@ class PolledRecorder:
         self.credential = f"{setting}.{'token_file' if options.token_file else 'token_env'}"
         self.secret = checked_token(context.secret(options.token_env, options.token_file), self.credential)
         self._recorded = Recorded(self.found, context.clock, context.installed_at, options)
-    source: str
 
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield what could be laid down of the calls that began between two times, in seconds."""

@@ -69,6 +69,7 @@ class ChatwootChannel:
         self.name = name
         self.options = options
         self.account = str(options.account_id)
+        self.source = f"{host_of(options.base_url)}, account {self.account}"
         self._clock = context.clock
         self._installed_at = context.installed_at
         secrets = f"{setting}.{'secret_file' if options.secret_file else 'secret_env'}"
@@ -78,7 +79,6 @@ class ChatwootChannel:
             raise ConfigError("the token holds what no header can", setting=f"{setting}.token_env")
         timeouts = Timeouts(options.connect_timeout_s, options.read_timeout_s, options.call_timeout_s)
         where = (options.base_url, options.account_id, token, timeouts)
-        self.source = f"{host_of(options.base_url)}, account {self.account}"
         self._api = Api(Reached(*where, options.max_wait_s, options.calls_per_s, setting), context.observe)
 
     def verify(self, request: HookRequest) -> Captured:

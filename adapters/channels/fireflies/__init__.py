@@ -54,6 +54,7 @@ class FirefliesChannel:
     def __init__(self, name: str, options: FirefliesOptions, context: Context) -> None:
         setting = checked_name(name)
         self.name, self.options, self._own = name, options, context.own
+        self.source = host_of(options.base_url)  # whose it is there, the key alone says
         if not (options.secret_env or options.secret_file):
             raise ConfigError("name the variable that holds the webhook's secret", setting=f"{setting}.secret_env")
         if not (options.token_env or options.token_file):
@@ -63,7 +64,6 @@ class FirefliesChannel:
             context.secret(options.secret_env, options.secret_file), secret, min_chars=SECRET_CHARS
         )
         credential = f"{setting}.{'token_file' if options.token_file else 'token_env'}"
-        self.source = host_of(options.base_url)  # whose it is there, the key alone says
         token = checked_token(context.secret(options.token_env, options.token_file), credential)
         manners = Manners(
             "Fireflies", options.calls_per_minute, 60.0, options.max_wait_s, options.timeouts, credential, "see the key"

@@ -81,6 +81,8 @@ class GmailChannel:
         """Yield what happened since the cursor, never mails that predate us; the cursor's shape stands in `walk`."""
         walk = Walk(self._api, self.account, self._wanted(self._installed_at, None))
         place = read_place(cursor)
+        if not place.history:
+            self._see_whose()
         place = yield from watched(self._api, self.options.topic, place, self._clock())
         if self._push is not None:
             self._certs.refresh()
@@ -91,8 +93,6 @@ class GmailChannel:
             yield from walk.poll(place)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
-        if not place.history:
-            self._see_whose()
         """Read a mail into its activity, and the invitations in it into theirs; a push is only a hint."""
         if "fault" in delivery.headers:
             raise PermanentError(delivery.headers["fault"])
@@ -156,6 +156,12 @@ class GmailChannel:
             return (f"{self.name}: {error}",)
         return ()
 
+    def _see_whose(self) -> None:
+        """Refuse a first poll by what lets us into another mailbox: Gmail gives us that one, whichever we mean."""
+        if self._api.profile().email_address.casefold() != self.account:
+            told = f"it was let into another mailbox, which `sidecar check` names: sidecar connect {self.name}"
+            raise ConfigError(told, setting=f"{self._setting}.mailbox")
+
     def _whose(self, token: str) -> str:
         """Return whose mailbox a fresh token opens; `ConfigError` for another's than the configured one."""
         found = Api(self._reached(), _Just(token), unobserved).profile().email_address
@@ -168,12 +174,6 @@ class GmailChannel:
         options = self.options
         limits = (options.max_wait_s, options.units_per_s)
         return Reached(options.base_url, options.timeouts, *limits, self._setting)
-
-    def _see_whose(self) -> None:
-        """Refuse a first poll by what lets us into another mailbox: Gmail gives us that one, whichever we mean."""
-        if self._api.profile().email_address.casefold() != self.account:
-            told = f"it was let into another mailbox, which `sidecar check` names: sidecar connect {self.name}"
-            raise ConfigError(told, setting=f"{self._setting}.mailbox")
 
     def _wanted(self, floor: datetime, until: datetime | None) -> Wanted:
         options = self.options

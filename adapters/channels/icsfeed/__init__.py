@@ -69,6 +69,7 @@ class IcsFeedChannel:
         self.name = name
         self.options = options
         self.account = str(urlsplit(url).hostname)
+        self.source = f"{self.account} #{sha256(url.encode()).hexdigest()[:8]}"  # the address itself is a secret
         self._clock = context.clock
         self._own = context.own
         self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
@@ -78,7 +79,6 @@ class IcsFeedChannel:
     def verify(self, request: HookRequest) -> Captured:
         """Refuse: a feed calls nobody."""
         raise UnsupportedFeature("a feed takes no requests")
-        self.source = f"{self.account} #{sha256(url.encode()).hexdigest()[:8]}"  # the address itself is a secret
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what is new, changed or gone; the cursor's shape stands in `state`."""

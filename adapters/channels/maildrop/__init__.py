@@ -84,6 +84,7 @@ class MaildropChannel:
         self.name = name
         self.options = options
         self._path = Path(context.base, options.path)
+        self.source = options.path if options.keep else ""  # what is moved away needs no cursor
         self._own = context.own
         self._clock = context.clock
         self._limits = Limits(options.max_file_bytes, options.max_mbox_bytes)
@@ -93,7 +94,6 @@ class MaildropChannel:
         """Refuse: a folder calls nobody."""
         raise UnsupportedFeature("a folder takes no requests")
 
-        self.source = options.path if options.keep else ""  # what is moved away needs no cursor
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what was dropped; the cursor is empty, or with `keep` `{"kept": {name: its stamp}}`."""
         with open_folder(self._path, self._setting) as folder:

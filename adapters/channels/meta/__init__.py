@@ -57,6 +57,7 @@ class MetaChannel:
             setting = f"{at}.{'verify_token_file' if options.verify_token_file else 'verify_token_env'}"
             text = context.secret(options.verify_token_env, options.verify_token_file)
             self._tokens = read_secrets(text, setting)
+        self.source = host_of(options.graph_url) if options.pages else ""  # pages come and go, by one cursor for all
         self._graph = Graph(reached(options, context, at), context.observe)
         if not options.pages:  # WhatsApp alone has nothing to ask for
             self.capabilities = replace(self.capabilities, poll=False)
@@ -68,7 +69,6 @@ class MetaChannel:
         if deletion.QUERY in request.query:
             page = deletion.status_page(request.query[deletion.QUERY], self._secrets)
             return Greeting(page, "text/html; charset=utf-8")
-        self.source = host_of(options.graph_url) if options.pages else ""  # pages come and go, by one cursor for all
         return Greeting(greet(request.query, self._tokens))
 
     def verify(self, request: HookRequest) -> Captured:

@@ -59,6 +59,7 @@ class ZoomChannel:
     def __init__(self, name: str, options: ZoomOptions, context: Context) -> None:
         setting = checked_name(name)
         self.name, self.options, self.account = name, options, options.account_id
+        self.source = self.account
         self._own, self._clock = context.own, context.clock
         if not (options.secret_env or options.secret_file):
             raise ConfigError("name the variable that holds the secret token", setting=f"{setting}.secret_env")
@@ -69,7 +70,6 @@ class ZoomChannel:
         credential = f"{setting}.{'client_secret_file' if options.client_secret_file else 'client_secret_env'}"
         told = context.secret(options.client_secret_env, options.client_secret_file)
         app = App(options.account_id, options.client_id, checked_token(told, credential))
-        self.source = self.account
         manners = Manners("Zoom", options.calls_per_s, 1.0, options.max_wait_s, options.timeouts, credential, REMEDY)
         access = AccountCredentials(options.login_url, app, manners, context.clock, context.observe)
         self._zoom = Zoom(options.base_url, access, manners, context.observe)
