@@ -50,6 +50,7 @@ from sidecar.model.policy import (
     lowest,
 )
 from sidecar.model.standing import (
+    TIE,
     Conversation,
     Engagement,
     FieldStanding,
@@ -96,6 +97,7 @@ __all__ = [
     "REVIEW",
     "SEVERAL",
     "SUGGESTIONS",
+    "TIE",
     "Activity",
     "Actor",
     "Alert",

@@ -12,6 +12,9 @@ from sidecar.model.facts import Hold
 from sidecar.model.policy import Policy, Route
 from sidecar.model.things import Evidence, Identifier, Step, Value
 
+TIE = "deal"
+"""Under this name a Change ties a note, a task or a meeting to a deal that was made after it: a tie is no property."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldStanding:
@@ -69,6 +72,7 @@ class RecordSync:
     """One CRM record of the party: its idempotency key, its ref once made or found, its properties.
 
     `made_at` is when we first meant to make it, None for a record that was there; `sent_at` when we last wrote to it.
+    `tied` says whether we tied it to its engagement's deal, None where nobody noted that.
     """
 
     kind: str
@@ -81,6 +85,7 @@ class RecordSync:
     sent_at: datetime | None = None
     gone: bool = False
     fields: Mapping[str, FieldSync] = field(default_factory=dict)
+    tied: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ from sidecar.sync import (
     post,
     stated,
     steered,
+    untied,
 )
 
 LEDGER = "ledger"
@@ -98,7 +99,8 @@ class LedgerSteps:
                 self._unite(sight, *sight.merged, lease)
                 return
             self._intend(sight, made, lease)
-            if not self._send(sight, made, lease):
+            is_run_over = self._send(sight, made, lease)
+            if not is_run_over and not self._made_late(made, lease.work.key):
                 self._end(sight, made, lease)
                 return
             standing = self.standing(lease.work.key) or standing
@@ -269,6 +271,13 @@ class LedgerSteps:
             arrived(parts, facts)
         _raise_first(posted)
         return bool(run_over)
+
+    def _made_late(self, made: Plan, party: str) -> bool:
+        """Say whether a deal was made that something is to be tied to which was there before it."""
+        if not any(r.wanted.kind == "deal" and r.found is None for r in made.records):
+            return False
+        standing = self.standing(party)
+        return standing is not None and any(untied(r, standing) for r in self.wanted(standing, self.route(standing)))
 
     def _heard_back(self, before: Standing, facts: Sequence[Fact]) -> list[Fact]:
         """What follows from what people said between our read and our write."""

@@ -123,7 +123,7 @@ def _rows(sight: Sight, now: Plan, top: Plan, policy: Policy) -> Iterator[Would]
     plans = {record.wanted.key: record for record in top.records}
     for record in top.records:
         wanted = record.wanted
-        for field, value in record.fields().items():
+        for field, value in ((change.field, change.new) for change in record.changes):
             if (wanted.key, field) in written:
                 yield would(wanted, wanted.kind, wanted.key, field, value)
             else:

@@ -21,6 +21,7 @@ from sidecar.journal import Entry, Finish, Journal, Touch
 from sidecar.model import (
     REVIEW,
     SUGGESTIONS,
+    TIE,
     Change,
     Decision,
     Fact,
@@ -220,6 +221,9 @@ class _Party:
         changes = []
         for name in dict.fromkeys(change.field for change in self._made[key]):
             made = [change for change in self._made[key] if change.field == name]
+            if name == TIE:
+                self._leave(sight.standing, sync.kind, sync.ref, "what we tied stays tied: untie it in the CRM")
+                continue
             state, current = sync.fields.get(name, FieldSync()), look.found.fields.get(name)
             start = self._start(made, state)
             before = start.old if start else None

@@ -99,12 +99,17 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change only the named fields; None clears. With `if_version` a stale version is a conflict."""
+    """Change only the named fields; None clears. With `if_version` a stale version is a conflict.
+
+    `links` are added to a note, task or meeting, which is left as it is where it is tied to a record of that kind, or
+    where the CRM's one place for such a tie is taken.
+    """
 
     kind: str
     ref: str
     fields: Mapping[str, Value]
     if_version: str | None = None
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

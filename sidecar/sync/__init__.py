@@ -22,6 +22,7 @@ from sidecar.sync.observe import Observed, Viewpoint, absent, observe
 from sidecar.sync.plan import EVERYTHING, Look, Plan, RecordPlan, Refused, plan, rung_for
 from sidecar.sync.post import Posted, links, post
 from sidecar.sync.steering import held_in, is_muted, pins, steered
+from sidecar.sync.ties import untied
 from sidecar.sync.whose import ours, same
 from sidecar.sync.wording import AI_LINE, MARKER, Wording, plain
 
@@ -63,4 +64,5 @@ __all__ = [
     "same",
     "stated",
     "steered",
+    "untied",
 ]

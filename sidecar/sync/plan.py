@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sidecar.model import (
     BASELINE,
     OTHERS,
+    TIE,
     Change,
     FieldClass,
     FieldSync,
@@ -27,6 +28,7 @@ from sidecar.model import (
     Value,
 )
 from sidecar.sync.desired import DesiredField, DesiredRecord
+from sidecar.sync.ties import untied
 from sidecar.sync.whose import ours, same
 
 NO_MODEL = "the baseline doesn't write to this CRM (llm.baseline_writes)"
@@ -59,7 +61,11 @@ class RecordPlan:
 
     def fields(self) -> dict[str, Value]:
         """Return the properties to write."""
-        return {change.field: change.new for change in self.changes}
+        return {change.field: change.new for change in self.changes if change.field != TIE}
+
+    def tie(self) -> str:
+        """Return the ref of the deal that a record, which is there, is to be tied to; empty for none."""
+        return next((str(change.new) for change in self.changes if change.field == TIE), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ class _Planner:
                 self._refuse(wanted, name, field.value, reason)
             elif reason is not None:
                 changes.append(self._change(wanted, name, field.value, field, sync, look))
-        changes += self._restorations(wanted, sync, look)
+        changes += [*self._restorations(wanted, sync, look), *self._ties(wanted, sync, look)]
         if found is not None or changes:
             self._there.add(wanted.key)
         return RecordPlan(wanted, found, tuple(changes)) if changes else None
@@ -165,6 +171,20 @@ class _Planner:
             for name, hold in overrun.items()
             if found and not same(found.fields.get(name), hold.value)
         ]
+
+    def _ties(self, wanted: DesiredRecord, sync: RecordSync, look: Look | None) -> list[Change]:
+        """The Change that ties a record of ours to its deal, which was made after it."""
+        deal = untied(wanted, self._standing) if look and look.found else ""
+        if not deal:
+            return []
+        reason = wanted.muted or self._paused.get(EVERYTHING, "")
+        if not reason and wanted.mode.height < rung_for(wanted, TIE, is_new=False).height:
+            reason = f"the mode is {wanted.mode.value}"
+        if reason:
+            self._refuse(wanted, TIE, deal, reason)
+            return []
+        because = next((field.because for field in wanted.fields.values()), ())
+        return [self._change(wanted, TIE, deal, DesiredField(deal, "", FieldClass.IDENTITY, because), sync, look)]
 
     def _may_create(self, wanted: DesiredRecord, sync: RecordSync) -> bool:
         if not wanted.create or wanted.muted:

@@ -3,7 +3,7 @@
 Every Change that is sent here is in the journal already, so a process that dies in between leaves an intent that the
 next run resolves by looking. Records are written in batches, contacts before deals before notes and tasks, because the
 later ones are tied to the earlier ones' refs. One bad row leaves its neighbours alone, but what would be tied to it is
-not made without it: an association is written with the record, and nothing would add it later.
+not made without it: an association is written with the record. Only the deal of a record that is there is added later.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import groupby
 
 from sidecar.errors import LeaseLost
-from sidecar.model import Change, Link, Mint, Posting, Record
+from sidecar.model import TIE, Change, Link, Mint, Posting, Record, Value
 from sidecar.ports import Create, Failed, Ledger, Update, Written
 from sidecar.sync.plan import Plan, RecordPlan
 
@@ -69,7 +69,8 @@ def _write(record: RecordPlan, known: Mapping[str, str], ledger: Ledger) -> Crea
         fields = {name: value for name, value in record.fields().items() if value is not None}
         return Create(record.wanted.kind, record.wanted.key, fields, links(record, known))
     version = record.found.version if ledger.capabilities.conditional_write else None
-    return Update(record.wanted.kind, record.found.ref, record.fields(), version)
+    ties = (Link(TIE, record.tie()),) if record.tie() else ()
+    return Update(record.wanted.kind, record.found.ref, record.fields(), version, ties)
 
 
 def _kind(key: str) -> str:
@@ -105,8 +106,15 @@ def _posting(change: Change, read: Record, now: datetime) -> Posting:
         engagement=change.engagement,
         field=change.field,
         wrote=change.new,
-        value=read.fields.get(change.field),
+        value=_stands(change, read),
         evidence_at=change.evidence_at,
         version=read.version or "",
         at=now,
     )
+
+
+def _stands(change: Change, read: Record) -> Value:
+    """Return what a record holds of a Change; of a tie, the deal that it is tied to, whoever tied it."""
+    if change.field == TIE:
+        return next((link.ref for link in read.links if link.kind == TIE), None)
+    return read.fields.get(change.field)

@@ -12,7 +12,7 @@ import pytest
 
 from bench.booking import CONFIG, LOCAL, checked, confirmed, event
 from sidecar.config import load
-from sidecar.model import Change, Link, Record, Value
+from sidecar.model import TIE, Change, Link, Record, Value
 from tests.support.crms import CRMS, Crm, crm_class
 from tests.support.facts import SetClock
 from tests.support.houses import House, op, says
@@ -20,7 +20,9 @@ from tests.support.served import SECRET, sidecar, until
 from tests.unit.test_sync_meetings import ahead, book
 
 BEGINNING = datetime(2026, 11, 23, 9, tzinfo=UTC)
+CALL = {"op": "open", "what": "call Ann", "who": "us", "evidence": [{"quote": "call me"}]}
 RULES = (
+    says("call me", op("budget", "4000", "4000"), steps=[CALL]),
     says("12 people", op("stage", "qualified", "for 12 people")),
     says("created for", op("stage", "booked", "created for")),
 )
@@ -107,6 +109,25 @@ def test_a_booking_is_one_meeting_in_every_crm(office: tuple[House, Crm]) -> Non
     )  # fmt: skip
     made_by = [c for c in house.facts("change") if isinstance(c, Change) and c.kind == "meeting" and c.ref is None]
     assert len({c.key for c in made_by}) == 1
+
+
+def test_a_deal_that_is_made_later_is_tied_to_what_was_there(office: tuple[House, Crm]) -> None:
+    """Meeting, task and note of a customer who has no deal yet are found by it in each CRM; one place stays taken."""
+    house, crm = office
+    book(house, "moved", ahead(house))
+    house.hear("We have 4000, call me")
+    meeting(house)
+    assert "deal" not in {record.kind for record in house.standing().records.values()}
+    house.hear("We want a training day for 12 people")
+    house.work()
+    refs = {record.kind: str(record.ref) for record in house.standing().records.values()}
+    its = Link("deal", refs["deal"])
+    tied = {kind: [r.ref for r in house.app.ledger.linked(kind, [its])[its]] for kind in ("meeting", "task", "note")}
+    note = [] if crm.name == "zoho" else [refs["note"]]  # which has one place, and the contact's is taken
+    assert tied == {"meeting": [refs["meeting"]], "task": [refs["task"]], "note": note}
+    late = [c.kind for c in house.facts("change") if isinstance(c, Change) and c.field == TIE]
+    assert sorted(late) == ["meeting", "note", "task"]
+    assert not house.parked()
 
 
 def test_a_booking_at_a_real_door_skips_the_quiet_period(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ class ZohoHarness(VendorHarness):
     twin: ZohoTwin = field(init=False)
     ledger: ZohoLedger = field(init=False)
     tied: frozenset[str] = frozenset(("note",))
+    single: frozenset[str] = frozenset(("note",))
     lacks: ClassVar[frozenset[tuple[str, str]]] = frozenset((("deal", "currency"),))
 
     def __post_init__(self) -> None:

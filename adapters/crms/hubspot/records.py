@@ -105,7 +105,7 @@ class Records:
             known = self._of_one(other, refs[0], kind) if len(refs) == 1 else None
             if known is None:
                 there = [ref for ref, thing in self.fetch(other, refs, ("hs_object_id",)).items() if thing.id == ref]
-                known = {**{ref: [] for ref in there}, **self._ends(other, kind, there)}
+                known = {**{ref: [] for ref in there}, **self.ends(other, kind, there)}
             ends |= {Link(other, ref): known[ref] for ref in refs if ref in known}
         wanted = list(dict.fromkeys(ref for refs in ends.values() for ref in refs))
         records = self.records(kind, [t for ref, t in self._whole(kind, wanted).items() if t.id == ref])
@@ -194,11 +194,11 @@ class Records:
                     links.setdefault(thing.id, []).extend(Link(str(other), ref.id) for ref in refs.results)
         unread = [t.id for t in things if t.associations is None or any(r.paging for r in t.associations.values())]
         for other in LINKED.get(kind, ()) if unread else ():
-            for ref, ends in self._ends(kind, other, unread).items():
+            for ref, ends in self.ends(kind, other, unread).items():
                 links.setdefault(ref, []).extend(Link(other, end) for end in ends)
         return {ref: tuple(dict.fromkeys(found)) for ref, found in links.items()}
 
-    def _ends(self, kind: str, other: str, refs: Sequence[str]) -> dict[str, list[str]]:
+    def ends(self, kind: str, other: str, refs: Sequence[str]) -> dict[str, list[str]]:
         """Return what records are associated with, page by page; those without any are left out."""
         path = self._portal.paths.associations(kind, other)
         found: dict[str, list[str]] = {}

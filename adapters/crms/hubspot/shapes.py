@@ -141,6 +141,20 @@ class Associations(Shape):
     errors: list[Problem] | None = None
 
 
+class PairMade(Shape):
+    """Two records that are associated."""
+
+    start: Ref = Field(alias="from")
+    end: Ref = Field(alias="to")
+
+
+class Pairs(Shape):
+    """A batch of associations that were made, with what went wrong in it."""
+
+    results: list[PairMade] = []
+    errors: list[Problem] | None = None
+
+
 class Option(Shape):
     """An option of an enumeration."""
 

@@ -117,6 +117,10 @@ class Paths:
         pair = f"{OBJECTS[kind]}/{OBJECTS[to]}/batch/read"
         return f"/crm/v4/associations/{pair}" if self._is_numbered else f"/crm/associations/{self.version}/{pair}"
 
+    def ties(self, kind: str, to: str) -> str:
+        """Return the path by which associations without a label are made; they are there already, or are added."""
+        return self.associations(kind, to).removesuffix("read") + "associate/default"
+
     def account(self, *rest: str) -> str:
         """Return a path of the account's details and usage."""
         return "/".join(("/account-info", self.version, *rest))

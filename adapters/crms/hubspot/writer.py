@@ -19,6 +19,7 @@ from adapters.crms.hubspot.portal import Portal
 from adapters.crms.hubspot.records import Records, version_of
 from adapters.crms.hubspot.rows import Outcome, Row, Rows
 from adapters.crms.hubspot.shapes import Problem, Thing
+from adapters.crms.hubspot.ties import Ties
 from adapters.crms.hubspot.values import stamp
 from adapters.crms.hubspot.vendor import BODIES, association
 from adapters.formats.rich_text import token
@@ -35,7 +36,7 @@ class Writer:
 
     def __init__(self, portal: Portal, records: Records, histories: Histories, feed: Feed, clock: Clock) -> None:
         self._portal, self._records, self._histories, self._feed = portal, records, histories, feed
-        self._rows = Rows(portal)
+        self._rows, self._ties = Rows(portal), Ties(portal, records)
         self._clock = clock
         self._lock = threading.Lock()
         self._made: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -91,10 +92,10 @@ class Writer:
         if write.kind in TIMED:
             properties.setdefault(MOMENT, stamp(self._clock()))
         filled = {name: text for name, text in properties.items() if text != ""}
-        return Row(at, write, filled, tuple(self._ties(write)))
+        return Row(at, write, filled, tuple(self._typed(write)))
 
     @staticmethod
-    def _ties(write: Create) -> list[tuple[Link, int]]:
+    def _typed(write: Create | Update) -> list[tuple[Link, int]]:
         ties = [(link, association(write.kind, link.kind)) for link in dict.fromkeys(write.links)]
         untied = next((link.kind for link, type_id in ties if type_id is None), None)
         if untied:
@@ -163,31 +164,38 @@ class Writer:
         for at, write in mine:
             try:
                 properties = self._properties(kind, write.fields, held.get(write.ref))
+                rows.append(Row(at, write, properties, tuple(self._typed(write))))
             except SidecarError as error:
                 results[at] = Failed(error)
-            else:
-                rows.append(Row(at, write, properties))
         empty = [row for row in rows if not row.properties]
         sent = [row for row in rows if row.properties]
         outcomes = self._rows.send(kind, "update", sent) if sent else {}
         done = [(row, o) for row in sent if isinstance(o := outcomes[row.at], Thing)]
-        back = self._read_back(kind, [_ref(row) for row in [*empty, *(row for row, _ in done)]])
+        there = [*empty, *(row for row, _ in done)]
+        tied = self._ties.add(kind, [row for row in there if row.links])
+        back = self._read_back(kind, [_ref(row) for row in there])
         for row, thing in done:
             if thing.id == _ref(row):
                 self._feed.wrote(kind, thing.id, version_of(thing), is_new=False)
                 self._histories.learn(kind, thing.id, row.properties)
+        outcomes = {**outcomes, **tied.failed}
         for row in rows:
-            results[row.at] = self._updated(kind, row, outcomes.get(row.at), back)
+            links = tied.links.get(row.at, ())
+            results[row.at] = self._updated(kind, row, outcomes.get(row.at), back, links)
 
-    def _updated(self, kind: str, row: Row, outcome: Outcome | None, back: Mapping[str, Thing]) -> Written | Failed:
+    def _updated(
+        self, kind: str, row: Row, outcome: Outcome | None, back: Mapping[str, Thing], links: tuple[Link, ...]
+    ) -> Written | Failed:
         if isinstance(outcome, SidecarError):
             return Failed(outcome)
-        ref = _ref(row)
+        ref, gone_tie = _ref(row), self._gone_tie(row) if isinstance(outcome, Problem) else None
+        if gone_tie is not None:
+            return Failed(gone_tie)
         if isinstance(outcome, Problem) and not is_missing(outcome):
             names = self._portal.catalogue(kind).definitions
             return Failed(self._in_our_words(kind, row_error(kind, outcome, names)))
         if not isinstance(outcome, Problem) and ref in back and back[ref].id == ref:
-            return self._told(kind, back[ref])
+            return self._told(kind, back[ref], links)
         try:
             gone = self._records.gone(kind, ref)
         except SidecarError as error:

@@ -348,7 +348,7 @@ class LocalLedger:
                 row = rows.alive(db, write.kind, write.ref)
                 if write.if_version is not None and write.if_version != str(row.version):
                     raise StaleVersion(f"{write.kind} {write.ref} is at version {row.version}, not {write.if_version}")
-                return Written(self._update(db, write.kind, row, write.fields, US))
+                return Written(self._update(db, write.kind, rows.tie(db, row, write.links), write.fields, US))
         except SidecarError as error:
             return Failed(error)
 

@@ -184,6 +184,16 @@ def insert(db: sqlite3.Connection, kind: str, key: str | None, links: Sequence[L
     return alive(db, kind, ref)
 
 
+def tie(db: sqlite3.Connection, row: Row, links: Sequence[Link]) -> Row:
+    """Associate a record with what it is tied to none of yet; `RecordGone` when one of them leads nowhere."""
+    for link in links:
+        alive(db, link.kind, link.ref)
+        (held,) = records(db, [row])
+        if all(other.kind != link.kind for other in held.links):
+            _link(db, Link(row.kind, row.ref), link)
+    return row
+
+
 def update(db: sqlite3.Connection, row: Row, fields: Mapping[str, Value], hand: Hand) -> Row:
     """Set the named fields (None clears), note what changed in the history, and give the record its next version."""
     held = {**row.fields, **fields}

@@ -60,7 +60,7 @@ class Writer:
             raise PermanentError(f"a {kind} can't be created under an empty key")
         body = {name: value for name, value in self._body(kind, write.fields, {}).items() if value is not None}
         self._mark(kind, write.key, body)
-        body |= self._ties(write, ends)
+        body |= self._ties(kind, write.links, ends)
         if kind in ACTIVITIES:
             body["type"] = kind
         email = primary(body, "emails")
@@ -94,17 +94,15 @@ class Writer:
         return there
 
     @staticmethod
-    def _ties(write: Create, ends: Mapping[Link, bool]) -> Row:
+    def _ties(kind: str, links: Sequence[Link], ends: Mapping[Link, bool]) -> Row:
         body: Row = {}
-        for link in dict.fromkeys(write.links):
-            name = TIES[write.kind].get(link.kind)
+        for link in dict.fromkeys(links):
+            name = TIES[kind].get(link.kind)
             if name is None or name in body:
-                raise PermanentError(
-                    f"Pipedrive ties no {write.kind} to {'a' if name is None else 'a second'} {link.kind}"
-                )
+                raise PermanentError(f"Pipedrive ties no {kind} to {'a' if name is None else 'a second'} {link.kind}")
             if not ends[link]:
                 raise RecordGone(f"the {link.kind} {link.ref} that it belongs to is gone")
-            if write.kind in ACTIVITIES and name == "person_id":
+            if kind in ACTIVITIES and name == "person_id":
                 body["participants"] = [{"person_id": int(link.ref), "primary": True}]
             else:
                 body[name] = int(link.ref)
@@ -115,21 +113,24 @@ class Writer:
     def _update(self, kind: str, mine: Sequence[tuple[int, Update]], results: Results) -> None:
         # Read first: some fields can't be written without knowing what stands, and a deleted record might be changed.
         before = self._records.fetch(kind, [write.ref for _, write in mine])
+        ends = self._ends([link for _, write in mine for link in write.links])
         stop: SidecarError | None = None
         for at, write in mine:
             try:
                 if stop is not None:
                     raise _unsent(stop)
-                before[write.ref] = self._updated(kind, write, before.get(write.ref))
+                before[write.ref] = self._updated(kind, write, before.get(write.ref), ends)
                 results[at] = Written(self._records.record(kind, before[write.ref]))
             except SidecarError as error:
                 stop = stop or (error if isinstance(error, UnknownOutcome) else None)
                 results[at] = Failed(error)
 
-    def _updated(self, kind: str, write: Update, row: Row | None) -> Row:
+    def _updated(self, kind: str, write: Update, row: Row | None, ends: Mapping[Link, bool]) -> Row:
         if row is None:
             raise RecordGone(f"{kind} {write.ref} is gone")
         body = self._body(kind, write.fields, row)
+        untied = [link for link in write.links if not reference(row, TIES[kind].get(link.kind, ""))]
+        body |= self._ties(kind, untied, ends)
         if not body:
             return row
         name = BODIES.get(kind, "")

@@ -112,7 +112,7 @@ class Writer:
         if (email := _address(write)) in holders:
             raise second_bearer(holders[email])
         sobject = self._org.object(kind)
-        body |= self._ties(write, ends)
+        body |= self._ties(kind, write.links, ends)
         body = {**self._defaults(write, body), **body}
         body[KEY] = stored_key(kind, write.key)
         return Sent(at, sobject, body)
@@ -150,17 +150,21 @@ class Writer:
             ends |= {Link(kind, ref): Gone(kind, ref, moved.get(ref)) for ref in missing}
         return ends
 
-    def _ties(self, write: Create, ends: Ends) -> Row:
-        """Return the fields that tie a record; an activity has one place for a person, and one for what it is about."""
+    def _ties(self, kind: str, given: Sequence[Link], ends: Ends, held: Row | None = None) -> Row:
+        """Return the fields that tie a record; an activity has one place for a person, and one for what it is about.
+
+        Of a record that is there `held` are its fields: a place that is taken stays so.
+        """
         body: Row = {}
-        links = sorted(dict.fromkeys(write.links), key=lambda link: ("contact", "deal", "company").index(link.kind)
+        links = sorted(dict.fromkeys(given), key=lambda link: ("contact", "deal", "company").index(link.kind)
                        if link.kind in ("contact", "deal", "company") else 3)  # fmt: skip
         for link in links:
             end = ends[link]
             if isinstance(end, Gone):
                 raise RecordGone(f"the {link.kind} {link.ref} that it belongs to is gone", moved_to=end.moved_to)
-            for name, ref in self._tie(write.kind, link, body).items():
-                body.setdefault(name, ref)
+            for name, ref in self._tie(kind, link, {**(held or {}), **body}).items():
+                if not (held or {}).get(name):
+                    body.setdefault(name, ref)
         return body
 
     def _tie(self, kind: str, link: Link, body: Mapping[str, object]) -> Row:
@@ -209,13 +213,16 @@ class Writer:
 
     def _update(self, kind: str, mine: Sequence[tuple[int, Update]], results: Results) -> None:
         before = self._before(kind, [write for _, write in mine])
+        ends = self._ends([link for _, write in mine for link in write.links])
         rows: list[Sent] = []
         for at, write in mine:
             if not is_id(write.ref):  # it would stand in an address
                 results[at] = Failed(RecordGone(f"{kind} {write.ref} is gone"))
                 continue
             try:
-                body = self._body(kind, write.fields, before.get(write.ref, {}), write.ref)
+                stands = before.get(write.ref, {})
+                body = self._body(kind, write.fields, stands, write.ref)
+                body |= self._ties(kind, write.links, ends, stands)
             except SidecarError as error:
                 results[at] = Failed(error)
             else:
@@ -233,7 +240,7 @@ class Writer:
     def _before(self, kind: str, writes: Sequence[Update]) -> dict[str, Row]:
         """Read what a write can't be checked or composed without."""
         needs = {"deal": {"stage"}, "meeting": {"start", "end", "status"}}.get(kind, set())
-        refs = [write.ref for write in writes if needs & set(write.fields)]
+        refs = [write.ref for write in writes if needs & set(write.fields) or write.links]
         return self._records.fetch(kind, refs) if refs else {}
 
     # Both -----------------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ class Writer:
             row.setdefault("Last_Name", (row.get("Email") or row.get("Phone") or "?")[:LAST_NAME_CHARS])
         if kind == "deal":
             self._check_stage(row, {})
-        return row | self._ties(write, ends)
+        return row | self._ties(kind, write.links, ends)
 
     def _ends(self, links: Sequence[Link]) -> dict[Link, bool]:
         """Say of each record that something is to be tied to whether it is there; one list tells of a hundred."""
@@ -149,20 +149,20 @@ class Writer:
         return there
 
     @staticmethod
-    def _ties(write: Create, ends: Mapping[Link, bool]) -> Row:
+    def _ties(kind: str, links: Sequence[Link], ends: Mapping[Link, bool]) -> Row:
         """Return the fields that tie a record; where one field takes several kinds, the first of them that is given."""
         wanted: dict[str, list[Link]] = {}
-        for link in dict.fromkeys(write.links):
-            name = TIES[write.kind].get(link.kind)
+        for link in dict.fromkeys(links):
+            name = TIES[kind].get(link.kind)
             if name is None or any(link.kind == other.kind for other in wanted.get(name, ())):
                 which = "a" if name is None else "a second"
-                raise PermanentError(f"Zoho ties no {write.kind} to {which} {link.kind}")
+                raise PermanentError(f"Zoho ties no {kind} to {which} {link.kind}")
             if not ends[link]:
                 raise RecordGone(f"the {link.kind} {link.ref} that it belongs to is gone")
             wanted.setdefault(name, []).append(link)
-        order, row = list(TIES[write.kind]), Row()
-        for name, links in wanted.items():
-            link = min(links, key=lambda link: order.index(link.kind))
+        order, row = list(TIES[kind]), Row()
+        for name, given in wanted.items():
+            link = min(given, key=lambda link: order.index(link.kind))
             row[name] = {"id": link.ref}
             if name == PARENT:
                 row[name]["module"] = {"api_name": MODULES[link.kind]}
@@ -175,10 +175,11 @@ class Writer:
     def _update(self, kind: str, mine: Sequence[tuple[int, Update]], results: Results) -> None:
         needed = [write.ref for _, write in mine if self._relies(kind, write)]
         before = self._records.fetch(kind, needed) if needed else {}
+        ends = self._ends([link for _, write in mine for link in write.links])
         groups: dict[str | None, dict[int, Row]] = {}
         for at, write in mine:
             try:
-                row = self._changed(kind, write, before)
+                row = self._changed(kind, write, before, ends)
             except SidecarError as error:
                 results[at] = Failed(error)
                 continue
@@ -219,9 +220,10 @@ class Writer:
     @staticmethod
     def _relies(kind: str, write: Update) -> bool:
         """Say whether a change can't be made without knowing what stands."""
-        return (kind == "note" and "body" in write.fields) or (kind == "deal" and "stage" in write.fields)
+        needs = (kind == "note" and "body" in write.fields) or (kind == "deal" and "stage" in write.fields)
+        return needs or bool(write.links)
 
-    def _changed(self, kind: str, write: Update, before: Mapping[str, Row]) -> Row:
+    def _changed(self, kind: str, write: Update, before: Mapping[str, Row], ends: Mapping[Link, bool]) -> Row:
         row = self._row(kind, write.fields)
         if self._relies(kind, write):
             if write.ref not in before:
@@ -229,8 +231,10 @@ class Writer:
             stands = before[write.ref]
             if kind == "deal":
                 self._check_stage(row, stands)
-            elif word := mark_of(held(stands, "Note_Content")):
-                row["Note_Content"] = marked(row.get("Note_Content") or "", word)
+            elif "Note_Content" in row and (word := mark_of(held(stands, "Note_Content"))):
+                row["Note_Content"] = marked(row["Note_Content"] or "", word)
+            untied = [link for link in write.links if not ref_in(stands.get(TIES[kind].get(link.kind, "")))]
+            row |= self._ties(kind, untied, ends)
         if not write.ref.isdigit():
             raise RecordGone(f"{kind} {write.ref} is gone")
         return {"id": write.ref, **row}

@@ -7,7 +7,7 @@ or observation. It may not ask the CRM anything, and knows no property by name.
 from dataclasses import replace
 
 from sidecar.model.facts import Change, Decision, Hold, Posting, Reading, Release
-from sidecar.model.standing import Engagement, FieldStanding, FieldSync, RecordSync, Standing
+from sidecar.model.standing import TIE, Engagement, FieldStanding, FieldSync, RecordSync, Standing
 
 BASELINE = "baseline"
 """The engine of embedded rules, whose values yield to a model's and to a person's."""
@@ -101,7 +101,9 @@ def _taken_over(engagement: Engagement, hold: Hold, reading: str) -> Engagement:
 
 
 def intended(standing: Standing, change: Change) -> Standing:
-    """Note a write of ours whose outcome is not known yet."""
+    """Note a write of ours whose outcome is not known yet; a tie is sent until it is confirmed, which adds no other."""
+    if change.field == TIE:
+        return standing
     record = standing.records.get(change.key) or RecordSync(change.kind, change.key, change.ref, change.engagement)
     field = record.fields.get(change.field, FieldSync())
     others = {held: value for held, value in field.pending.items() if value != change.new}
@@ -114,6 +116,8 @@ def intended(standing: Standing, change: Change) -> Standing:
 def posted(standing: Standing, posting: Posting) -> Standing:
     """Note a write of ours that the CRM has confirmed."""
     record = standing.records.get(posting.key) or RecordSync(posting.kind, posting.key, engagement=posting.engagement)
+    if posting.field == TIE:
+        return replace(standing, records={**standing.records, posting.key: replace(record, tied=True)})
     field = record.fields.get(posting.field, FieldSync())
     if field.hold is not None and field.hold.value == posting.wrote:  # a person's value was put back: still theirs
         field = replace(field, pending={}, hold=replace(field.hold, overrun=False))
@@ -128,8 +132,15 @@ def posted(standing: Standing, posting: Posting) -> Standing:
             pending={},
             hold=None,
         )
-    record = replace(record, ref=posting.ref, gone=False, fields={**record.fields, posting.field: field})
+    tied = _is_tied(standing, posting) if record.ref is None else record.tied
+    record = replace(record, ref=posting.ref, gone=False, fields={**record.fields, posting.field: field}, tied=tied)
     return replace(standing, records={**standing.records, posting.key: record})
+
+
+def _is_tied(standing: Standing, posting: Posting) -> bool:
+    """Say whether a new record was made with a tie to its deal: of one that was only found again nobody knows."""
+    deal = standing.record("deal", posting.engagement)
+    return posting.because == (posting.change,) and deal is not None and bool(deal.ref)
 
 
 def approved(standing: Standing, decision: Decision) -> Standing:

@@ -1,12 +1,13 @@
-"""Promises about meetings: L25. An appointment is one record, whatever becomes of it."""
+"""Promises about meetings and late ties: L25, L26. An appointment is one record, and is found by its deal."""
 
 from datetime import datetime, timedelta
 
 import pytest
 
+from sidecar.errors import RecordGone
 from sidecar.model import Link, Value
 from sidecar.ports import Create, Update
-from tests.contract.ledger.crm import Crm, record
+from tests.contract.ledger.crm import Crm, error, record
 
 STATUSES = ("scheduled", "attended", "cancelled", "no_show")
 
@@ -67,3 +68,45 @@ class MeetingContract:
         untied: frozenset[str] = getattr(crm.harness, "untied", frozenset())
         for tie in (tie for tie in ties if tie.kind not in untied):
             assert crm.linked("meeting", tie) == [made.ref]
+
+    def test_l26_what_was_made_before_its_deal_is_tied_to_it_once(self, crm: Crm) -> None:
+        """L26: its fields may change with it, a second time changes nothing, no other deal takes its place.
+
+        Seeds: links of an update are dropped; they are added beside what stands.
+        """
+        contact, deal, other = crm.create(), crm.create("deal"), crm.create("deal")
+        its = Link("contact", contact.ref)
+        for kind in sorted({"note", "task", "meeting"} & crm.ledger.capabilities.kinds):
+            made = record(crm.ledger.write([Create(kind, crm.key(), crm.harness.sample(kind), (its,))])[0])
+            name = "body" if kind == "note" else "title"
+            for fields, end in (({name: "Second visit"}, deal), ({}, deal), ({}, other)):
+                ties = (Link("deal", end.ref),)
+                tied = record(crm.ledger.write([Update(kind, made.ref, fields, links=ties)])[0])
+                assert (tied.ref, tied.fields[name]) == (made.ref, "Second visit")
+                assert _is_single(crm, kind) or Link("deal", deal.ref) in tied.links
+            crm.harness.advance(crm.ledger.capabilities.search_lag_s)
+            expected = [] if _is_single(crm, kind) else [made.ref]
+            assert (crm.linked(kind, Link("deal", deal.ref)), crm.linked(kind, its)) == (expected, [made.ref])
+            assert crm.linked(kind, Link("deal", other.ref)) == []
+
+    def test_l26_a_tie_to_what_is_gone_is_told_and_its_neighbours_are_tied(self, crm: Crm) -> None:
+        """L26: a deal that people deleted meanwhile is `RecordGone`, the row beside is done; seed: it is ignored."""
+        contact, deal, gone = crm.create(), crm.create("deal"), crm.create("deal")
+        its = (Link("contact", contact.ref),)
+        made = [crm.ledger.write([Create("task", crm.key(), crm.harness.sample("task"), its)])[0] for _ in range(2)]
+        crm.harness.person_deletes("deal", gone.ref)
+        ties = [(Link("deal", end.ref),) for end in (gone, deal)]
+        lost, tied = crm.ledger.write(
+            [Update("task", record(one).ref, {}, links=tie) for one, tie in zip(made, ties, strict=True)]
+        )
+        assert isinstance(error(lost), RecordGone)
+        crm.harness.advance(crm.ledger.capabilities.search_lag_s)
+        expected = [] if _is_single(crm, "task") else [record(tied).ref]
+        assert crm.linked("task", Link("deal", deal.ref)) == expected
+
+
+def _is_single(crm: Crm, kind: str) -> bool:
+    """Say whether a CRM ties a record of a kind to its person and to nothing else."""
+    untied: frozenset[str] = getattr(crm.harness, "untied", frozenset())
+    single: frozenset[str] = getattr(crm.harness, "single", frozenset())
+    return "deal" in untied or kind in single
