@@ -230,6 +230,13 @@ class Journal(BookReader, ShelfReader, GaugeReader, CostReader, TrafficReader):
         """Have parked work wait for nobody any more, at a person's word, until it is touched; false when not parked."""
         return bool(self._write(lambda connection, now: work.dismiss(connection, key, by, reason, now)))
 
+    def trim_work(self, before: datetime, limit: int) -> int:
+        """Forget rows of work that was done before a time, some at once; return how many. A touch makes one anew."""
+        until = t.to_us(before)
+        with self._database.read() as connection:
+            keys = work.done_before(connection, until, limit)
+        return int(self._write(lambda connection, _: work.forget(connection, keys, until))) if keys else 0
+
     def end_waits(self) -> int:
         """Make due what waits though nothing failed: with another config it may not have to; return how much."""
         return int(self._write(work.end_waits))

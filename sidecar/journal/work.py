@@ -294,6 +294,24 @@ def tally(connection: Connection, now: int, dead: Set[str]) -> dict[tuple[WorkKi
     return {(WorkKind(row.kind), row.state): row.n for row in connection.execute(found, _when(now, dead))}
 
 
+def done_before(connection: Connection, until: int, limit: int) -> list[WorkKey]:
+    """Return keys of what was done before a time and not touched since; a walk over all rows, for a reader."""
+    found = sa.select(work.c.kind, work.c.key).where(*_over(until)).limit(limit)
+    return [_key(row) for row in connection.execute(found)]
+
+
+def forget(connection: Connection, keys: Sequence[WorkKey], until: int) -> int:
+    """Take away those rows that were done before a time and still are; return how many. A touch makes one anew."""
+    named = sa.tuple_(work.c.kind, work.c.key).in_([(key.kind.value, key.key) for key in keys])
+    return connection.execute(sa.delete(work).where(named, *_over(until))).rowcount
+
+
+def _over(until: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """What was finished before a time; a dismissal stays, for it is a person's word."""
+    is_clean = work.c.touched == work.c.done, work.c.parked_reason.is_(None), work.c.waits_for.is_(None)
+    return (*is_clean, work.c.lease_owner.is_(None), work.c.ready_at < until)
+
+
 def lease_owners(connection: Connection) -> set[str]:
     """Return who holds leases."""
     return set(connection.execute(_OWNERS).scalars())

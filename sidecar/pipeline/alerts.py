@@ -29,6 +29,7 @@ from sidecar.model import (
 from sidecar.pipeline.afresh import afresh
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.people import claim_of
+from sidecar.pipeline.upkeep import trim
 from sidecar.sync import AI_LINE, DesiredField, DesiredRecord, is_muted, plain
 from sidecar.watch import Digest, digest, next_look, watch
 
@@ -46,7 +47,7 @@ class Alerts:
         self._journal = parts.journal
 
     def watch(self, lease: Lease) -> None:
-        """Look at one party, or (key `sweep`) make every party due that time alone could have changed."""
+        """Look at one party, or (key `sweep`) make every party due that time alone could have changed, and tidy up."""
         if lease.work.key == SWEEP:
             self._sweep(lease)
         else:
@@ -55,7 +56,8 @@ class Alerts:
     def _sweep(self, lease: Lease) -> None:
         parties = self._journal.watch_due(self._parts.clock(), SCAN)
         touches = tuple(Touch(WorkKey(WorkKind.WATCH, party)) for party in parties)
-        finish = Finish(lease, "again" if len(parties) >= SCAN else "done")
+        is_more = trim(self._journal, self._parts.clock())
+        finish = Finish(lease, "again" if is_more or len(parties) >= SCAN else "done")
         self._journal.commit(Entry(touches=touches, finish=finish))
         self._parts.wake([touch.work for touch in touches])
 

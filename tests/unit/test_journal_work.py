@@ -204,6 +204,28 @@ def test_whoever_runs_what_is_dismissed_meanwhile_has_lost_it(journal: Journal) 
     assert [row.state for row in journal.work()] == ["dismissed"]
 
 
+def test_only_what_was_done_before_and_rests_is_trimmed(journal: Journal, clock: SetClock) -> None:
+    """Neither what waits, runs or is a person's, nor what was done since; a touch makes a trimmed row anew."""
+    keys = {name: WorkKey(WorkKind.MEDIA, name) for name in ("old", "runs", "parked", "dropped", "young", "waits")}
+    touch(journal, keys["old"], keys["young"], keys["runs"])
+    touch(journal, keys["waits"], quiet_s=1e6)
+    journal.commit(Entry(parks=((keys["parked"], "poison"), (keys["dropped"], "poison"))))
+    journal.dismiss(keys["dropped"], "kim", "not ours")
+    (old,) = journal.claim([keys["old"]], 60)
+    journal.commit(Entry(finish=Finish(old, "done")))
+    journal.claim([keys["runs"]], 60)
+    clock.move(600)
+    (young,) = journal.claim([keys["young"]], 60)
+    journal.commit(Entry(finish=Finish(young, "done")))
+    assert journal.trim_work(clock(), 10) == 1
+    assert {row.work for row in journal.work()} == set(keys.values()) - {keys["old"]}
+    touch(journal, keys["old"])
+    assert [lease.work for lease in journal.claim([keys["old"]], 60)] == [keys["old"]]
+    clock.move(1)
+    assert journal.trim_work(clock(), 0) == 0
+    assert journal.trim_work(clock(), 10) == 1
+
+
 def test_a_touch_unparks(journal: Journal) -> None:
     """News about parked work may be what it was waiting for, so it is tried afresh."""
     journal.commit(Entry(parks=((ANN, "poison"),)))
