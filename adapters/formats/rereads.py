@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 from sidecar.errors import PermanentError, TemporaryError
-from sidecar.ports import Captured, PollBatch
+from sidecar.ports import Captured, KnownKeys, PollBatch
 
 SEEN_MAX = 50_000
 AGAIN_S = 900.0
@@ -109,11 +109,11 @@ def older(found: Iterable[Found], cursor: Mapping[str, Any] | None, batch_size: 
         yield PollBatch(tuple(group), {"at": place[0], "key": place[1]})
 
 
-def counted(found: Iterable[Found], batch_size: int) -> Iterator[PollBatch]:
-    """Yield everything in batches whose cursors are empty."""
+def counted(found: Iterable[Found], account: str, known: KnownKeys, batch_size: int) -> Iterator[PollBatch]:
+    """Yield everything of an account that isn't known in batches whose cursors are empty."""
     group: list[Captured] = []
     for one in found:
-        captured = one.fetch() or one.otherwise
+        captured = None if known(account, (one.key,)) else one.fetch() or one.otherwise
         group += [captured] if captured else []
         if len(group) == batch_size:
             yield PollBatch(tuple(group), {})

@@ -13,7 +13,16 @@ from adapters.formats.rereads import Found
 from adapters.http.recorded import Recorded, RecordedOptions, checked_name, checked_token
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 
 class PolledOptions(RecordedOptions):
@@ -68,9 +77,9 @@ class PolledRecorder:
         """Yield the calls between then and the installation, oldest first."""
         yield from self._recorded.backfill(since, cursor)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all calls since a time."""
-        yield from self._recorded.census(since)
+        yield from self._recorded.census(since, self.name, known)
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""

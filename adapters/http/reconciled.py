@@ -20,7 +20,7 @@ from adapters.http.calls import Timeouts
 from adapters.http.recorded import AHEAD_S, checked_name, checked_token
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import Captured, Context, Extent, HookRequest, KnownKeys, PollBatch, nothing_known
 
 MAX_SKEW = timedelta(minutes=5)
 
@@ -121,9 +121,10 @@ class Reconciled:
         """Yield what changed last between then and the installation, oldest first."""
         yield from older(self._older(since), cursor, self._told.batch_size)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all that changed since a time, as it stands now."""
-        yield from counted(self.found(int(since.timestamp()), self._ahead()), self._told.batch_size)
+        found = self.found(int(since.timestamp()), self._ahead())
+        yield from counted(found, self.account, known, self._told.batch_size)
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from adapters.formats.rereads import Found, counted, in_order, newer, older, read_place
 from adapters.http.calls import Timeouts
 from sidecar.errors import ConfigError
-from sidecar.ports import Clock, Extent, PollBatch
+from sidecar.ports import Clock, Extent, KnownKeys, PollBatch
 
 MAX_SKEW = timedelta(minutes=5)
 AHEAD_S = 86_400
@@ -70,9 +70,10 @@ class Recorded:
         """Yield what was recorded from a time until the installation, oldest first."""
         yield from older(self._older(since), cursor, self.options.batch_size)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
-        """Yield what was recorded from a time until now."""
-        yield from counted(self.listed(int(since.timestamp()), self._ahead()), self.options.batch_size)
+    def census(self, since: datetime, account: str, known: KnownKeys) -> Iterator[PollBatch]:
+        """Yield what was recorded on an account from a time until now, but for what is known."""
+        found = self.listed(int(since.timestamp()), self._ahead())
+        yield from counted(found, account, known, self.options.batch_size)
 
     def extent(self, since: datetime) -> Extent:
         """Count what a backfill would read, by reading it."""

@@ -1,5 +1,8 @@
 """`reconcile`: holds what a provider has against the book, and fetches what is missing. It ends with 1 while any is.
 
+Where the provider has no list to hold against the book it says so and ends with 3, since nobody knows. An outage is
+waited for, for some minutes; then it ends with 1, and the same command goes on.
+
 What it counts as the same, and what it leaves, stands in `app.reconcile`. No words of customers are printed: things are
 named by their ids, which `sidecar activities` takes.
 """
@@ -12,7 +15,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sidecar.cli.render import add, console, emit, many, moment, plain, short, show, table
+from sidecar.cli.render import add, console, emit, many, moment, plain, short, show, table, tell
 from sidecar.cli.session import FAILED, AsJson, Limit, example, session
 from sidecar.errors import PermanentError, UnsupportedFeature
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from sidecar.app import App
     from sidecar.app.reconcile import Findings
 
+NO_LIST = 3
+WORDS = 60
 SORTS = {
     "missing": "not in the book",
     "unread": "in the book, and said more than was read of it",
@@ -44,10 +49,17 @@ def _reconcile(
     as_json: AsJson = False,
 ) -> None:
     """Count what a channel's provider holds against the book, and fetch what is missing."""
-    with session(ctx).open(secrets=True) as app:
-        zone = ZoneInfo(app.settings.own_section.timezone)
-        _see(app, channel)
-        found = _counted(app, channel, since.replace(tzinfo=zone).astimezone(UTC), fetch=not app.dry_run)
+    try:
+        with session(ctx).open(secrets=True) as app:
+            zone = ZoneInfo(app.settings.own_section.timezone)
+            _see(app, channel)
+            found = _counted(app, channel, since.replace(tzinfo=zone).astimezone(UTC), fetch=not app.dry_run)
+    except UnsupportedFeature as error:
+        if as_json:
+            emit({"channel": channel, "since": since.date(), "compared": False, "reason": str(error)})
+        else:
+            tell(f"sidecar: nothing was compared: {error}")
+        raise typer.Exit(NO_LIST) from None
     if as_json:
         emit(_whole(channel, since, found))
     else:
@@ -62,7 +74,7 @@ def _see(app: "App", name: str) -> None:
         known = ", ".join(app.settings.channels) or "none"
         raise PermanentError(f"there is no channel {name!r}; configured are {known}")
     if not app.channel(name).capabilities.census:
-        raise UnsupportedFeature(f"nobody can be asked what the channel {name} should have brought")
+        raise UnsupportedFeature(f"the provider of {name} has no list to compare with; its webhooks are all it tells")
 
 
 def _counted(app: "App", name: str, since: datetime, *, fetch: bool) -> "Findings":
@@ -75,7 +87,8 @@ def _counted(app: "App", name: str, since: datetime, *, fetch: bool) -> "Finding
 
         def told(findings: "Findings") -> None:
             said = f"{findings.counted} counted, {findings.number('missing')} missing"
-            progress.update(task, completed=findings.counted, said=said)
+            waits = f"; waits: {plain(findings.waits_for, WORDS)}" if findings.waits_for else ""
+            progress.update(task, completed=findings.counted, said=said + waits)
 
         return reconcile(app, name, since, fetch=fetch, told=told)
 
@@ -84,11 +97,13 @@ def _whole(channel: str, since: datetime, found: "Findings") -> dict[str, Any]:
     return {
         "channel": channel,
         "since": since.date(),
+        "compared": True,
         "counted": found.counted,
         "held": found.held,
         "waiting": found.waiting,
         "fetched": found.fetched,
         "left": found.left,
+        "unlisted": found.unlisted,
         **{sort: {"number": found.number(sort), "named": getattr(found, sort)} for sort in SORTS},
     }
 
@@ -104,6 +119,8 @@ def _print(channel: str, found: "Findings", zone: ZoneInfo, limit: int) -> None:
         show(made)
     waits = f", {found.waiting} of them still to be read" if found.waiting else ""
     show(f"{plain(channel)}: {many(found.counted, 'thing', 'things')} counted, {found.held} in the book{waits}.")
+    if found.unlisted:
+        show(f"{found.unlisted} more in the book stand in no list of the provider's: with these nothing was compared.")
     if found.fetched:
         show(f"{found.fetched} fetched. The running server reads them; without one: sidecar run --until-idle")
     elif found.left:

@@ -209,6 +209,16 @@ class TrafficReader:
                 found.update(connection.execute(_KNOWN, {"ids": wanted[i : i + 400]}).scalars())
         return found
 
+    def effect_ids(self, ids: Collection[str], kind: str) -> set[str]:
+        """Return the ids of the facts of a kind that follow from some facts, also of those whose bodies were erased."""
+        wanted = sorted(set(ids))
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for i in range(0, len(wanted), 400):
+                given = {"ids": wanted[i : i + 400], "kind": kind}
+                found.update(connection.execute(_FOLLOWING, given).scalars())
+        return found
+
     def undone(self, keys: Sequence[WorkKey]) -> set[str]:
         """Return the keys of those works that are due, waiting, running or parked."""
         work, found = t.work.c, set[str]()
@@ -236,6 +246,9 @@ class TrafficReader:
         return [Said(row[0], row[1], row[2], row[3], row[4] or "", t.from_us(row[5])) for row in rows]
 
 
+_FOLLOWING = sa.select(t.because.c.effect).where(
+    t.because.c.cause.in_(sa.bindparam("ids", expanding=True)), t.because.c.effect_kind == sa.bindparam("kind")
+)
 _KNOWN = sa.select(t.fact.c.id).where(t.fact.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 

@@ -18,11 +18,14 @@ from sidecar.ports.channel import (
     Greeter,
     Greeting,
     HookRequest,
+    KnownKeys,
     Listener,
     Media,
     MediaSource,
+    PartlyCounted,
     PollBatch,
     Subscriber,
+    nothing_known,
 )
 from sidecar.ports.consent import Connectable, Consent, Invitation
 from sidecar.ports.context import Clock, Context, NoTokens, Observe, Tokens, unobserved
@@ -70,6 +73,7 @@ __all__ = [
     "Handler",
     "HookRequest",
     "Invitation",
+    "KnownKeys",
     "LLMCapabilities",
     "Ledger",
     "LedgerCapabilities",
@@ -79,6 +83,7 @@ __all__ = [
     "NoTokens",
     "Notifier",
     "Observe",
+    "PartlyCounted",
     "Pipeline",
     "PollBatch",
     "Question",
@@ -92,5 +97,6 @@ __all__ = [
     "View",
     "Written",
     "batches",
+    "nothing_known",
     "unobserved",
 ]

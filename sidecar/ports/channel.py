@@ -1,6 +1,6 @@
 """The port of channels: sources of raw conversations."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -143,15 +143,33 @@ class Greeter(Protocol):
         """
 
 
+KnownKeys = Callable[[str, Sequence[str]], Collection[str]]
+"""Told an account and the keys of deliveries, says which of them need no fetching."""
+
+
+def nothing_known(account: str, keys: Sequence[str]) -> Collection[str]:
+    """Want everything."""
+    return ()
+
+
 @runtime_checkable
 class Counted(Protocol):
     """What a channel with `census` offers beside: all that its provider holds, to be counted against the journal."""
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield everything from `since` until now under the ids that poll, webhook and backfill give it.
 
-        The batches' cursors are empty and never kept.
+        What costs a call of its own is first asked of `known`, by the key that it would have, and left out where that
+        is known. The batches' cursors are empty and never kept.
         """
+
+
+@runtime_checkable
+class PartlyCounted(Counted, Protocol):
+    """What a census offers beside where its provider has no list of some of what it tells."""
+
+    def is_listed(self, activity: Activity) -> bool:
+        """Say whether the provider has a list in which an activity would stand."""
 
 
 @dataclass(frozen=True, slots=True)

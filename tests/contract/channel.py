@@ -12,7 +12,7 @@ Seeds in the docstrings are the bugs under which a test was seen to fail.
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -570,6 +570,25 @@ class PollContract(ChannelContract):
         assert source == harness.reopen().source
         assert source.isprintable() and len(source) <= MAX_SOURCE_CHARS
         assert not any(secret in source for secret in harness.secrets)
+
+    def test_c55_a_census_fetches_nothing_that_is_known(self, harness: PollHarness) -> None:
+        """C55: it asks by the keys that it gives, and leaves out what is known, alone. Seed: the keys of another form.
+
+        A channel whose list brings everything asks nothing.
+        """
+        channel = counted(harness)
+        for _ in range(harness.batch_size + 1):
+            harness.put()
+        told = {(c.account, str(c.key)) for c in all_captured(channel.census(INSTALLED))}
+        asked = set[tuple[str, str]]()
+
+        def known(account: str, keys: Sequence[str]) -> Collection[str]:
+            asked.update((account, key) for key in keys)
+            return [key for key in keys if (account, key) == min(told)]
+
+        rest = {(c.account, str(c.key)) for c in all_captured(counted(harness).census(INSTALLED, known))}
+        assert asked in (set(), told)
+        assert rest == (told - {min(told)} if asked else told)
 
 
 def counted(harness: PollHarness) -> Counted:

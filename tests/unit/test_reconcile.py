@@ -3,6 +3,7 @@
 The provider is a twin of Chatwoot on a real socket, and a real folder.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -244,6 +245,8 @@ def test_the_command_says_what_is_missing_and_fetches_it(tmp_path: Path) -> None
     assert (data["counted"], data["held"], data["left"], data["gone"]["number"]) == (2, 2, 0, 0)
     tomorrow = (datetime.now() + timedelta(days=2)).date().isoformat()  # noqa: DTZ005 # a day, for a file's time
     assert "0 things counted" in dropped(office, tomorrow).stdout
-    assert "can be asked" in office.refused("reconcile", "web", "--since", "2020-01-01")
+    assert "no list to compare" in office.refused("reconcile", "web", "--since", "2020-01-01", code=3)
+    nothing = json.loads(office.sidecar("reconcile", "web", "--since", "2020-01-01", "--json").stdout)
+    assert (nothing["compared"], "no list" in nothing["reason"], data["compared"]) == (False, True, True)
     assert "configured are" in office.refused("reconcile", "nonsense", "--since", "2020-01-01")
     assert "[channels.mail]" in CONFIG

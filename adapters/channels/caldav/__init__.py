@@ -25,7 +25,16 @@ from adapters.formats.ics_series import was_over
 from adapters.http.options import is_loopback
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 ENTRIES_MAX = 20_000
 BATCH_BYTES = 32 * 1024 * 1024
@@ -86,12 +95,14 @@ class CaldavChannel:
         """Yield what is new or gone; the cursor is `{"token": text, "items": {path: [etag, uid]}}`."""
         yield from self._changed(cursor)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every entry that wasn't over by then, nor before the installation: a calendar's past is never read."""
-        for batch in self._changed(None, since):
+        for batch in self._changed(None, since, known):
             yield PollBatch(batch.captured, {})
 
-    def _changed(self, cursor: Mapping[str, Any] | None, since: datetime | None = None) -> Iterator[PollBatch]:
+    def _changed(
+        self, cursor: Mapping[str, Any] | None, since: datetime | None = None, known: KnownKeys = nothing_known
+    ) -> Iterator[PollBatch]:
         token, items = _read(cursor)
         since = max(self._installed_at, since) if since else self._installed_at
         with Dav(self._access) as dav:
@@ -101,7 +112,7 @@ class CaldavChannel:
                 raise ConfigError(text, setting=f"channels.{self.name}.url")
             batch: list[Captured] = []
             size_bytes, has_news = 0, listing.token != token
-            for path, entry, captured in self._news(dav, listing, items, since):
+            for path, entry, captured in self._news(dav, listing, items, since, known):
                 if captured and batch and (len(batch) == self.options.batch_size or size_bytes > BATCH_BYTES):
                     yield PollBatch(tuple(batch), _cursor(token, items))
                     batch, size_bytes = [], 0
@@ -142,7 +153,7 @@ class CaldavChannel:
         return []
 
     def _news(
-        self, dav: Dav, listing: Listing, items: Mapping[str, Sequence[str]], since: datetime
+        self, dav: Dav, listing: Listing, items: Mapping[str, Sequence[str]], since: datetime, known: KnownKeys
     ) -> Iterator[tuple[str, list[str] | None, Captured | None]]:
         """What has changed: its path, what the cursor remembers of it from now on, and what it brings."""
         if listing.is_whole:
@@ -151,7 +162,10 @@ class CaldavChannel:
             gone = [path for path in listing.gone if path in items and path not in listing.there]
         removed = {path: items[path] for path in gone}
         new = {path: etag for path, etag in listing.there.items() if path not in items or items[path][0] != etag}
+        held = set(known(self.account, [_key(path, etag) for path, etag in new.items()]))
         for path, etag in new.items():
+            if _key(path, etag) in held:
+                continue
             content = dav.entry(path, self.options.max_entry_bytes)
             if content is not None:  # else it was deleted since it was listed
                 uid, captured = self._entry(path, etag, content, since)
@@ -162,7 +176,7 @@ class CaldavChannel:
 
     def _entry(self, path: str, etag: str, content: bytes | int, since: datetime) -> tuple[str, Captured | None]:
         """An entry's UID and what it brings; nothing when it is no meeting, or was over by then."""
-        key, headers = f"{path}:{etag}", {"path": path}
+        key, headers = _key(path, etag), {"path": path}
         if isinstance(content, int):
             fault = f"entry of more than {content} bytes; no more are read"
             return "", Captured(self.account, b"", key, headers | {"fault": fault}, fault)
@@ -173,6 +187,10 @@ class CaldavChannel:
         except PermanentError:
             return "", Captured(self.account, content, key, headers)  # parse says why
         return ("", None) if was_over(events, since) else (events[0].uid, Captured(self.account, content, key, headers))
+
+
+def _key(path: str, etag: str) -> str:
+    return f"{path}:{etag}"
 
 
 def _read(cursor: Mapping[str, Any] | None) -> tuple[str, Items]:

@@ -22,7 +22,16 @@ from adapters.http.calls import Timeouts
 from adapters.http.options import Address, host_of
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 RESERVED_NAMES = {"email", "phone", "domain"}
 MAX_SKEW = timedelta(minutes=5)
@@ -122,7 +131,7 @@ class ChatwootChannel:
         place = read_place(cursor)
         yield from batches(self._older(since, place), place, self.options.batch_size, None, 0)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every message since then as it stands now, so also what was edited or deleted later."""
         floor = int(since.timestamp())
         bounds = Bounds(floor, None, self.options.max_message_bytes)

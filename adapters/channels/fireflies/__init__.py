@@ -25,7 +25,16 @@ from adapters.http.options import Address, host_of
 from adapters.http.recorded import Recorded, RecordedOptions, checked_name, checked_token
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 HEADER = "x-hub-signature"
 SECRET_CHARS = 16
@@ -107,9 +116,9 @@ class FirefliesChannel:
         """Yield the meetings between then and the installation, oldest first."""
         yield from self._recorded.backfill(since, cursor)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all meetings since a time."""
-        yield from self._recorded.census(since)
+        yield from self._recorded.census(since, self.name, known)
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""

@@ -26,7 +26,16 @@ from adapters.http.consent import OAuthConsent
 from adapters.http.oauth import Grant
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 MAX_SKEW = timedelta(minutes=5)
 WATCH_LIFE = timedelta(days=7)
@@ -79,7 +88,7 @@ class GoogleCalendarChannel:
         yield from self._watched(place)
         yield from walk(self._calendar, self._bounds, place, self._clock())
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every event that wasn't over then, or at the installation, under the key that a poll gives it."""
         floor = max(since.astimezone(UTC), self._bounds.floor)
         told = (self._bounds.max_event_bytes, self._bounds.size, self._bounds.zone)

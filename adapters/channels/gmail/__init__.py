@@ -25,7 +25,17 @@ from adapters.http.consent import OAuthConsent
 from adapters.http.oauth import Grant
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch, unobserved
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+    unobserved,
+)
 
 MAX_SKEW = timedelta(minutes=5)
 MAX_PUSH_BYTES = 100_000
@@ -125,9 +135,12 @@ class GmailChannel:
         place = yield from walk.all(read_place({"history": "0", **(cursor or {}), "watch": None}))
         yield PollBatch((), {**place.told(), "finished": True})
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
-        """Yield all mails that count from then until now, under the keys that poll and backfill give them."""
-        walk = Walk(self._api, self.account, self._wanted(since, None))
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
+        """Yield all mails that count from then until now, under the keys that poll and backfill give them.
+
+        Gmail lists ids alone, so a mail that is known isn't looked at: it may be one of the day before.
+        """
+        walk = Walk(self._api, self.account, self._wanted(since, None), known)
         return census_batches(walk.all(Place("0", Crawl())))
 
     def subscriptions(self, cursor: Mapping[str, Any] | None) -> Mapping[str, datetime]:

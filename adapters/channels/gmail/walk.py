@@ -25,7 +25,7 @@ import orjson
 from adapters.channels.gmail.api import Api, HistoryGoneError
 from adapters.channels.gmail.shapes import Happened, ListPage, Mail, Record, header_of, raw_of
 from sidecar.errors import TemporaryError
-from sidecar.ports import Captured, PollBatch
+from sidecar.ports import Captured, KnownKeys, PollBatch, nothing_known
 
 MAX_PAGES = 100_000
 MAX_CRAWLS = 3
@@ -94,8 +94,8 @@ def read_place(cursor: Mapping[str, Any] | None) -> Place:
 class Walk:
     """One poll of one mailbox."""
 
-    def __init__(self, api: Api, account: str, wanted: Wanted) -> None:
-        self._api, self._account, self._wanted = api, account, wanted
+    def __init__(self, api: Api, account: str, wanted: Wanted, known: KnownKeys = nothing_known) -> None:
+        self._api, self._account, self._wanted, self._known = api, account, wanted, known
         self._drafts: set[str] = set()
 
     def poll(self, place: Place) -> Generator[PollBatch, None, Place]:
@@ -233,8 +233,9 @@ class Walk:
         """Yield the mails of a page that lie behind the last one; the place names the last that is captured."""
         ids = [one.id for one in page.messages]
         behind = ids[ids.index(crawl.done) + 1 :] if crawl.done in ids else ids
+        known = set(self._known(self._account, [_key(id) for id in behind]))
         group = _Group(self._wanted.batch_size)
-        for id in behind:
+        for id in (id for id in behind if _key(id) not in known):
             mail = self.looked_at(id, crawl.known)
             captured = self._captured(mail) if mail else None
             if captured and group.is_full(captured):
@@ -251,7 +252,7 @@ class Walk:
         headers = {"gmail": "mail", "id": mail.id, "sent": "1" if SENT in mail.label_ids else "0"}
         if mail.arrived_at:
             headers["internaldate"] = mail.arrived_at.isoformat()
-        key, most, size_bytes = f"mail:{mail.id}", self._wanted.max_bytes, mail.size_estimate
+        key, most, size_bytes = _key(mail.id), self._wanted.max_bytes, mail.size_estimate
         if size_bytes <= most:
             whole = self._api.mail(mail.id, "raw")
             raw = raw_of(whole) if whole else b""
@@ -308,6 +309,10 @@ def _crawl(told: object) -> Crawl | None:
     if not (isinstance(page, str) and isinstance(done, str) and isinstance(known, str)):
         return Crawl()
     return Crawl(page, done, known if known.isdigit() else "")
+
+
+def _key(id: str) -> str:
+    return f"mail:{id}"
 
 
 def _newer(one: str, other: str) -> str:

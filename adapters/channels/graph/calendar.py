@@ -27,7 +27,7 @@ from adapters.channels.graph.subscriptions import read_time
 from adapters.formats.calendar_activity import event_activities, removal_activity
 from sidecar.errors import PermanentError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, PollBatch
+from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, KnownKeys, PollBatch, nothing_known
 
 HOW = "an entry of our own calendar, by Microsoft Graph"
 NO_PAST = "a calendar's past shows only what was planned; drop an .ics export of it to read it"
@@ -103,13 +103,16 @@ class CalendarChannel(HookedChannel):
         """Refuse: what lies in the calendar is read by polling."""
         raise UnsupportedFeature(NO_PAST)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every event in the window of a poll that was changed since then, under the key of its state."""
         batch: list[Captured] = []
-        for id in self._window.there(self._window.around(self._clock())):
+        there = self._window.there(self._window.around(self._clock()))
+        there = {id: row for id, row in there.items() if _is_changed(row, since)}
+        keys = {id: _key(id, str(row["changeKey"])) for id, row in there.items() if row.get("changeKey")}
+        held = set(known(self.account, list(keys.values())))
+        for id in (id for id in there if keys.get(id) not in held):
             item, captured = self._looked_at(id, None)
-            changed = read_time(read_json(captured.raw).get("lastModifiedDateTime")) if captured else None
-            if captured and item and (changed is None or changed >= since):
+            if captured and item and _is_changed(read_json(captured.raw), since):
                 batch.append(captured)
             if len(batch) == self.options.batch_size:
                 yield PollBatch(tuple(batch), {})
@@ -151,7 +154,7 @@ class CalendarChannel(HookedChannel):
         item = (state, uid[:500], end.isoformat() if end else "", kind)
         if before is not None and state and before[0] == state:
             return item, None
-        return item, Captured(self.account, read.raw, f"event:{id}:{state}", {THING: "event"})
+        return item, Captured(self.account, read.raw, _key(id, state), {THING: "event"})
 
     def _removed(self, id: str, item: Item) -> Captured | None:
         """What vanished; nothing where it brought nothing, or was one day of a series."""
@@ -163,6 +166,16 @@ class CalendarChannel(HookedChannel):
     def _end(self, data: Mapping[str, Any]) -> datetime | None:
         told = data.get("end")
         return read_time(told.get("dateTime")) if isinstance(told, dict) else None
+
+
+def _key(id: str, state: str) -> str:
+    return f"event:{id}:{state}"
+
+
+def _is_changed(told: Mapping[str, Any], since: datetime) -> bool:
+    """Whether an event was changed since a time, as far as that is told."""
+    changed = read_time(told.get("lastModifiedDateTime"))
+    return changed is None or changed >= since
 
 
 def _is_inside(item: Item, found: Round) -> bool:

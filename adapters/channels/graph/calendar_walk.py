@@ -26,6 +26,7 @@ ENTRIES_MAX = 20_000
 BACK = timedelta(days=30)
 ROLL = timedelta(days=7)
 MASTER, OCCURRENCE = "seriesMaster", "occurrence"
+TOLD = "type,seriesMasterId,changeKey,lastModifiedDateTime"
 
 Item = tuple[str, str, str, str]
 
@@ -80,10 +81,11 @@ class Window:
             raise TemporaryError("Graph begins a calendar anew without end", retry_after_s=600.0) from None
         return Round(self._all(rows, known, window), window, link)
 
-    def there(self, window: tuple[datetime, datetime]) -> list[str]:
-        """Return the ids of all events and series in a window."""
-        rows, _ = self._rows("calendarView", "calendarView", _query(window) | {"$select": "type,seriesMasterId"})
-        return list(dict.fromkeys(_named(row) for row in rows))
+    def there(self, window: tuple[datetime, datetime]) -> dict[str, dict[str, Any]]:
+        """Return all events and series in a window by their ids, with what is told of them: of a series nothing."""
+        rows, _ = self._rows("calendarView", "calendarView", _query(window) | {"$select": TOLD})
+        found = {_named(row): dict[str, Any]() for row in rows}
+        return found | {row["id"]: row for row in rows if _named(row) == row["id"]}
 
     def _changed(self, rows: list[dict[str, Any]], known: Known) -> dict[str, bool]:
         removed = [row["id"] for row in rows if "@removed" in row]

@@ -37,7 +37,7 @@ from adapters.formats.calendar_activity import mail_activities
 from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.model import Activity, Delivery
-from sidecar.ports import ChannelCapabilities, Context, Extent, PollBatch
+from sidecar.ports import ChannelCapabilities, Context, Extent, KnownKeys, PollBatch, nothing_known
 
 NEVER = frozenset({"drafts", "junkemail", "outbox", "junk email", "deleteditems", "deleted items"})
 LEVELS_MAX = 10
@@ -130,9 +130,9 @@ class MailChannel(HookedChannel):
         for folder in self._folders():
             yield from walk.listed(folder)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every mail that lies in the folders and arrived since then, under the keys that a poll gives it."""
-        walk = self._walk(since, None, None)
+        walk = Walk(self._api, self.account, self._bounds(since, None), None, known)
         for folder in self._folders():
             for batch in walk.listed(folder):
                 yield PollBatch(batch.captured, {})

@@ -12,14 +12,14 @@ Graph can't hand out (an encrypted one, or one that is broken there), as what Gr
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.channels.graph.api import Api, DeadTokenError, Page, quoted, read_json
 from adapters.channels.graph.subscriptions import read_time
 from sidecar.errors import TemporaryError
-from sidecar.ports import Captured, PollBatch
+from sidecar.ports import Captured, KnownKeys, PollBatch, nothing_known
 
 PAGE_SIZE = 100
 PAGES_MAX = 20_000
@@ -64,8 +64,15 @@ class Place:
 class Walk:
     """Reads the folders of one mailbox from a cursor on."""
 
-    def __init__(self, api: Api, account: str, bounds: Bounds, cursor: Mapping[str, Any] | None) -> None:
-        self._api, self._account, self._bounds = api, account, bounds
+    def __init__(
+        self,
+        api: Api,
+        account: str,
+        bounds: Bounds,
+        cursor: Mapping[str, Any] | None,
+        known: KnownKeys = nothing_known,
+    ) -> None:
+        self._api, self._account, self._bounds, self._known = api, account, bounds, known
         self._rest = {name: value for name, value in (cursor or {}).items() if name == "subscriptions"}
         self._places = read_places((cursor or {}).get("folders"))
 
@@ -94,7 +101,9 @@ class Walk:
         if place.link != END:
             query = window(self._bounds, FACTS)
             for page in pages(self._api, folder, query, place):
-                yield from self._page(folder, place, page, page.next or END)
+                known = set(self._known(self._account, [_key(row) for row in page.rows]))
+                rest = replace(page, rows=[row for row in page.rows if _key(row) not in known])
+                yield from self._page(folder, place, rest, page.next or END)
 
     def told(self) -> dict[str, Any]:
         """Return where it stands as a cursor."""
@@ -148,7 +157,7 @@ class Walk:
             return None
         headers = {"thing": "mail", "folder": folder.name, "sent": "1" if folder.is_sent else "0"}
         headers |= {"received": received.isoformat()} if received else {}
-        key = f"message:{row['id']}"
+        key = _key(row)
         if mime.fault:
             about = self._api.thing("message", path, FACTS_BYTES, ABOUT)
             return Captured(self._account, about.raw if about else b"", key, headers, mime.fault)
@@ -195,6 +204,10 @@ def read_places(told: object) -> dict[str, Place]:
         if all(isinstance(one, str) for one in done):
             found[str(name)] = Place(id, link, list(done))
     return found
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    return f"message:{row['id']}"
 
 
 def _at(folder: Folder) -> str:

@@ -30,7 +30,16 @@ from adapters.formats.ics_series import was_over
 from adapters.http.calls import Timeouts
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 MEETINGS_MAX = 10_000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -98,7 +107,7 @@ class IcsFeedChannel:
             return
         yield from self._batches(pieces, got, state)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every meeting that wasn't over then, or at the installation, under the key that a poll gives it."""
         got = self._feed.get("", "")
         pieces = () if got is None else self._pieces(got)

@@ -25,7 +25,16 @@ from adapters.http.consent import OAuthConsent
 from adapters.http.oauth import Grant
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 __all__ = ["ImapChannel", "ImapOptions"]
 
@@ -107,7 +116,7 @@ class ImapChannel:
         if self.options.idle:
             idle(self._access, self.options.folders[0], is_over, hint)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every mail that arrived since then and still lies in its folder, history or not."""
         with self._open() as mailbox:
             for folder, is_sent in self._folders(mailbox):
@@ -115,7 +124,9 @@ class ImapChannel:
                 facts = mailbox.facts(self._listed(mailbox, since, None))
                 there = {uid: mail for uid, mail in facts.items() if not mail.arrived_at or mail.arrived_at >= since}
                 place = Place(self.account, folder, opened.uidvalidity, is_sent)
-                for batch in batches(mailbox, place, there, self._bounds, {}, None):
+                held = set(known(self.account, [place.key(uid) for uid in there]))
+                rest = {uid: mail for uid, mail in there.items() if place.key(uid) not in held}
+                for batch in batches(mailbox, place, rest, self._bounds, {}, None):
                     yield PollBatch(batch.captured, {})
 
     def consent(self) -> OAuthConsent:

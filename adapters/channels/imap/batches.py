@@ -25,6 +25,10 @@ class Place:
     uidvalidity: int
     is_sent: bool
 
+    def key(self, uid: int) -> str:
+        """Return the key of a mail's delivery."""
+        return f"{self.folder}:{self.uidvalidity}:{uid}"
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -89,7 +93,7 @@ def _captured(mailbox: Mailbox, place: Place, mails: Mapping[int, MailFacts], bo
         headers = {"folder": place.folder, "sent": "1" if place.is_sent else "0"}
         if facts.arrived_at:
             headers["internaldate"] = facts.arrived_at.isoformat()
-        key = f"{place.folder}:{place.uidvalidity}:{uid}"
+        key = place.key(uid)
         if size_bytes > bounds.max_message_bytes:
             fault = f"mail of {size_bytes} bytes; at most {bounds.max_message_bytes} are read"
             yield Captured(place.account, mailbox.header(uid), key, headers | {"fault": fault}, fault)

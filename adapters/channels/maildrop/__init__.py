@@ -26,7 +26,16 @@ from adapters.formats.calendar_activity import entry_activities, mail_activities
 from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
 from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 DONE, REFUSED = "done", "refused"
 BATCH_BYTES = 32 * 1024 * 1024
@@ -128,7 +137,7 @@ class MaildropChannel:
         """Refuse: what lies in the folder is read by polling."""
         raise UnsupportedFeature("a folder has no history of its own; drop older files into it")
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield what is in the files since then, read or not: those that lie there, in `done/` and in `refused/`."""
         for path in (self._path, self._path / DONE, self._path / REFUSED):
             if path == self._path or (path.is_dir() and not path.is_symlink()):

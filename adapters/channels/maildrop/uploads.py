@@ -17,7 +17,16 @@ from adapters.channels.maildrop.calls import call_activity
 from adapters.formats.standard_webhooks import read_secrets, verify
 from sidecar.errors import ConfigError, RejectedInput
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Greeting, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Greeting,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 UPLOADED = {"uploaded": "yes"}
 
@@ -63,9 +72,9 @@ class TranscriptsChannel(MaildropChannel):
         """Yield what was dropped, if there is a folder."""
         yield from super().poll(cursor) if self.options.path else ()
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield what lies in the folder, if there is one; what was posted can't be asked for again."""
-        yield from super().census(since) if self.options.path else ()
+        yield from super().census(since, known) if self.options.path else ()
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
         """Read an uploaded transcript, or what was dropped."""

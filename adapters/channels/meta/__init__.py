@@ -25,7 +25,18 @@ from adapters.channels.meta.signature import greet, read_secrets, verify
 from adapters.http.options import host_of
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError, UnsupportedFeature
 from sidecar.model import Activity, Attachment, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, Greeting, HookRequest, Media, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    Greeting,
+    HookRequest,
+    KnownKeys,
+    Media,
+    PollBatch,
+    nothing_known,
+)
 
 __all__ = ["MetaChannel", "MetaOptions"]
 
@@ -89,11 +100,15 @@ class MetaChannel:
             raise UnsupportedFeature("WhatsApp has nothing to ask for, and no page is named")
         return self._walk().poll(cursor)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
-        """Yield every conversation that moved since then, as the poll gives it."""
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
+        """Yield every conversation that moved since then, as the poll gives it; its words alone say its key."""
         if not self.options.pages:
-            raise UnsupportedFeature("WhatsApp has nothing to count, and no page is named")
+            raise UnsupportedFeature("WhatsApp has no list to compare with, and no page is named")
         return self._walk().census(since)
+
+    def is_listed(self, activity: Activity) -> bool:
+        """Say whether an activity is of a page's; of WhatsApp nothing can be asked for."""
+        return activity.attributes.get("platform") in pages.PLATFORMS
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
         """Read a request, or what was asked for, into the activities of all its entries."""

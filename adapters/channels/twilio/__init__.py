@@ -23,7 +23,18 @@ from adapters.channels.twilio.walk import Place, Walk, Window, backfilled, count
 from adapters.http.asking import Manners
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Attachment, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, Greeting, HookRequest, Media, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    Greeting,
+    HookRequest,
+    KnownKeys,
+    Media,
+    PollBatch,
+    nothing_known,
+)
 
 MAX_SKEW = timedelta(minutes=5)
 MAX_TOKEN_CHARS = 100
@@ -122,9 +133,9 @@ class TwilioChannel:
         found = older(self._walk, since, self._installed(), cursor)
         yield from backfilled(self._walk, found, self.options.batch_size)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
-        """Yield all that the lists hold from then until now."""
-        yield from counted(self._walk, Window(since), self.options.batch_size)
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
+        """Yield all that the lists hold from then until now; a text that was changed or emptied has another key."""
+        yield from counted(self._walk, Window(since), self.options.batch_size, known)
 
     def media(self, attachment: Attachment) -> Media:
         """Fetch a file of a message, or the recording of a call where words may be kept."""

@@ -24,7 +24,7 @@ from adapters.channels.twilio.api import TwilioApi
 from adapters.channels.twilio.calls import ENDED
 from adapters.channels.twilio.drafts import Rules, is_sid, moment
 from adapters.channels.twilio.messages import ours_of
-from sidecar.ports import Captured, PollBatch
+from sidecar.ports import Captured, KnownKeys, PollBatch
 
 KINDS = ("messages", "calls", "recordings", "transcripts")
 MAX_RECENT = 20_000
@@ -77,6 +77,11 @@ class Found:
     row: Row
 
     @property
+    def key(self) -> str:
+        """Return the key of its delivery."""
+        return f"{_ONE[self.kind]}:{self.sid}:{self.state}"
+
+    @property
     def mark(self) -> str:
         """Return what is remembered of it."""
         return f"{self.state}@{self.at.date().isoformat()}"
@@ -101,7 +106,7 @@ class Walk:
     """Reads the lists of one account and lays down what they hold."""
 
     def __init__(self, api: TwilioApi, account: str, rules: Rules, max_item_bytes: int) -> None:
-        self._api, self._account, self._rules, self._max_item_bytes = api, account, rules, max_item_bytes
+        self._api, self.account, self._rules, self._max_item_bytes = api, account, rules, max_item_bytes
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -126,7 +131,7 @@ class Walk:
 
     def gone(self, sid: str) -> Captured:
         """Return what is kept of a message that was taken back."""
-        raw = lay_down({POLLED: "gone", "gone": {"sid": sid, "account_sid": self._account}})
+        raw = lay_down({POLLED: "gone", "gone": {"sid": sid, "account_sid": self.account}})
         return self._captured("message", sid, GONE, raw)
 
     def is_gone(self, sid: str) -> bool:
@@ -171,10 +176,10 @@ class Walk:
     def _captured(self, name: str, sid: str, state: str, raw: bytes) -> Captured:
         key = f"{name}:{sid}:{state}"
         if len(raw) <= self._max_item_bytes:
-            return Captured(self._account, raw, key)
+            return Captured(self.account, raw, key)
         fault = f"a {name} of {len(raw)} bytes; at most {self._max_item_bytes} are read"
-        short = lay_down({POLLED: name, name: {"sid": sid, "account_sid": self._account}})
-        return Captured(self._account, short, key, fault=fault)
+        short = lay_down({POLLED: name, name: {"sid": sid, "account_sid": self.account}})
+        return Captured(self.account, short, key, fault=fault)
 
 
 def polled(
@@ -215,11 +220,13 @@ def _news(
         seen |= {sid: before[sid] for sid in missing[MAX_LOOKED_UP:]}
 
 
-def counted(walk: Walk, window: Window, size: int) -> Iterator[PollBatch]:
-    """Yield everything in a window in batches without cursors."""
+def counted(walk: Walk, window: Window, size: int, known: KnownKeys) -> Iterator[PollBatch]:
+    """Yield everything in a window that isn't known in batches without cursors."""
     group: list[Captured] = []
     for kind in walk.kinds:
-        for one in walk.rows(kind, window):
+        rows = walk.rows(kind, window)
+        held = set(known(walk.account, [one.key for one in rows]))
+        for one in (one for one in rows if one.key not in held):
             group.append(walk.laid_down(one))
             if len(group) == size:
                 yield PollBatch(tuple(group), {})

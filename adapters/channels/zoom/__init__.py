@@ -27,7 +27,17 @@ from adapters.http.options import Address
 from adapters.http.recorded import Recorded, RecordedOptions, checked_name, checked_token
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Delivery
-from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, Greeting, HookRequest, PollBatch
+from sidecar.ports import (
+    Captured,
+    ChannelCapabilities,
+    Context,
+    Extent,
+    Greeting,
+    HookRequest,
+    KnownKeys,
+    PollBatch,
+    nothing_known,
+)
 
 REMEDY = "has the app the scopes that docs/zoom.md names, and is it activated?"
 
@@ -114,9 +124,9 @@ class ZoomChannel:
         """Yield what was recorded between then and the installation, oldest first."""
         yield from self._recorded.backfill(since, cursor)
 
-    def census(self, since: datetime) -> Iterator[PollBatch]:
+    def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all that was recorded since a time."""
-        yield from self._recorded.census(since)
+        yield from self._recorded.census(since, self.account, known)
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""
