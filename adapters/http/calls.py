@@ -30,7 +30,7 @@ class TooLateError(CutOffError):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds to connect, for each part of an answer, and for all of it."""
+    """Seconds to connect, for each part of an answer, and for the whole call (`deadline`)."""
 
     connect_s: float
     read_s: float
@@ -75,16 +75,14 @@ def answer(vendor: str, asked: Asked, observe: Observe, send: Callable[[], A]) -
         observe(asked.operation, status, time.monotonic() - began)
 
 
-def whole(parts: Iterable[bytes], ends_at: float) -> bytes:
-    """Return a body that comes in parts; `CutOffError` when it is too large, or not there by a monotonic time."""
+def whole(parts: Iterable[bytes]) -> bytes:
+    """Return a body that comes in parts; `CutOffError` when it is too large."""
     read, size_bytes = [], 0
     for part in parts:
         read.append(part)
         size_bytes += len(part)
         if size_bytes > MAX_BODY_BYTES:
             raise CutOffError("the answer is too large")
-        if time.monotonic() > ends_at:
-            raise TooLateError("the answer took too long")
     return b"".join(read)
 
 

@@ -8,12 +8,10 @@ within its own host alone, so headers never reach another one, or where asked fo
 size, type and time have bounds while it is read.
 
 The trade-off: no proxy of the environment is used, because it would resolve the name a second time, out of our sight,
-and each fetch opens a connection of its own. Names are resolved by the system, within the system's own time-outs. This
-module imports httpx2 at its top, so whoever needs it imports it late. Source: httpx2 2.16, read and run 2026-11.
+and each fetch opens a connection of its own. This module imports httpx2 at its top, so whoever needs it imports it
+late. Source: httpx2 2.16, read and run 2026-11.
 """
 
-import socket
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -21,10 +19,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 import httpx2
 
 from adapters.http.calls import CutOffError, NotSentError, Timeouts, TooLateError
+from adapters.http.deadline import addresses, within
+from adapters.http.wires import bound
 from sidecar.errors import PermanentError
 
 MAX_REDIRECTS = 3
-MAX_ADDRESSES, MAX_TRIED = 32, 3
+MAX_TRIED = 3
 MAX_URL_CHARS = 8_192
 _LEADS_ELSEWHERE = tuple(
     ip_network(text)
@@ -83,24 +83,25 @@ class Fetcher:
 
     def get(self, url: str, headers: Mapping[str, str], max_bytes: int, *, types: Sequence[str] = ()) -> Fetched:
         """Fetch a file; `NotAllowedError` for what may not be, `NotSentError` or `CutOffError` without an answer."""
-        ends_at = time.monotonic() + self._timeouts.whole_s
+        with within(self._timeouts.whole_s):  # all that it redirects to, too
+            return self._get(url, headers, max_bytes, types)
+
+    def _get(self, url: str, headers: Mapping[str, str], max_bytes: int, types: Sequence[str]) -> Fetched:
         at = _url(url)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._ask(at, headers, max_bytes, types, ends_at)
+            answer = self._ask(at, headers, max_bytes, types)
             if answer.status not in _REDIRECTS:
                 return answer
             before, at = at, _redirected(at, answer.headers.get("location", ""), roams=self._roams)
             headers = headers if _origin(before) == _origin(at) else {}
         raise NotAllowedError("it redirects again and again")
 
-    def _ask(
-        self, url: httpx2.URL, headers: Mapping[str, str], max_bytes: int, types: Sequence[str], ends_at: float
-    ) -> Fetched:
+    def _ask(self, url: httpx2.URL, headers: Mapping[str, str], max_bytes: int, types: Sequence[str]) -> Fetched:
         """Ask the first of the checked addresses that takes a connection."""
         tried = NotSentError("no connection")
         for address in self._checked(url)[:MAX_TRIED]:
             try:
-                return self._ask_at(address, url, headers, max_bytes, types, ends_at)
+                return self._ask_at(address, url, headers, max_bytes, types)
             except NotSentError as error:
                 tried = error
         raise tried
@@ -116,9 +117,9 @@ class Fetcher:
             raise NotSentError("its name can't be resolved") from None
         if not found:
             raise NotSentError("its name has no address")
-        if not is_trusted and not all(is_public(address) for address in found[:MAX_ADDRESSES]):
+        if not is_trusted and not all(is_public(address) for address in found):
             raise NotAllowedError("its name leads to an address that is not public")
-        return found[:MAX_ADDRESSES]
+        return found
 
     def _check_name(self, url: httpx2.URL) -> None:
         if url.scheme != "https":
@@ -130,13 +131,7 @@ class Fetcher:
             raise NotAllowedError("its host is not on the list of hosts that files are fetched from")
 
     def _ask_at(
-        self,
-        address: str,
-        url: httpx2.URL,
-        headers: Mapping[str, str],
-        max_bytes: int,
-        types: Sequence[str],
-        ends_at: float,
+        self, address: str, url: httpx2.URL, headers: Mapping[str, str], max_bytes: int, types: Sequence[str]
     ) -> Fetched:
         sent = {**headers, "Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
         timeout = httpx2.Timeout(self._timeouts.read_s, connect=self._timeouts.connect_s)
@@ -144,8 +139,8 @@ class Fetcher:
         try:
             with (
                 # A client of its own: a pool knows connections by address, and one address may serve many names.
-                httpx2.Client(
-                    timeout=timeout, follow_redirects=False, trust_env=False, transport=self._transport
+                bound(
+                    httpx2.Client(timeout=timeout, follow_redirects=False, trust_env=False, transport=self._transport)
                 ) as client,
                 client.stream("GET", url.copy_with(host=address), headers=sent, extensions=named) as answer,
             ):
@@ -154,19 +149,13 @@ class Fetcher:
                 if not 200 <= answer.status_code < 300:
                     return empty
                 _check_answer(empty, max_bytes, types)
-                return Fetched(answer.status_code, told, _read(answer.iter_raw(), max_bytes, ends_at))
+                return Fetched(answer.status_code, told, _read(answer.iter_raw(), max_bytes))
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             raise NotSentError("no connection") from None
         except httpx2.TimeoutException:
             raise TooLateError("no answer in time") from None
         except httpx2.HTTPError as error:
             raise CutOffError(f"the connection broke ({type(error).__name__})") from None
-
-
-def addresses(host: str, port: int) -> Sequence[str]:
-    """Return the addresses that the system knows for a name."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def is_public(address: str) -> bool:
@@ -221,12 +210,10 @@ def _check_answer(answer: Fetched, max_bytes: int, types: Sequence[str]) -> None
         raise NotAllowedError(f"it is larger than {max_bytes} bytes")
 
 
-def _read(parts: Iterator[bytes], max_bytes: int, ends_at: float) -> bytes:
+def _read(parts: Iterator[bytes], max_bytes: int) -> bytes:
     read = bytearray()
     for part in parts:
         read += part
         if len(read) > max_bytes:
             raise NotAllowedError(f"it is larger than {max_bytes} bytes")
-        if time.monotonic() > ends_at:
-            raise TooLateError("the answer took too long")
     return bytes(read)

@@ -9,7 +9,6 @@ httpx2 at its top, so whoever needs it imports it late. Source: httpx2 2.16, rea
 """
 
 import json
-import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from typing import Any
 import httpx2
 
 from adapters.http.calls import CutOffError, NotSentError, Timeouts, TooLateError, whole
+from adapters.http.deadline import within
+from adapters.http.wires import bound
 
 AGENT = "crm-sidecar"
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
@@ -49,12 +50,15 @@ class Pooled:
 
     def __init__(self, timeouts: Timeouts, connections: int) -> None:
         self._whole_s = timeouts.whole_s
-        self._client = httpx2.Client(
-            timeout=httpx2.Timeout(timeouts.read_s, connect=timeouts.connect_s),
-            limits=httpx2.Limits(max_connections=connections),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"User-Agent": AGENT, "Accept": "application/json"},
+        wait_s = min(timeouts.read_s, timeouts.whole_s)  # for a connection that is free
+        self._client = bound(
+            httpx2.Client(
+                timeout=httpx2.Timeout(timeouts.read_s, connect=timeouts.connect_s, pool=wait_s),
+                limits=httpx2.Limits(max_connections=connections),
+                follow_redirects=False,
+                trust_env=False,
+                headers={"User-Agent": AGENT, "Accept": "application/json"},
+            )
         )
         weakref.finalize(self, self._client.close)  # connections end with whoever held them
 
@@ -75,24 +79,20 @@ class Pooled:
         """
         given = {"params": dict(query) if query else None, "json": body, "data": dict(form) if form else None}
         given |= {"files": dict(files)} if files else {}
-        ends_at = time.monotonic() + self._whole_s
         with self._answered(method, url, headers, given) as answer:
-            content = whole(answer.iter_bytes(), ends_at)
+            content = whole(answer.iter_bytes())
             return Reply(answer.status_code, _lower(answer), _json(content), content)
 
     def read(
         self, url: str, headers: Mapping[str, str], max_bytes: int, *, query: Mapping[str, str] | None = None
     ) -> RawReply:
         """Get bytes as they come, at most so many; `NotSentError` or `CutOffError` without an answer."""
-        ends_at = time.monotonic() + self._whole_s
         content = bytearray()
         with self._answered("GET", url, headers, {"params": dict(query) if query else None}) as answer:
             for part in answer.iter_bytes():
                 content += part
                 if len(content) > max_bytes:
                     return RawReply(answer.status_code, _lower(answer), bytes(content[:max_bytes]), is_cut=True)
-                if time.monotonic() > ends_at:
-                    raise TooLateError("the answer took too long")
             return RawReply(answer.status_code, _lower(answer), bytes(content))
 
     @contextmanager
@@ -101,7 +101,7 @@ class Pooled:
     ) -> Iterator[httpx2.Response]:
         """An answer whose body is not read yet, and what goes wrong until its end in our words."""
         try:
-            with self._client.stream(method, url, headers=dict(headers), **given) as answer:
+            with within(self._whole_s), self._client.stream(method, url, headers=dict(headers), **given) as answer:
                 yield answer
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
             raise NotSentError("this is no address that could be called") from None

@@ -7,14 +7,12 @@ nobody; one that takes too long as a whole is an error of time. No error names t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from time import monotonic
 
 import httpx2
 
 from adapters.http.calls import CutOffError, NotSentError, TooLateError
-
-WHOLE_FACTOR = 4
-"""How many time-outs of one step an answer may take as a whole."""
+from adapters.http.deadline import STEPS, within
+from adapters.http.wires import bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +28,27 @@ class RawHttp:
     """Sends one request after the other; whoever opens it closes it."""
 
     def __init__(self, username: str, password: str, timeout_s: float) -> None:
-        self._whole_s = WHOLE_FACTOR * timeout_s
+        self._whole_s = STEPS * timeout_s
         auth = (username.encode(), password.encode())
-        self._client = httpx2.Client(auth=auth, timeout=timeout_s, follow_redirects=False, trust_env=False)
+        self._client = bound(httpx2.Client(auth=auth, timeout=timeout_s, follow_redirects=False, trust_env=False))
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes, max_bytes: int) -> RawReply:
         """Send a request and return its answer; `NotSentError` or `CutOffError` without one."""
-        until = monotonic() + self._whole_s
         try:
-            with self._client.stream(method, url, headers=dict(headers), content=body) as answer:
+            with (
+                within(self._whole_s),
+                self._client.stream(method, url, headers=dict(headers), content=body) as answer,
+            ):
                 read = bytearray()
                 for part in answer.iter_bytes():
                     read += part
                     if len(read) > max_bytes:
                         return RawReply(answer.status_code, b"", is_cut=True)
-                    if monotonic() > until:
-                        raise TooLateError("the answer took too long")
                 return RawReply(answer.status_code, bytes(read))
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
             raise NotSentError("this is no address that could be called") from None
+        except httpx2.TimeoutException:
+            raise TooLateError("no answer in time") from None
         except httpx2.HTTPError as error:
             raise CutOffError(type(error).__name__) from None
 

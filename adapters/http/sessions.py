@@ -8,15 +8,18 @@ The trade-off: answers are in memory whole, which suits pages of records, and wo
 `requests` at its top, so whoever needs it imports it late. Source: requests 2.34, read and run 2026-11.
 """
 
-import time
+import ssl
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
+from urllib3.util.ssl_ import create_urllib3_context
 
-from adapters.http.calls import CutOffError, NotSentError, Timeouts, whole
+from adapters.http.calls import CutOffError, NotSentError, Timeouts, TooLateError
+from adapters.http.deadline import within
+from adapters.http.pools import HeldPools, body_of
 
-CHUNK_BYTES = 64 * 1024
 POOLED = 16
 
 
@@ -28,31 +31,36 @@ class BoundedSession(requests.Session):
         self._timeouts = timeouts
         self.trust_env = False
         for scheme in ("http://", "https://"):
-            self.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=POOLED, max_retries=0))
+            self.mount(scheme, _Adapter(pool_connections=2, pool_maxsize=POOLED, max_retries=0))
 
     def request(  # type: ignore[override]  # how it is sent is not the caller's to say
         self, method: str, url: str, **given: Any
     ) -> requests.Response:
         """Send one request and return its answer, whose body is read already."""
-        ends_at = time.monotonic() + self._timeouts.whole_s
         limits = (self._timeouts.connect_s, self._timeouts.read_s)
         given |= {"timeout": limits, "allow_redirects": False, "stream": True}
         try:
-            with super().request(method, url, **given) as response:
-                response._content = whole(response.iter_content(CHUNK_BYTES), ends_at)
+            with within(self._timeouts.whole_s), super().request(method, url, **given) as response:
+                response._content = body_of(response.raw)
                 return response
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.ProxyError):
             raise NotSentError("no connection") from None
         except requests.ConnectionError as error:
-            if "NewConnectionError" in repr(error):
+            if isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError):
                 raise NotSentError("no connection") from None
             if "CERTIFICATE_VERIFY_FAILED" in repr(error):
                 raise NotSentError("its certificate is not trusted; is a proxy between, or the clock wrong?") from None
             raise CutOffError("the connection broke") from None
-        except requests.Timeout:
-            raise CutOffError("no answer in time") from None
-        except requests.RequestException as error:
+        except (requests.Timeout, ReadTimeoutError):
+            raise TooLateError("no answer in time") from None
+        except (requests.RequestException, HTTPError) as error:
             raise CutOffError(f"the connection broke ({type(error).__name__})") from None
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        trusted: ssl.SSLContext = create_urllib3_context()  # the certificates that are trusted come with each call
+        self.poolmanager = HeldPools(trusted, num_pools=connections, maxsize=maxsize, block=block, **options)
 
 
 def lower(headers: Any) -> dict[str, str]:

@@ -5,6 +5,7 @@ it matters. What the server says is never repeated, because it may quote an addr
 """
 
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.http.deadline import STEPS, connected, trusting, within
 from sidecar.errors import ConfigError, PermanentError, SidecarError, TemporaryError
 from sidecar.model import Notice
 from sidecar.ports import Context
@@ -74,12 +76,11 @@ class SmtpNotifier:
     def _connected(self) -> Iterator[smtplib.SMTP]:
         options = self._options
         port = options.port or _PORTS[options.tls]
-        trusted = ssl.create_default_context()
-        if options.tls is True:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(options.host, port, timeout=options.timeout_s, context=trusted)
-        else:
-            server = smtplib.SMTP(options.host, port, timeout=options.timeout_s)
-        with server:
+        trusted = trusting(ssl.create_default_context())
+        with (
+            within(STEPS * options.timeout_s),
+            _Smtp(options.host, port, options.timeout_s, options.tls, trusted) as server,
+        ):
             if options.tls == "starttls":
                 server.starttls(context=trusted)
             if options.username:
@@ -96,6 +97,18 @@ class SmtpNotifier:
         lines = (notice.summary, "", notice.remedy, "", f"Since {notice.since:%Y-%m-%d %H:%M} UTC, {notice.rule}.")
         mail.set_content("\n".join(lines))
         return mail
+
+
+class _Smtp(smtplib.SMTP):
+    """A conversation whose connection ends with the call, over TLS from its first byte on where that is asked for."""
+
+    def __init__(self, host: str, port: int, timeout_s: float, tls: bool | str, trusted: ssl.SSLContext) -> None:
+        self._tls, self._trusted = tls, trusted
+        super().__init__(host, port, timeout=timeout_s)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        sock = connected(host, port, timeout)
+        return self._trusted.wrap_socket(sock, server_hostname=host) if self._tls is True else sock
 
 
 @contextmanager

@@ -169,3 +169,10 @@ def test_an_answer_that_trickles_is_read(vendor: str, relay: Twin, tmp_path: Pat
     relay.fault(Slow(20_000))
     assert is_whole(VENDORS[vendor](tmp_path, relay.url + PATHS[vendor]))
     assert len(relay.requests) == 1
+
+
+def test_an_answer_that_drips_ends(vendor: str, relay: Twin, tmp_path: Path) -> None:
+    """T13: a byte now and then, from the status line on, is no answer; seen to be read to its end without the bound."""
+    relay.fault(Slow(100), times=None)
+    with pytest.raises(TemporaryError):
+        VENDORS[vendor](tmp_path, relay.url + PATHS[vendor], timeout_s=0.4, max_retries=0).infer(question())

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from adapters.http.calls import NotSentError, Timeouts, TooLateError
 from adapters.http.fetched import Fetcher, NotAllowedError, is_public
+from tests.support.certificates import certified
 
 TIMES = Timeouts(5.0, 5.0, 10.0)
 PUBLIC = "93.184.216.34"
@@ -316,7 +316,7 @@ def test_an_answer_that_trickles_is_given_up() -> None:
 
 def test_the_certificate_is_checked_against_the_name_and_not_the_address(tmp_path: Path) -> None:
     """Connecting to a checked address keeps the name's certificate: the right one is taken, another name's is not."""
-    tls, trust = _certificate(tmp_path, "files.example.com")
+    tls, trust = certified(tmp_path, "files.example.com")
     with _served(_file, tls) as port:
 
         def fetch(host: str) -> bytes:
@@ -330,33 +330,3 @@ def test_the_certificate_is_checked_against_the_name_and_not_the_address(tmp_pat
         assert fetch("files.example.com") == b"OggS"
         with pytest.raises(NotSentError):
             fetch("other.example.com")
-
-
-def _certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(who)
-        .issuer_name(who)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, secret = folder / "cert.pem", folder / "key.pem"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.PKCS8
-    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(pem, secret)
-    return served, ssl.create_default_context(cafile=str(pem))

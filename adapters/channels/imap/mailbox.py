@@ -2,12 +2,14 @@
 
 It never changes the mailbox: folders are opened read-only and bodies are peeked at, so nothing is marked as read. All
 messages are named by explicit UIDs (IMAPClient 4.1.0 can't read the answer to `1:*`; seen 2026-11-22), and times keep
-the server's offset, which IMAPClient would else turn into naive local ones.
+the server's offset, which IMAPClient would else turn into naive local ones. Each command has one end for all of its
+answer, since a server that drips would else be waited for without end.
 """
 
 import imaplib
 import logging
 import selectors
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,10 +17,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
+from adapters.http.deadline import STEPS, connected, trusting, within
 from sidecar.errors import ConfigError, TemporaryError
 
 HEADER_BYTES = 64 * 1024
 FACTS_PER_FETCH = 500
+BODIES_S = 600.0
+"""What a batch of mails may take: one too large for a slow line would be begun again and again."""
 EMPTY_MAX = 3
 # Codes of RFC 5530 and 9051 by which a server says that it, not the setting, is the trouble.
 _PASSING = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY", "TRY AGAIN", "TEMPORAR")
@@ -95,25 +100,20 @@ class MailFacts:
 @contextmanager
 def open_mailbox(access: Access) -> Iterator["Mailbox"]:
     """Connect, log in, and log out whatever happens in between."""
-    from imapclient import IMAPClient, SocketTimeout
-
     # At DEBUG these libraries write down what goes over the wire, which is what customers wrote.
     logging.getLogger("imapclient").setLevel(logging.INFO)
-    with _named(access):
-        client = IMAPClient(
-            access.host,
-            access.port,
-            ssl=access.tls is True,
-            ssl_context=ssl.create_default_context() if access.tls is True else None,
-            timeout=SocketTimeout(access.timeout_s, access.timeout_s),
-        )
-    with client:  # logs out and closes, whatever the connection has come to
+    with _asked(access):
+        client = _client(access)
+    try:
         client.normalise_times = False
-        with _named(access):
+        with _asked(access):
             if access.tls == "starttls":
-                client.starttls(ssl.create_default_context())
+                client.starttls(trusting(ssl.create_default_context()))
         _log_in(client, access)
         yield Mailbox(client, access)
+    finally:
+        with within(access.timeout_s):
+            client.__exit__(None, None, None)  # logs out and closes, whatever the connection has come to
 
 
 class Mailbox:
@@ -126,7 +126,7 @@ class Mailbox:
 
     def folders(self) -> Sequence[Folder]:
         """List the folders that can hold mail."""
-        with _named(self._access):
+        with _asked(self._access):
             listed = self._client.list_folders()
         found = [Folder(str(name), frozenset(flag.decode().lower() for flag in flags)) for flags, _, name in listed]
         return [folder for folder in found if "\\noselect" not in folder.flags]
@@ -135,27 +135,27 @@ class Mailbox:
         """Return the folder marked `\\Sent`, else one of a name that such folders usually have."""
         from imapclient.imapclient import SENT
 
-        with _named(self._access):
+        with _asked(self._access):
             name = self._client.find_special_folder(SENT)
         return str(name) if name else None
 
     def select(self, folder: str) -> Opened:
         """Open a folder read-only."""
         refusal = f"folder {folder!r} can't be opened: sidecar check names what folders and sent_folders may hold"
-        with _named(self._access, refusal):
+        with _asked(self._access, refusal):
             answer = self._client.select_folder(folder, readonly=True)
         return Opened(int(answer.get(b"UIDVALIDITY", 0)), int(answer.get(b"UIDNEXT", 0)))
 
     def after(self, uid: int) -> list[int]:
         """Return the UIDs above one, in order; `n:*` names the last mail even where n is past it."""
-        with _named(self._access):
+        with _asked(self._access):
             found = self._client.search(["UID", f"{uid + 1}:*"])
         return sorted(int(number) for number in found if number > uid)
 
     def between(self, since: date, before: date | None) -> list[int]:
         """Return the UIDs of mails that arrived on these days of the server's calendar, in order."""
         criteria = ["SINCE", since] + (["BEFORE", before] if before else [])
-        with _named(self._access):
+        with _asked(self._access):
             found = self._client.search(criteria)
         return sorted(int(number) for number in found)
 
@@ -163,7 +163,7 @@ class Mailbox:
         """Return size and arrival of those of the mails that are still there."""
         facts: dict[int, MailFacts] = {}
         for start in range(0, len(uids), FACTS_PER_FETCH):
-            with _named(self._access):
+            with _asked(self._access):
                 answer = self._client.fetch(
                     list(uids[start : start + FACTS_PER_FETCH]), ["RFC822.SIZE", "INTERNALDATE"]
                 )
@@ -178,27 +178,29 @@ class Mailbox:
         """Return the raw bytes of those of the mails that are still there."""
         if not uids:
             return {}
-        with _named(self._access):
+        with _named(self._access), within(max(BODIES_S, STEPS * self._access.timeout_s)):
             answer = self._client.fetch(list(uids), ["BODY.PEEK[]"])
         return {uid: bytes(items[b"BODY[]"]) for uid, items in answer.items() if items.get(b"BODY[]") is not None}
 
     def header(self, uid: int) -> bytes:
         """Return the first bytes of a mail's header section, empty when the mail is gone."""
-        with _named(self._access):
+        with _asked(self._access):
             answer = self._client.fetch([uid], [f"BODY.PEEK[HEADER]<0.{HEADER_BYTES}>"])
         return bytes(answer.get(uid, {}).get(b"BODY[HEADER]<0>") or b"")[:HEADER_BYTES]
 
     def can_idle(self) -> bool:
         """Say whether the server tells of news by itself."""
-        with _named(self._access):
+        with _asked(self._access):
             return bool(self._client.has_capability("IDLE"))
 
     @contextmanager
     def idling(self) -> Iterator[Callable[[float], list[bytes]]]:
         """Let the server tell of news while this lasts; what is given waits so many seconds for its words."""
-        with _named(self._access):
+        with _asked(self._access):
             self._client.idle()
-            yield self._heard
+        with _named(self._access):
+            yield self._heard  # which has an end of its own
+        with _asked(self._access):
             self._client.idle_done()
 
     def _heard(self, wait_s: float) -> list[bytes]:
@@ -206,11 +208,37 @@ class Mailbox:
         with selectors.DefaultSelector() as waiting:
             waiting.register(self._client.socket(), selectors.EVENT_READ)
             is_readable = bool(waiting.select(0))
-        told = self._client.idle_check(timeout=wait_s)
+        with within(wait_s + self._access.timeout_s):
+            told = self._client.idle_check(timeout=wait_s)
         self._empty = self._empty + 1 if is_readable and not told else 0
         if self._empty >= EMPTY_MAX:
             raise TemporaryError(f"{self._access.host} hung up")
         return [word for words in told for word in words if isinstance(word, bytes)]
+
+
+class _Imap(imaplib.IMAP4):
+    """A conversation whose connection ends with the command, over TLS from the first byte on if so set."""
+
+    def __init__(self, access: Access) -> None:
+        self._is_tls = access.tls is True
+        super().__init__(access.host, access.port, access.timeout_s)
+
+    def _create_socket(self, timeout: float | None = None) -> socket.socket:
+        sock = connected(self.host, self.port, timeout)
+        if not self._is_tls:
+            return sock
+        return trusting(ssl.create_default_context()).wrap_socket(sock, server_hostname=self.host)
+
+
+def _client(access: Access) -> Any:
+    from imapclient import IMAPClient, SocketTimeout
+
+    class Client(IMAPClient):  # type: ignore[misc]  # the library ships without types
+        def _create_IMAP4(self) -> _Imap:  # noqa: N802  # as the library calls it
+            return _Imap(access)
+
+    times = SocketTimeout(access.timeout_s, access.timeout_s)
+    return Client(access.host, access.port, ssl=access.tls is True, timeout=times)
 
 
 def _log_in(client: Any, access: Access) -> None:
@@ -239,7 +267,7 @@ def _is_let_in(client: Any, access: Access, key: Password | str) -> bool:
     from imapclient.exceptions import LoginError
 
     try:
-        with _named(access):
+        with _asked(access):
             if isinstance(key, str):
                 client.oauth2_login(access.username, key)
             elif key.text.isascii() and access.username.isascii():
@@ -252,6 +280,13 @@ def _is_let_in(client: Any, access: Access, key: Password | str) -> bool:
             raise TemporaryError(f"{access.host} can't log anybody in just now") from None
         return False
     return True
+
+
+@contextmanager
+def _asked(access: Access, refusal: str = "") -> Iterator[None]:
+    """Ask something of the server, in a time that each command may take as a whole."""
+    with within(STEPS * access.timeout_s), _named(access, refusal):
+        yield
 
 
 @contextmanager

@@ -7,12 +7,9 @@ whoever needs it imports it late. Source: hubspot-api-client 12.0.0 and urllib3 
 """
 
 import io
-import socket
-import threading
-import time
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import urllib3
@@ -30,9 +27,10 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from adapters.http.calls import CutOffError, NotSentError, Timeouts, whole
+from adapters.http.calls import CutOffError, NotSentError, Timeouts, TooLateError
+from adapters.http.deadline import within
+from adapters.http.pools import HeldPools, body_of
 
-CHUNK_BYTES = 64 * 1024
 _JSON: Mapping[int, str] = dict.fromkeys(range(200, 300), "object")
 _UNSENT = (NewConnectionError, ConnectTimeoutError, ProxyError, LocationParseError, LocationValueError)
 
@@ -59,8 +57,8 @@ class Transport:
         configuration.retries = False
         self._client = ApiClient(configuration)
         self._client.user_agent = "crm-sidecar (hubspot-api-client-python; 12)"
-        self._client.rest_client.pool_manager = _BoundedPool(
-            timeouts.whole_s,
+        self._client.rest_client.pool_manager = _Pools(
+            ssl.create_default_context(),
             num_pools=2,
             maxsize=configuration.connection_pool_maxsize,
             cert_reqs="CERT_REQUIRED",
@@ -70,16 +68,17 @@ class Transport:
     def send(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Reply:
         """Send one request; `NotSentError` or `CutOffError` when no whole answer came, whatever the status."""
         try:
-            data, status, headers = self._client.call_api(
-                path,
-                method,
-                query_params=list(query.items()),
-                header_params={"Accept": "application/json"},
-                body=body,
-                response_types_map=_JSON,
-                auth_settings=["oauth2"],
-                _request_timeout=(self._timeouts.connect_s, self._timeouts.read_s),
-            )
+            with within(self._timeouts.whole_s):
+                data, status, headers = self._client.call_api(
+                    path,
+                    method,
+                    query_params=list(query.items()),
+                    header_params={"Accept": "application/json"},
+                    body=body,
+                    response_types_map=_JSON,
+                    auth_settings=["oauth2"],
+                    _request_timeout=(self._timeouts.connect_s, self._timeouts.read_s),
+                )
             return Reply(status, _lower(headers), data)
         except ApiException as error:
             return _failure(error)
@@ -93,31 +92,21 @@ class Transport:
         except MaxRetryError as error:
             raise (NotSentError if isinstance(error.reason, _UNSENT) else CutOffError)("no answer") from None
         except ReadTimeoutError:
-            raise CutOffError("no answer in time") from None
+            raise TooLateError("no answer in time") from None
         except HTTPError as error:
             raise CutOffError(f"the connection broke ({type(error).__name__})") from None
 
 
-class _BoundedPool(urllib3.PoolManager):
-    """Reads each answer whole, within a time and a size, and follows no redirect: the token is for one host."""
-
-    def __init__(self, whole_s: float, **options: Any) -> None:
-        super().__init__(**options)
-        self._whole_s = whole_s
-        self.pool_classes_by_scheme = {
-            scheme: type(pool.__name__, (pool,), {"ConnectionCls": _bounded(pool.ConnectionCls, whole_s)})
-            for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool))
-        }
+class _Pools(HeldPools):
+    """Reads each answer whole, within a size, and follows no redirect: the token is for one host."""
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **options: Any
     ) -> urllib3.BaseHTTPResponse:
-        ends_at = time.monotonic() + self._whole_s
         options.pop("preload_content", None)
         response = super().urlopen(method, url, redirect=False, preload_content=False, **options)
         try:
-            parts = iter(partial(response.read1, CHUNK_BYTES, decode_content=True), b"")
-            body = whole(parts, ends_at)
+            body = body_of(response)
         except BaseException:
             response.close()
             raise
@@ -131,29 +120,6 @@ class _BoundedPool(urllib3.PoolManager):
             request_method=method,
             decode_content=False,
         )
-
-
-def _bounded(connection: Any, whole_s: float) -> Any:
-    """Return a class of connections whose answers begin within a time, however slowly their headers trickle."""
-
-    def getresponse(self: Any) -> Any:
-        # The base class's shutdown: that of a TLS socket would take away what the reading thread stands in.
-        timer = threading.Timer(whole_s, _shut, (self.sock,))
-        timer.daemon = True
-        timer.start()
-        try:
-            return connection.getresponse(self)
-        finally:
-            timer.cancel()
-
-    return type(connection.__name__, (connection,), {"getresponse": getresponse})
-
-
-def _shut(sock: socket.socket) -> None:
-    try:
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        return  # it ended by itself meanwhile
 
 
 def _failure(error: ApiException) -> Reply:

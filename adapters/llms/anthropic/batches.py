@@ -29,6 +29,7 @@ MAX_QUESTIONS = 1_000
 VENDORS_MAX_QUESTIONS = 100_000
 MAX_BATCH_CHARS = 60_000_000
 MAX_LINE_BYTES = 4_000_000
+UPLOAD_S, DOWNLOAD_S = 600.0, 600.0
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TICKET = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _OPERATORS_KINDS = {
@@ -103,7 +104,7 @@ class AnthropicBatches:
         def create() -> _Batch:
             return parsed(self._sdk.create(requests=requests).http_response.content, _Batch)
 
-        return self._caller.tried(lambda: _once(create)).id
+        return self._caller.tried(lambda: _once(create), UPLOAD_S).id
 
     def progress(self, ticket: str) -> BatchProgress:
         """Retrieve a batch."""
@@ -148,7 +149,7 @@ class AnthropicBatches:
         path = f"/v1/messages/batches/{batch_id}/results"
         answer = self._caller.tried(lambda: self._caller.sdk().get(path, cast_to=Response, stream=True))
         try:
-            yield from lines(answer, MAX_LINE_BYTES)
+            yield from lines(answer, MAX_LINE_BYTES, DOWNLOAD_S)
         except CutOffError as error:
             raise TemporaryError(f"the answers of the batch broke off: {error}; collect them again") from None
 

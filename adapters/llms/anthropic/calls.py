@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
+from weakref import finalize
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from tenacity.nap import sleep_using_event
 
+from adapters.http.deadline import within
 from adapters.llms.anthropic.prices import Prices
 from sidecar.errors import ConfigError, PermanentError, SidecarError, TemporaryError
 from sidecar.ports import Answer, Clock, Question
@@ -170,8 +172,11 @@ class Caller:
             lambda: parsed(self.sdk().models.with_raw_response.retrieve(model).http_response.content, ModelCard)
         )
 
-    def tried(self, send: Callable[[], T]) -> T:
-        """Call with short retries on 429, 5xx and broken connections; a longer wait is left to whoever called us."""
+    def tried(self, send: Callable[[], T], whole_s: float | None = None) -> T:
+        """Call with short retries on 429, 5xx and broken connections; a longer wait is left to whoever called us.
+
+        Each try ends after the endpoint's time-out as a whole, or after `whole_s`.
+        """
         retrying = Retrying(
             stop=stop_after_attempt(self._endpoint.max_retries + 1),
             wait=_pause_s,
@@ -179,14 +184,15 @@ class Caller:
             sleep=sleep_using_event(self._nobody_wakes),
             reraise=True,
         )
-        answered: T = retrying(self._mapped, send)
+        answered: T = retrying(self._mapped, send, whole_s or self._endpoint.timeout_s)
         return answered
 
-    def _mapped(self, send: Callable[[], T]) -> T:
+    def _mapped(self, send: Callable[[], T], whole_s: float) -> T:
         from anthropic import AnthropicError
 
         try:
-            return send()
+            with within(whole_s):
+                return send()
         except SidecarError:
             raise
         except AnthropicError as error:
@@ -226,11 +232,16 @@ class Caller:
         """Return the vendor's client, made by the first call."""
         import anthropic
 
+        from adapters.http.wires import bound
+
         with self._lock:
             if self._client is None:
                 _silence()
                 at = self._endpoint
+                wires = bound(anthropic.DefaultHttpxClient())
+                finalize(self, wires.close)  # connections end with whoever held them
                 self._client = anthropic.Anthropic(
+                    http_client=wires,
                     api_key=at.secret,
                     base_url=at.base_url,
                     timeout=anthropic.Timeout(at.timeout_s, connect=min(CONNECT_TIMEOUT_S, at.timeout_s)),
