@@ -377,6 +377,25 @@ def test_what_was_taken_back_is_found_by_the_poll(harness: TwilioHarness) -> Non
     assert kept in json.dumps(batches[-1].cursor)
 
 
+def test_a_first_poll_that_finds_nothing_is_one(harness: TwilioHarness) -> None:
+    """Empty lists are read up to today, so that the next poll goes on from there. Seed: no cursor without rows."""
+    cursor = last_cursor(harness.channel.poll(None))
+    assert cursor is not None and cursor["day"] == harness.at().date().isoformat()
+    laid = harness.laid(harness.twin.texts(ANN, US, "Between", harness.at()))
+    assert [captured.raw for captured in all_captured(harness.channel.poll(cursor))] == [laid]
+
+
+def test_what_was_emptied_before_any_poll_is_found(harness: TwilioHarness) -> None:
+    """An SMS without words has lost them; one of WhatsApp may be a place. Seed: only what was seen with its words."""
+    emptied = harness.twin.texts(ANN, US, "My card is 4000", harness.at())
+    place = harness.twin.texts(f"whatsapp:{ANN}", f"whatsapp:{US}", "", harness.at())
+    harness.twin.empties(emptied)
+    expected = [("deletion", emptied), ("message", emptied), ("message", place)]
+    for batches in (harness.channel.poll(None), harness.channel.census(INSTALLED)):
+        found = [a for captured in all_captured(batches) for a in parsed(harness.channel, captured)]
+        assert sorted((a.kind, str(a.relates_to or a.external_id)) for a in found) == sorted(expected)
+
+
 def test_a_message_that_only_looks_gone_is_not_deleted(harness: TwilioHarness) -> None:
     """A list that leaves something out proves nothing: the message itself is asked for. Seed: no second look."""
     harness.put()

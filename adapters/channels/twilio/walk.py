@@ -2,7 +2,8 @@
 
 The lists know days of UTC alone, and a call stands under the day on which it began. So each poll reads again from two
 days before the last one, and remembers what it laid down already, by sid and state. A message that is remembered and
-has lost its text, or that isn't there any more and isn't found by its sid either, was taken back.
+has lost its text, or that isn't there any more and isn't found by its sid either, was taken back; and so was an SMS
+that has no text when it is first seen. (One of WhatsApp may be a place, of which the list tells nothing.)
 
 A cursor is `{"day": "2026-11-22", "read_s": seconds, "recent": {"messages": {sid: "state@day"}}}`. It is whole after
 each batch: a poll that was left reads the days again and leaves out what is in it. One that is lost costs a repetition
@@ -80,6 +81,13 @@ class Found:
     def key(self) -> str:
         """Return the key of its delivery."""
         return f"{_ONE[self.kind]}:{self.sid}:{self.state}"
+
+    @property
+    def is_emptied(self) -> bool:
+        """Say whether it is an SMS without words or files, as none is sent: its words were taken away since."""
+        row = self.row
+        is_sms = self.kind == "messages" and ":" not in f"{row.get('from')}{row.get('to')}"
+        return is_sms and not row.get("body") and str(row.get("num_media") or "0") == "0"
 
     @property
     def mark(self) -> str:
@@ -192,17 +200,17 @@ def polled(
     for kind in kinds:
         held, seen[kind] = recent.setdefault(kind, {}), {}
         for sid, mark, captured in _news(walk, kind, window, held, seen[kind]):
-            group.append(captured)
-            held[sid] = mark
-            if len(group) == size:
+            if len(group) + len(captured) > size and group:
                 yield PollBatch(tuple(group), replace(place, recent=recent).told())
                 group = []
+            group += captured
+            held[sid] = mark
     yield PollBatch(tuple(group), replace(done, recent=seen).told())
 
 
 def _news(
     walk: Walk, kind: str, window: Window, held: Mapping[str, str], seen: dict[str, str]
-) -> Iterator[tuple[str, str, Captured]]:
+) -> Iterator[tuple[str, str, list[Captured]]]:
     """Yield what a list holds and isn't held yet, by sid and mark; `seen` takes in all that is there."""
     before = dict(held)
     for one in walk.rows(kind, window):
@@ -210,13 +218,14 @@ def _news(
         was = before.get(one.sid)
         if was != one.mark:
             was_emptied = kind == "messages" and was is not None and not one.row.get("body")
-            yield one.sid, one.mark, walk.gone(one.sid) if was_emptied else walk.laid_down(one)
+            gone = [walk.gone(one.sid)] if was_emptied or one.is_emptied else []
+            yield one.sid, one.mark, gone if was_emptied else [walk.laid_down(one), *gone]
     if kind == "messages":
         first = window.since.date().isoformat()
         missing = [sid for sid, mark in before.items() if sid not in seen and mark.partition("@")[2] > first]
         for sid in missing[:MAX_LOOKED_UP]:
             if GONE not in before[sid] and walk.is_gone(sid):
-                yield sid, f"{GONE}@{before[sid].partition('@')[2]}", walk.gone(sid)
+                yield sid, f"{GONE}@{before[sid].partition('@')[2]}", [walk.gone(sid)]
         seen |= {sid: before[sid] for sid in missing[MAX_LOOKED_UP:]}
 
 
@@ -226,11 +235,13 @@ def counted(walk: Walk, window: Window, size: int, known: KnownKeys) -> Iterator
     for kind in walk.kinds:
         rows = walk.rows(kind, window)
         held = set(known(walk.account, [one.key for one in rows]))
-        for one in (one for one in rows if one.key not in held):
-            group.append(walk.laid_down(one))
-            if len(group) == size:
+        for one in rows:
+            gone = [walk.gone(one.sid)] if one.is_emptied else []
+            captured = gone if one.key in held else [walk.laid_down(one), *gone]
+            if len(group) + len(captured) > size and group:
                 yield PollBatch(tuple(group), {})
                 group = []
+            group += captured
     if group:
         yield PollBatch(tuple(group), {})
 
