@@ -29,7 +29,7 @@ client_id = "{client}"
 client_secret_env = "APP"
 login_url = "{url}"
 graph_url = "{url}"
-batch_size = 2
+batch_size = {size}
 calls_per_s = 1000
 max_wait_s = 0
 """
@@ -40,9 +40,10 @@ WORDS = "$value"
 class Office:
     """A mailbox, and the sidecar that reads it."""
 
-    def __init__(self, folder: Path, twin: GraphTwin, clock: SetClock) -> None:
+    def __init__(self, folder: Path, twin: GraphTwin, clock: SetClock, batch_size: int = 2) -> None:
         self.twin, self.url = twin, f"sqlite:///{folder}/j.db"
         told = {"mailbox": twin.mailbox, "tenant": twin.tenant, "client": twin.client_id, "url": twin.url}
+        told["size"] = str(batch_size)
         env = {"APP": twin.client_secret}
         self.house = House(folder, "sqlite:///j.db", buys(), after=MAIL.format(**told), env=env, clock=clock).start()
         assert "office" in self.house.app.channels  # their first start: what is written from now on is news
