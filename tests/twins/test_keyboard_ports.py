@@ -1,5 +1,6 @@
-"""What the twins' commands say of a port before they serve on it."""
+"""What the twins' commands say of a port before they serve on it, and that no line ends them."""
 
+import io
 import socket
 from importlib import import_module
 from pathlib import Path
@@ -8,6 +9,18 @@ import pytest
 
 from tests.twins.wire import keyboard
 
+CRMS = {"hubspot", "pipedrive", "salesforce", "zoho"}
+OF_A_CRM = {"create", "edit", "automate", "merge"}
+MISTYPED = ("", "x", "x y", "x y z", '"', "1 2 3 4", "contact 7 a=b", "contact", "x http://127.0.0.1:9/hooks")
+NOBODY = "http://127.0.0.1:9/hooks/x"
+"""No sidecar runs there."""
+TOLD = {
+    "calcom": ("--hook", 'book "Ann" a@x.test 2026-12-01T10:00+00:00 "A kitchen"'),
+    "calendly": ("--hook", 'book "Ann" a@x.test 2026-12-01T10:00+00:00 "A kitchen"'),
+    "intercom": ("--hook", 'begin "Ann" a@x.test "Do you deliver?"'),
+    "meta": ("--door", "text 447700900123 Is Thursday free?"),
+    "twilio": ("--door", 'text +447700900123 +442079460000 "Is Thursday free?"'),
+}
 COMMANDS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/__main__.py"))
 
 
@@ -42,3 +55,28 @@ def test_no_two_twins_ask_for_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
     asked["meta's transcriber"] = asked["meta"] + 1
     assert len(asked) > 10
     assert len(set(asked.values())) == len(asked), asked
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, lines: list[str]) -> str:
+    """Type lines into a twin until they end; return what it said."""
+    hook = TOLD.get(name)
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    module = import_module(f"tests.twins.{name}.__main__")
+    module.main(["--port", "0", *((hook[0], NOBODY) if hook else ())])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_line_ends_a_twin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Each verb of its help with too little, too much or nonsense behind it, and nobody there who takes webhooks.
+
+    Seen to fail with the verbs of a CRM at channels' keyboards, and at a sidecar that wasn't up.
+    """
+    help = typed(monkeypatch, capsys, name, ["help"])
+    verbs = set(help.partition("=\n")[2].partition("Undocumented")[0].split()) - {"help", "EOF", "down"}
+    assert {"calls", "fail", "heal", "up"} < verbs and OF_A_CRM & verbs == (OF_A_CRM if name in CRMS else set())
+    lines = [f"{verb} {words}" for verb in sorted(verbs) for words in MISTYPED]
+    told = typed(
+        monkeypatch, capsys, name, [*lines, "heal", TOLD.get(name, ("", ""))[1], "down", "up", "calls", "nonsense"]
+    )
+    assert "Unknown syntax: nonsense" in told.splitlines()[-1]

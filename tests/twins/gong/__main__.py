@@ -28,7 +28,7 @@ class GongKeyboard(MeetingKeyboard):
 
     def do_hook(self, line: str) -> None:
         """Post what a rule posts of a call, signed for that address: hook ID ADDRESS."""
-        self.twin.hook_url = shlex.split(line)[-1]
+        _, self.twin.hook_url = shlex.split(line)
         super().do_hook(line)
 
 

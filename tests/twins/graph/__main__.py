@@ -79,7 +79,8 @@ class GraphKeyboard(Keyboard):
 
     def do_file(self, line: str) -> None:
         """A mail is moved: file ID FOLDER."""
-        self.twin.files(*shlex.split(line))
+        id, folder = shlex.split(line)
+        self.twin.files(id, folder)
 
     def do_show(self, line: str) -> None:
         """What there is: show mails, show events or show subscriptions."""
@@ -123,16 +124,14 @@ def _at(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def main() -> None:
-    """Serve until the input ends."""
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until standard input ends."""
     read = parser("graph", "A mailbox of Microsoft 365", 8365)
     read.add_argument("--mailbox", default="ann@ours.test", help="whose mailbox it is")
-    given = read.parse_args()
+    given = read.parse_args(arguments)
     with GraphTwin(given.mailbox, port=given.port) as twin:
-        keyboard = GraphKeyboard(twin)
         told = {"mailbox": twin.mailbox, "tenant": twin.tenant, "client_id": twin.client_id, "url": twin.url}
-        keyboard.say(SETTINGS.format(secret=twin.client_secret, **told))
-        keyboard.cmdloop()
+        GraphKeyboard(twin).cmdloop(SETTINGS.format(secret=twin.client_secret, **told))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from tests.twins.hubspot import HubSpotTwin, Status
 from tests.twins.hubspot.errors import ApiError
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import CrmKeyboard, parser
 
 SETTINGS = """HUBSPOT_TOKEN={token}
 [crm]
@@ -19,10 +19,10 @@ base_url = "{url}"
 """
 
 
-class HubSpotKeyboard(Keyboard):
+class HubSpotKeyboard(CrmKeyboard):
     """Kinds are contact, company, deal, note, task, meeting; names are those of properties."""
 
-    refusals: ClassVar[tuple[type[Exception], ...]] = (*Keyboard.refusals, ApiError)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (*CrmKeyboard.refusals, ApiError)
 
     def do_flow(self, line: str) -> None:
         """Somebody makes a workflow: flow KIND NAME."""

@@ -10,7 +10,7 @@ from tests.twins.pipedrive import PipedriveTwin, Status, refused
 from tests.twins.pipedrive.errors import ApiError
 from tests.twins.pipedrive.fields import Definition
 from tests.twins.pipedrive.hands import ALIASES
-from tests.twins.wire.keyboard import Keyboard, parser, typed
+from tests.twins.wire.keyboard import CrmKeyboard, parser, typed
 
 SETTINGS = """PIPEDRIVE_TOKEN={token}
 [crm]
@@ -20,10 +20,10 @@ base_url = "{url}"
 ROWS = {"email": "emails", "phone": "phones"}
 
 
-class PipedriveKeyboard(Keyboard):
+class PipedriveKeyboard(CrmKeyboard):
     """Kinds are contact, company, deal, task, meeting, note; names those of fields ("AI Stage"); numbers are #5."""
 
-    refusals: ClassVar[tuple[type[Exception], ...]] = (*Keyboard.refusals, ApiError)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (*CrmKeyboard.refusals, ApiError)
 
     def do_show(self, line: str) -> None:
         """The live records with what they hold: show KIND."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from tests.twins.salesforce import SalesforceTwin, Status, refused
 from tests.twins.salesforce.errors import ApiError
-from tests.twins.wire.keyboard import Keyboard, parser, typed
+from tests.twins.wire.keyboard import CrmKeyboard, parser, typed
 
 SETTINGS = """SALESFORCE_SECRET={secret}
 [crm]
@@ -20,10 +20,10 @@ base_url = "{url}"
 """
 
 
-class SalesforceKeyboard(Keyboard):
+class SalesforceKeyboard(CrmKeyboard):
     """Kinds are contact, lead, company, deal, task, meeting, or the names of objects; numbers are written #5."""
 
-    refusals: ClassVar[tuple[type[Exception], ...]] = (*Keyboard.refusals, ApiError)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (*CrmKeyboard.refusals, ApiError)
 
     def do_convert(self, line: str) -> None:
         """A person converts a lead, with a deal if it is named: convert ID [DEAL]."""

@@ -76,8 +76,10 @@ class TwilioKeyboard(Keyboard):
 
     def do_show(self, line: str) -> None:
         """What is there: show messages, calls, recordings or transcripts."""
-        held = {"calls": self.twin.calls_made}.get(line.strip()) or getattr(self.twin, line.strip())
-        for sid, row in held.items():
+        twin, what = self.twin, line.strip()
+        held = {"messages": twin.messages, "calls": twin.calls_made}
+        held |= {"recordings": twin.recordings, "transcripts": twin.transcripts}
+        for sid, row in held[what].items():
             self.say(f"{sid} {row.get('status')} {row.get('from', '')} {row.get('body', '')}".rstrip())
 
     def tell(self, sid: str) -> None:

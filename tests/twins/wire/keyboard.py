@@ -1,6 +1,7 @@
-"""The keyboard of everybody else who uses a CRM: each line on standard input is a person's edit, or a failure.
+"""The keyboard of everybody else: each line on standard input is a person's deed, or a failure of the vendor's.
 
-What all twins' hands can do is here; a vendor's own deeds and its settings are with its twin. All is in memory.
+What all twins' hands can do is here, and what those of a CRM can; a vendor's own deeds and its settings are with its
+twin. All is in memory.
 """
 
 import argparse
@@ -9,6 +10,8 @@ import shlex
 import socket
 from collections.abc import Callable
 from typing import IO, Any, ClassVar
+
+import httpx2
 
 from tests.twins.wire.faults import Status
 
@@ -44,7 +47,7 @@ class Keyboard(cmd.Cmd):
 
     prompt = ""
     use_rawinput = False
-    refusals: ClassVar[tuple[type[Exception], ...]] = (AssertionError, KeyError, ValueError)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (AssertionError, KeyError, ValueError, httpx2.HTTPError)
 
     def __init__(self, twin: Any, stdout: IO[str] | None = None) -> None:
         super().__init__(stdout=stdout)
@@ -59,37 +62,6 @@ class Keyboard(cmd.Cmd):
             return False
         finally:
             self.stdout.flush()
-
-    def do_create(self, line: str) -> None:
-        """A person types a record in: create KIND NAME=VALUE ..."""
-        kind, *pairs = shlex.split(line)
-        self.say(self.twin.person_creates(kind, self.values(kind, pairs)))
-
-    def do_edit(self, line: str) -> None:
-        """A person types values into a record; nothing after = clears: edit KIND ID NAME=VALUE ..."""
-        kind, id, *pairs = shlex.split(line)
-        self.twin.person_edits(kind, self.key(id), self.values(kind, pairs))
-
-    def do_automate(self, line: str) -> None:
-        """An automation of the account writes: automate KIND ID NAME=VALUE ..."""
-        kind, id, *pairs = shlex.split(line)
-        self.twin.automation_edits(kind, self.key(id), self.values(kind, pairs))
-
-    def do_delete(self, line: str) -> None:
-        """A person puts a record into the recycle bin: delete KIND ID."""
-        kind, id = shlex.split(line)
-        self.twin.person_deletes(kind, self.key(id))
-
-    def do_merge(self, line: str) -> None:
-        """A person merges two records: merge KIND WINNER LOSER."""
-        kind, winner, loser = shlex.split(line)
-        self.say(self.twin.person_merges(kind, self.key(winner), self.key(loser)))
-
-    def do_show(self, line: str) -> None:
-        """The live records with what they hold: show KIND."""
-        for record in self.twin.all(line.strip()):
-            held = {name: value for name, value in sorted(self.held(record).items()) if value}
-            self.say(f"{record.id} {held}")
 
     def do_calls(self, line: str) -> None:
         """How often each operation was asked for: calls."""
@@ -128,6 +100,45 @@ class Keyboard(cmd.Cmd):
         """Print a line."""
         self.stdout.write(f"{text}\n")
 
+    def failure(self, status: int) -> Status:
+        """Return a refusal in this vendor's shape."""
+        return Status(status)
+
+
+class CrmKeyboard(Keyboard):
+    """The deeds of whoever else uses a CRM; a vendor's own are with its twin."""
+
+    def do_create(self, line: str) -> None:
+        """A person types a record in: create KIND NAME=VALUE ..."""
+        kind, *pairs = shlex.split(line)
+        self.say(self.twin.person_creates(kind, self.values(kind, pairs)))
+
+    def do_edit(self, line: str) -> None:
+        """A person types values into a record; nothing after = clears: edit KIND ID NAME=VALUE ..."""
+        kind, id, *pairs = shlex.split(line)
+        self.twin.person_edits(kind, self.key(id), self.values(kind, pairs))
+
+    def do_automate(self, line: str) -> None:
+        """An automation of the account writes: automate KIND ID NAME=VALUE ..."""
+        kind, id, *pairs = shlex.split(line)
+        self.twin.automation_edits(kind, self.key(id), self.values(kind, pairs))
+
+    def do_delete(self, line: str) -> None:
+        """A person puts a record into the recycle bin: delete KIND ID."""
+        kind, id = shlex.split(line)
+        self.twin.person_deletes(kind, self.key(id))
+
+    def do_merge(self, line: str) -> None:
+        """A person merges two records: merge KIND WINNER LOSER."""
+        kind, winner, loser = shlex.split(line)
+        self.say(self.twin.person_merges(kind, self.key(winner), self.key(loser)))
+
+    def do_show(self, line: str) -> None:
+        """The live records with what they hold: show KIND."""
+        for record in self.twin.all(line.strip()):
+            held = {name: value for name, value in sorted(self.held(record).items()) if value}
+            self.say(f"{record.id} {held}")
+
     def key(self, id: str) -> Any:
         """Return an id as this vendor's hands take it."""
         return id
@@ -140,7 +151,3 @@ class Keyboard(cmd.Cmd):
     def values(self, kind: str, pairs: list[str]) -> dict[str, Any]:
         """Return what a line's pairs say of a kind, as this vendor's hands take it."""
         return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
-
-    def failure(self, status: int) -> Status:
-        """Return a refusal in this vendor's shape."""
-        return Status(status)

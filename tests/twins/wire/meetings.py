@@ -2,7 +2,6 @@
 
 import shlex
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 import httpx2
 
@@ -11,8 +10,6 @@ from tests.twins.wire.keyboard import Keyboard
 
 class MeetingKeyboard(Keyboard):
     """Words are written `Ann Lee: How much is it?`, each in quotes; times are now."""
-
-    refusals: ClassVar[tuple[type[Exception], ...]] = (*Keyboard.refusals, AttributeError, httpx2.HTTPError)
 
     def do_meet(self, line: str) -> None:
         """A meeting was held and heard: meet TITLE "NAME: WORDS" ... (without words they aren't there yet)."""

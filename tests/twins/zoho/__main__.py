@@ -6,7 +6,7 @@ It prints the settings that lead a sidecar to it, and then is the keyboard of ev
 import shlex
 from typing import Any, ClassVar
 
-from tests.twins.wire.keyboard import Keyboard, parser, typed
+from tests.twins.wire.keyboard import CrmKeyboard, parser, typed
 from tests.twins.zoho import Status, ZohoTwin, refused
 from tests.twins.zoho.errors import ApiError, RowError
 
@@ -18,10 +18,10 @@ accounts_url = "{url}"
 """
 
 
-class ZohoKeyboard(Keyboard):
+class ZohoKeyboard(CrmKeyboard):
     """Kinds are contact, company, deal, task, meeting, note, or modules; names are api names; numbers are #5."""
 
-    refusals: ClassVar[tuple[type[Exception], ...]] = (*Keyboard.refusals, ApiError, RowError)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (*CrmKeyboard.refusals, ApiError, RowError)
 
     def do_program(self, line: str) -> None:
         """Another program writes by a person's token: program KIND ID NAME=VALUE ..."""
@@ -30,7 +30,8 @@ class ZohoKeyboard(Keyboard):
 
     def do_lock(self, line: str) -> None:
         """A person locks a record: lock KIND ID."""
-        self.twin.locks(*shlex.split(line))
+        kind, id = shlex.split(line)
+        self.twin.locks(kind, id)
 
     def values(self, kind: str, pairs: list[str]) -> dict[str, Any]:
         """Return what a line's pairs say: nothing clears, true and false are flags, #5 is a number."""
