@@ -1,7 +1,9 @@
-"""What the twins' commands say of a port before they serve on it, and that no line ends them."""
+"""What the twins' commands say of a port before they serve on it, what they print, and that no line ends them."""
 
 import io
+import re
 import socket
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -80,3 +82,13 @@ def test_no_line_ends_a_twin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         monkeypatch, capsys, name, [*lines, "heal", TOLD.get(name, ("", ""))[1], "down", "up", "calls", "nonsense"]
     )
     assert "Unknown syntax: nonsense" in told.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - CRMS))
+def test_a_channels_settings_let_the_crm_show_what_was_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """What a channel's twin prints is, but for its variables, a config whose mode writes into the local CRM."""
+    told = typed(monkeypatch, capsys, name, [])
+    config = tomllib.loads("\n".join(line for line in told.splitlines() if not re.match(r"[A-Z0-9_]+=", line)))
+    assert config["policy"] == {"mode": "auto"} and config["channels"]

@@ -4,7 +4,7 @@ It prints the settings that lead a sidecar to it, and then reads what people do;
 """
 
 from tests.twins.aircall import AircallTwin
-from tests.twins.wire.keyboard import parser
+from tests.twins.wire.keyboard import parser, printed
 from tests.twins.wire.meetings import MeetingKeyboard
 
 SETTINGS = """AIRCALL_TOKEN={token}
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser("aircall", "A company's Aircall", 4224).parse_args(arguments)
     with AircallTwin(port=given.port) as twin:
         told = {name: getattr(twin, name, "") for name in ("token", "hook_secret", "url", "api_id")}
-        MeetingKeyboard(twin).cmdloop(SETTINGS.format(**told))
+        MeetingKeyboard(twin).cmdloop(printed(SETTINGS.format(**told)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from tests.twins.calcom import CalcomTwin
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import Keyboard, parser, printed
 from tests.twins.wire.posting import post
 
 SECRET = "webhook-secret-of-the-twin"
@@ -73,7 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
     reader.add_argument("--hook", default="", help="where webhooks go, such as http://127.0.0.1:8080/hooks/calcom")
     given = reader.parse_args(arguments)
     with CalcomTwin(port=given.port) as twin:
-        CalcomKeyboard(twin, given.hook).cmdloop(SETTINGS.format(secret=SECRET, token=twin.token, url=twin.url))
+        CalcomKeyboard(twin, given.hook).cmdloop(
+            printed(SETTINGS.format(secret=SECRET, token=twin.token, url=twin.url))
+        )
 
 
 if __name__ == "__main__":

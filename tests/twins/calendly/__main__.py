@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from tests.twins.calendly import CalendlyTwin
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import Keyboard, parser, printed
 from tests.twins.wire.posting import post
 
 KEY = "signing-key-of-the-twin"
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     reader.add_argument("--hook", default="", help="where webhooks go, such as http://127.0.0.1:8080/hooks/calendly")
     given = reader.parse_args(arguments)
     with CalendlyTwin(port=given.port) as twin:
-        CalendlyKeyboard(twin, given.hook).cmdloop(SETTINGS.format(key=KEY, token=twin.token, url=twin.url))
+        CalendlyKeyboard(twin, given.hook).cmdloop(printed(SETTINGS.format(key=KEY, token=twin.token, url=twin.url)))
 
 
 if __name__ == "__main__":

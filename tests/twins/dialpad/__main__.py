@@ -4,7 +4,7 @@ It prints the settings that lead a sidecar to it, and then reads what people do;
 """
 
 from tests.twins.dialpad import DialpadTwin
-from tests.twins.wire.keyboard import parser
+from tests.twins.wire.keyboard import parser, printed
 from tests.twins.wire.meetings import MeetingKeyboard
 
 SETTINGS = """DIALPAD_TOKEN={token}
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser("dialpad", "A company's Dialpad", 4225).parse_args(arguments)
     with DialpadTwin(port=given.port) as twin:
         told = {name: getattr(twin, name, "") for name in ("token", "hook_secret", "url")}
-        MeetingKeyboard(twin).cmdloop(SETTINGS.format(**told))
+        MeetingKeyboard(twin).cmdloop(printed(SETTINGS.format(**told)))
 
 
 if __name__ == "__main__":

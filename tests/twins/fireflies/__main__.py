@@ -4,7 +4,7 @@ It prints the settings that lead a sidecar to it, and then reads what people do;
 """
 
 from tests.twins.fireflies import FirefliesTwin
-from tests.twins.wire.keyboard import parser
+from tests.twins.wire.keyboard import parser, printed
 from tests.twins.wire.meetings import MeetingKeyboard
 
 SETTINGS = """FIREFLIES_SECRET={hook_secret}
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser("fireflies", "A Fireflies account", 4222).parse_args(arguments)
     with FirefliesTwin(port=given.port) as twin:
         told = {name: getattr(twin, name) for name in ("hook_secret", "token", "url")}
-        MeetingKeyboard(twin).cmdloop(SETTINGS.format(**told))
+        MeetingKeyboard(twin).cmdloop(printed(SETTINGS.format(**told)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from tests.support.authorities import KEY
 from tests.twins.gcalendar import GoogleCalendarTwin
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import Keyboard, parser, printed
 
 CALENDAR = "sales@northwind.test"
 SETTINGS = """TOKENS_KEY={key}
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     with GoogleCalendarTwin(CALENDAR, port=given.port) as twin:
         authority = twin.authority
         told = {"key": KEY, "secret": authority.client_secret, "client": authority.client_id}
-        CalendarKeyboard(twin).cmdloop(SETTINGS.format(url=twin.url, calendar=CALENDAR, **told))
+        CalendarKeyboard(twin).cmdloop(printed(SETTINGS.format(url=twin.url, calendar=CALENDAR, **told)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 from tests.support.authorities import KEY
 from tests.twins.gmail import GmailTwin
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import Keyboard, parser, printed
 
 MAILBOX = "sales@northwind.test"
 SETTINGS = """TOKENS_KEY={key}
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     with GmailTwin(MAILBOX, port=given.port) as twin:
         authority = twin.authority
         told = {"key": KEY, "secret": authority.client_secret, "client": authority.client_id}
-        GmailKeyboard(twin).cmdloop(SETTINGS.format(url=twin.url, mailbox=MAILBOX, **told))
+        GmailKeyboard(twin).cmdloop(printed(SETTINGS.format(url=twin.url, mailbox=MAILBOX, **told)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ It prints the settings that lead a sidecar to it, and then reads what people do;
 import shlex
 
 from tests.twins.gong import GongTwin
-from tests.twins.wire.keyboard import parser
+from tests.twins.wire.keyboard import parser, printed
 from tests.twins.wire.meetings import MeetingKeyboard
 
 SETTINGS = """GONG_SECRET={token}
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser("gong", "A Gong company", 4223).parse_args(arguments)
     with GongTwin(port=given.port) as twin:
         told = {name: getattr(twin, name) for name in ("token", "key", "url", "hook_url", "public_key")}
-        GongKeyboard(twin).cmdloop(SETTINGS.format(**told))
+        GongKeyboard(twin).cmdloop(printed(SETTINGS.format(**told)))
 
 
 if __name__ == "__main__":

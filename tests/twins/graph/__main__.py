@@ -11,7 +11,7 @@ from typing import ClassVar
 from tests.twins.graph import GraphTwin
 from tests.twins.graph.rounds import SHAPES
 from tests.twins.wire.faults import Status
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import Keyboard, parser, printed
 from tests.twins.wire.twin import real_time
 
 SETTINGS = """M365_SECRET={secret}
@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = read.parse_args(arguments)
     with GraphTwin(given.mailbox, port=given.port) as twin:
         told = {"mailbox": twin.mailbox, "tenant": twin.tenant, "client_id": twin.client_id, "url": twin.url}
-        GraphKeyboard(twin).cmdloop(SETTINGS.format(secret=twin.client_secret, **told))
+        GraphKeyboard(twin).cmdloop(printed(SETTINGS.format(secret=twin.client_secret, **told)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 from tests.twins.intercom import IntercomTwin
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import Keyboard, parser, printed
 from tests.twins.wire.posting import post
 
 SECRET = "client-secret-of-the-twin"
@@ -78,7 +78,9 @@ def main(arguments: list[str] | None = None) -> None:
     reader.add_argument("--hook", default="", help="where webhooks go, such as http://127.0.0.1:8080/hooks/intercom")
     given = reader.parse_args(arguments)
     with IntercomTwin(port=given.port) as twin:
-        IntercomKeyboard(twin, given.hook).cmdloop(SETTINGS.format(secret=SECRET, token=twin.token, url=twin.url))
+        IntercomKeyboard(twin, given.hook).cmdloop(
+            printed(SETTINGS.format(secret=SECRET, token=twin.token, url=twin.url))
+        )
 
 
 if __name__ == "__main__":

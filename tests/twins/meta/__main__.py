@@ -14,7 +14,7 @@ import httpx2
 from tests.twins.meta import MetaTwin
 from tests.twins.transcriptions import Transcriptions
 from tests.twins.wire.faults import Status
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import Keyboard, parser, printed
 
 PAGE, NUMBER, WABA = "180005062406476", "106540352242922", "102290129340398"
 SETTINGS = """META_APP_SECRET={secret} META_VERIFY_TOKEN=token-of-the-check META_TOKEN={token}
@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     with MetaTwin(port=given.port) as twin, Transcriptions(port=ears_port) as ears:
         twin.pages[PAGE] = ""
         told = SETTINGS.format(secret=twin.secret, token=twin.token, page=PAGE, url=twin.url, ears=ears.base_url)
-        MetaKeyboard(twin, ears, given.door).cmdloop(told)
+        MetaKeyboard(twin, ears, given.door).cmdloop(printed(told))
 
 
 if __name__ == "__main__":

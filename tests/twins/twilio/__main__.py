@@ -11,7 +11,7 @@ from typing import IO, Any
 import httpx2
 
 from tests.twins.twilio import TwilioTwin
-from tests.twins.wire.keyboard import Keyboard, parser
+from tests.twins.wire.keyboard import Keyboard, parser, printed
 
 SETTINGS = """TWILIO_TOKEN={token}
 [channels.twilio]
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = made.parse_args(arguments)
     with TwilioTwin(port=given.port) as twin:
         told: dict[str, Any] = {"token": twin.token, "account": twin.account, "url": twin.url}
-        TwilioKeyboard(twin, given.door).cmdloop(SETTINGS.format(door=given.door or DOOR, **told))
+        TwilioKeyboard(twin, given.door).cmdloop(printed(SETTINGS.format(door=given.door or DOOR, **told)))
 
 
 if __name__ == "__main__":

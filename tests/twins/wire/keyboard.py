@@ -37,6 +37,14 @@ def _free(text: str) -> int:
     return port
 
 
+def printed(settings: str) -> str:
+    """Return a channel's settings as its twin prints them: with a mode in which what was read can be seen in the CRM.
+
+    A config of a person's own has one already, and so has one of several twins: it stands in no twin's settings.
+    """
+    return f'{settings}[policy]\nmode = "auto"\n'
+
+
 def typed(text: str, number: Callable[[str], float] = float) -> Any:
     """Return what somebody typed: nothing clears, true and false are flags, #5 is a number."""
     return number(text[1:]) if text.startswith("#") else WORDS.get(text, text)

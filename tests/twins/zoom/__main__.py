@@ -3,7 +3,7 @@
 It prints the settings that lead a sidecar to it, and then reads what people do; the end of input ends it.
 """
 
-from tests.twins.wire.keyboard import parser
+from tests.twins.wire.keyboard import parser, printed
 from tests.twins.wire.meetings import MeetingKeyboard
 from tests.twins.zoom import ZoomTwin
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser("zoom", "A Zoom account", 4221).parse_args(arguments)
     with ZoomTwin(port=given.port) as twin:
         told = {name: getattr(twin, name) for name in ("hook_secret", "token", "account", "client", "url")}
-        MeetingKeyboard(twin).cmdloop(SETTINGS.format(**told))
+        MeetingKeyboard(twin).cmdloop(printed(SETTINGS.format(**told)))
 
 
 if __name__ == "__main__":
