@@ -16,7 +16,7 @@ import structlog
 
 import adapters
 from sidecar.app.alarms import Alarms
-from sidecar.app.beginnings import begun
+from sidecar.app.beginnings import begin
 from sidecar.app.conditions import Conditions
 from sidecar.app.in_force import InForce, Shelf
 from sidecar.app.ladder import ACCOUNT, Ladder
@@ -94,7 +94,7 @@ class App:
         clock = None if self.clock is utc_now else self.clock
         journal = Journal.open(self.settings.journal_url(), base=self.settings.base, clock=clock)
         self._opened.append(journal)
-        return journal
+        return begin(journal, self.settings.channels)
 
     @cached_property
     def policy(self) -> Policy:
@@ -120,7 +120,7 @@ class App:
     def channel(self, name: str) -> Channel:
         """Return one configured channel, whatever is wrong with the others."""
         if name not in self._channels:
-            section, since = self.settings.channels[name], begun(self.journal, name)
+            section, since = self.settings.channels[name], self.journal.begun(name)
             made = self._adapter(adapters.CHANNELS, section.type, f"channels.{name}", name, section.options, since)
             self._channels[name] = made
         return self._channels[name]
