@@ -4,7 +4,7 @@ These are the queries that runs start from, so each walks an index and none read
 are followed to the one that lives. Every list has a limit.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -62,6 +62,14 @@ class ShelfReader:
         with self._database.read() as connection:
             found: str | None = connection.execute(mine.limit(1)).scalar()
         return found
+
+    def parties_of(self, activity_ids: Sequence[str]) -> tuple[str, ...]:
+        """Return all parties that activities belong to, the one matched first before the others."""
+        match = t.match_index
+        theirs = sa.select(match.c.party).join(t.fact, t.fact.c.id == match.c.match_id).order_by(t.fact.c.seq)
+        theirs = theirs.where(match.c.activity_id.in_(activity_ids), match.c.party.is_not(None))
+        with self._database.read() as connection:
+            return tuple(dict.fromkeys(connection.execute(theirs).scalars()))
 
     def linked_party(self, ledger: str, kind: str, ref: str) -> str | None:
         """Return the party that a CRM record belongs to."""

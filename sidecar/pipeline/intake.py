@@ -21,6 +21,7 @@ from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, Pol
 from sidecar.resolve import identifiers_of, resolve
 
 MAX_WAITING, MAX_RELATED = 200, 2_000
+MEETING = "meeting"
 POLLED = "polled:"
 """Under this and a channel's name stands when its last poll came to its end."""
 TROUBLE = "trouble:"
@@ -178,7 +179,7 @@ class Intake:
             policy=parts.policy,
             standings=standings,
             mint=journal.mint,
-            related_party=related,
+            related=related,
         )
         touches = (*self._touches(activity, matches), *to_hear(parts, activity, matches))
         receipt = journal.commit(Entry(facts=matches, touches=touches))
@@ -217,14 +218,16 @@ class Intake:
         found: dict[str, Any] = {party: self._journal.standing(party) for party in sorted(parties)}
         return {party: standing for party, standing in found.items() if standing is not None}
 
-    def _related(self, activity: Activity) -> str | None:
+    def _related(self, activity: Activity) -> tuple[str, ...]:
+        """The parties of what an activity relates to; of a meeting all that were ever asked to it, or to this day."""
         if not activity.relates_to:
-            return None
-        for other in self._journal.versions(activity.channel, activity.account, activity.relates_to):
-            party = self._journal.party_of(other.id)
-            if party:
-                return party
-        return None
+            return ()
+        names = [activity.relates_to, *([activity.external_id] if activity.kind == MEETING else [])]
+        known = [self._journal.versions(activity.channel, activity.account, name) for name in dict.fromkeys(names)]
+        ids = [other.id for versions in known for other in versions]
+        if activity.kind == MEETING:
+            return self._journal.parties_of(ids)
+        return next((parties for id in ids if (parties := self._journal.parties_of([id]))), ())
 
 
 def _done(greeting: Greeting) -> Future[Greeting]:

@@ -3,7 +3,8 @@
 One activity becomes Matches: it belongs to this party by this rule; or it is a question with its candidates; or it is
 no customer's. Only exact, normalised identifiers join anything. Two answers are never weighed against each other in
 silence: the activity waits for a person, which costs a question and saves a record from holding two people's words.
-A message to a group belongs to each customer that it was sent to; a message from one belongs to its sender.
+A message to a group belongs to each customer that it was sent to, and so does what becomes of it; a message from one
+belongs to its sender.
 
 The caller looks up `identifiers_of` an activity, passes what it found as `known` (merges followed) with the standings
 of those parties, and commits the Matches. Where two runs begin parties on one identifier, the journal refuses one.
@@ -60,20 +61,21 @@ def resolve(
     standings: Mapping[str, Standing],
     mint: Mint,
     *,
-    related_party: str | None = None,
+    related: Sequence[str] = (),
 ) -> tuple[Match, ...]:
     """Return the activity's Matches, at least one: several only when it was meant for several parties.
 
     `known` says which party bears an identifier; `thread_parties` have activities in this thread; `standings` holds
-    every party of `known`; `related_party` is that of the activity to which this one relates.
+    every party of `known`; `related` are those of the activity to which this one relates.
     """
     scene = Scene(activity, known, thread_parties, own, relevance, policy, standings, mint)
     people = people_of(activity, own)
     if is_barred(activity, people, relevance):
         return (_match(scene, Outcome.DO_NOT_PROCESS, "do_not_process"),)
     side = side_of(activity, people)
-    if related_party and (activity.kind in _FOLLOWS or not any(p.identifiers for p in people if not p.own)):
-        return (_match(scene, Outcome.PARTY, "related", party=related_party, identifiers=_borne(side.people, scene)),)
+    if related and (activity.kind in _FOLLOWS or not any(p.identifiers for p in people if not p.own)):
+        borne = _borne(side.people, scene)
+        return tuple(_match(scene, Outcome.PARTY, "related", party=party, identifiers=borne) for party in related)
     is_known = bool(thread_parties) or any(i in known for i in _borne(side.people, scene))
     ruled = gate(activity, people, side, relevance, is_known=is_known)
     if ruled.outcome:

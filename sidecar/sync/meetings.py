@@ -5,10 +5,13 @@ Each of its fields is as new as the word that it rests on, so that a rep who mov
 until the customer or the booking system moves it again. When it begins and ends is one thing: where somebody holds one
 of the two, neither is written. Its title, its words and its owner are a person's for good once they change them.
 
+Where two records turn out to be one appointment, as after a merge, one goes on and the other is called off, unless
+people wrote in both.
+
 That a meeting's time has passed changes nothing here: who came is told by a booking system or by a person.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -38,6 +41,7 @@ LATE = timedelta(days=7)
 """How long after its time a meeting is still made: an outage passes, and years that are read anew make none."""
 BOOKING_LINE = f"From a booking or a calendar. Wrong? Change the field itself: what you write stays. {MARKER}"
 _TIMES = ("start", "end")
+_DOUBLE = "it is one with another meeting"
 
 
 def meetings(
@@ -57,10 +61,11 @@ def meetings(
     are its users by their addresses in small letters: a meeting is its host's, else the route's owner's.
     """
     mode = policy.mode_for(route)
-    made = (
+    made = [
         _record(standing, meeting, wanted, mode, owners.get(meeting.host) or route.owner, mint, now, wording)
         for meeting in standing.meetings
-    )
+    ]
+    made += [double for meeting in standing.meetings for double in _doubles(standing, meeting, wanted, mode, mint)]
     return tuple(replace(r, fields={name: f for name, f in r.fields.items() if name in known}) for r in made)
 
 
@@ -90,11 +95,41 @@ def _record(
 
 
 def _key(standing: Standing, meeting: Meeting, mint: Mint) -> str:
-    """Return the key under which the meeting was made, else that of its first name."""
-    names = (meeting.id, *meeting.others)
-    keys = [meeting_key(party, name, mint) for party in (standing.party, *standing.absorbed) for name in names]
-    records = [standing.records.get(key) for key in keys]
-    return next((r.key for r in records if r and r.ref and not r.gone), keys[0])
+    """Return the key under which the meeting was made, else that of its first name; of several, one people touched."""
+    posted = _posted(standing, meeting, mint)
+    touched = [record for record in posted if _is_touched(record)]
+    return next((r.key for r in (*touched, *posted)), meeting_key(standing.party, meeting.id, mint))
+
+
+def _posted(standing: Standing, meeting: Meeting, mint: Mint) -> list[RecordSync]:
+    """Return what the CRM holds of a meeting: several records where what made them turned out to be one."""
+    names, parties = (meeting.id, *meeting.others), (standing.party, *standing.absorbed)
+    keys = dict.fromkeys(meeting_key(party, name, mint) for party in parties for name in names)
+    records = (standing.records.get(key) for key in keys)
+    return [record for record in records if record and record.ref and not record.gone]
+
+
+def _is_touched(record: RecordSync) -> bool:
+    """Say whether somebody else than us wrote in a record, or told us to leave something in it."""
+    fields = record.fields.values()
+    return any(f.pinned or (f.hold is not None and f.hold.author.kind is not AuthorKind.US) for f in fields)
+
+
+def _doubles(
+    standing: Standing, meeting: Meeting, wanted: Sequence[DesiredRecord], mode: Mode, mint: Mint
+) -> Iterator[DesiredRecord]:
+    """Call off what the CRM holds of a meeting beside its own record, because of that; never what people touched."""
+    posted = _posted(standing, meeting, mint)
+    if len(posted) < 2:
+        return
+    key = _key(standing, meeting, mint)
+    ties = tuple(record.key for record in wanted if record.kind == "contact")
+    for record in posted:
+        because = tuple(f.change for f in standing.records[key].fields.values() if f.change)[:1]
+        if record.key != key and because and not _is_touched(record):
+            off = DesiredField("cancelled", "", FieldClass.OBSERVATION, because, meeting.at, False, mode, EVENT)
+            fields = {"status": off}
+            yield DesiredRecord("meeting", record.key, record.engagement, fields, False, _DOUBLE, ties, mode=mode)
 
 
 def _why_not(meeting: Meeting, now: datetime) -> str:

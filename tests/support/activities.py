@@ -93,7 +93,7 @@ class Notebook:
         self.threads: dict[str, set[str]] = {}
         self.standings: dict[str, Standing] = {}
 
-    def resolve(self, item: Activity, related_party: str | None = None) -> tuple[Match, ...]:
+    def resolve(self, item: Activity, related: tuple[str, ...] = ()) -> tuple[Match, ...]:
         """Resolve an activity against what is known, and remember nothing."""
         looked_up = {i: self.known[i] for i in identifiers_of(item, self.own) if i in self.known}
         threads = frozenset(self.threads.get(item.thread, ()))
@@ -106,12 +106,12 @@ class Notebook:
             self.policy,
             {party: self.standings[party] for party in {*looked_up.values(), *threads}},
             MINT,
-            related_party=related_party,
+            related=related,
         )
 
-    def take(self, item: Activity, related_party: str | None = None) -> tuple[Match, ...]:
+    def take(self, item: Activity, related: tuple[str, ...] = ()) -> tuple[Match, ...]:
         """Resolve an activity and remember its matches."""
-        matches = self.resolve(item, related_party)
+        matches = self.resolve(item, related)
         for match in matches:
             self.remember(match, item)
         return matches

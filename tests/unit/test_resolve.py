@@ -245,16 +245,23 @@ def test_a_status_that_names_two_parties_is_a_question() -> None:
 def test_an_edit_follows_what_it_edits(kind: str) -> None:
     """An edit belongs where its original went, even when a person had moved that elsewhere."""
     item = visitor("web:v1", kind=kind, relates_to="m1")
-    (match,) = Notebook().resolve(item, related_party="party-7")
+    (match,) = Notebook().resolve(item, related=("party-7",))
     assert (match.party, match.rule, match.links, match.new_party) == ("party-7", "related", (), False)
+
+
+def test_what_becomes_of_a_message_to_a_group_is_told_of_each_party() -> None:
+    """What was taken back is taken back for all whom it was sent to; seen to fail with the first one's alone."""
+    item = activity(role=Role.AGENT, kind="deletion", relates_to="m1")
+    matches = Notebook().resolve(item, related=("party-7", "party-8"))
+    assert [(match.party, match.rule) for match in matches] == [("party-7", "related"), ("party-8", "related")]
 
 
 def test_a_cancellation_without_a_person_follows_its_booking() -> None:
     """A system that names only the booking id is understood through the booking."""
     item = activity(took_part("organizer", own=True, name="Rep"), role=Role.SYSTEM, kind="booking_cancelled")
-    (match,) = Notebook().resolve(item, related_party="party-7")
+    (match,) = Notebook().resolve(item, related=("party-7",))
     assert match.party == "party-7"
-    (match,) = Notebook().resolve(visitor("web:v1"), related_party="party-7")
+    (match,) = Notebook().resolve(visitor("web:v1"), related=("party-7",))
     assert match.party != "party-7"
 
 

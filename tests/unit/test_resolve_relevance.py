@@ -43,7 +43,7 @@ def test_not_to_be_processed_holds_for_whoever_acted() -> None:
 def test_not_to_be_processed_comes_before_everything() -> None:
     """Neither the customer list nor an edit's original lets a barred person in."""
     book = Notebook(relevance=replace(FREE, do_not_process=("*@x.test",), customer=("*@x.test",)))
-    (match,) = book.resolve(mail("ann@x.test", automated="list"), related_party="party-1")
+    (match,) = book.resolve(mail("ann@x.test", automated="list"), related=("party-1",))
     assert match.outcome is Outcome.DO_NOT_PROCESS
 
 
