@@ -187,15 +187,16 @@ def test_what_a_channel_can_t_read_any_more_is_named(house: House) -> None:
     assert list(verify(house.journal, {})) == [], "a channel that is gone can't be asked"
 
 
-@pytest.mark.parametrize("word", ["the same", pytest.param("others", marks=damages)])
-def test_what_a_former_reader_named_otherwise_still_follows(house: House, word: str) -> None:
+@damages
+def test_what_a_former_reader_named_otherwise_still_follows(house: House) -> None:
     """A mail without a Date had an empty version once: its words are compared, and others are a fault."""
-    raw = b"From: ann@x.test\nTo: desk@ours.test\nMessage-ID: <m9@x.test>\n\nAre you open on Sunday?\n"
     mint, drop = house.journal.mint, house.app.channels["drop"]
-    delivery = to_delivery(Captured("drop", raw, "m9"), "drop", house.clock(), mint)
-    (activity,) = capture(delivery, drop, mint)
-    text = activity.text if word == "the same" else activity.text.replace("Sunday", "Monday")
-    former = mint(replace(activity, version="", text=text))
-    house.journal.commit(Entry(facts=(delivery, former)))
-    assert former.id != activity.id
-    assert [fault.fact for fault in faults(house)] == ([] if word == "the same" else [former.id])
+    held = []
+    for key, word in (("m8", "Sunday"), ("m9", "Monday")):
+        raw = f"From: ann@x.test\nTo: desk@ours.test\nMessage-ID: <{key}@x.test>\n\nAre you open on Sunday?\n".encode()
+        delivery = to_delivery(Captured("drop", raw, key), "drop", house.clock(), mint)
+        (activity,) = capture(delivery, drop, mint)
+        held.append(mint(replace(activity, version="", text=activity.text.replace("Sunday", word))))
+        assert held[-1].id != activity.id
+        house.journal.commit(Entry(facts=(delivery, held[-1])))
+    assert [fault.fact for fault in faults(house)] == [held[1].id]
