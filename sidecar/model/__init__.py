@@ -21,6 +21,7 @@ from sidecar.model.facts import (
 )
 from sidecar.model.fold import EXPIRED, absorb, advance
 from sidecar.model.fold.crm import BASELINE, OTHERS
+from sidecar.model.fold.meetings import CALENDARS
 from sidecar.model.mint import Fact, Mint
 from sidecar.model.notice import Notice
 from sidecar.model.policy import (
@@ -89,6 +90,7 @@ __all__ = [
     "ACCEPT_ALL",
     "ANSWERS",
     "BASELINE",
+    "CALENDARS",
     "EXPIRED",
     "KINDS",
     "OFF",

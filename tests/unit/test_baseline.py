@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from bench.baseline import believe, load, measure, turns
 from sidecar.errors import ConfigError
 from sidecar.ground import find
 from sidecar.infer.wire import SCHEMA, read
-from sidecar.model import Engagement, FieldStanding, Own, Role, Said, Standing, Step, Turn
+from sidecar.model import Engagement, FieldStanding, Meeting, Own, Role, Said, Standing, Step, Turn
 from sidecar.ports import Context, Question
 from tests.contract.llm import FIELDS, NOW, STAGES, faults, question, turn
 
@@ -330,6 +330,29 @@ def test_a_meeting_that_is_moved_or_called_off_takes_its_step_along() -> None:
     for status in ("cancelled", "declined"):
         over = ask(entry(3, status, FIVE), standing=known, earlier=tuple(moved[:2]))["steps"]
         assert [(s["op"], s["id"]) for s in over] == [("drop", "s1")]
+
+
+@pytest.mark.parametrize("due", ["2026-11-26T05:00", "2026-11-26"])
+@pytest.mark.parametrize("status", ["cancelled", "declined", "occurrence_cancelled"])
+def test_a_meeting_that_is_called_off_without_a_time_takes_its_step_along(status: str, due: str) -> None:
+    """A calendar's mere "it is off" is understood by what is known of it, long after; seen to fail with words alone."""
+    day = {"occurrence": FIVE} if status == "occurrence_cancelled" else {}
+    off = entry(40, status, "", **day)
+    off = replace(off, attributes={name: text for name, text in off.attributes.items() if text})
+    at, name = datetime.fromisoformat(FIVE), "#".join(("uid:visit@x.test", *day.values()))
+    known = Meeting(name, 1, "A visit", at, None, "cancelled", at, "m", at, "a", "m", at)
+    standing = held("booked", (Step("s1", f"Appointment: A visit on {due}", "us", "", due),))
+    over = ask(off, standing=replace(standing, meetings=(known,)), earlier=(turn("Hello", 39),))["steps"]
+    assert [(s["op"], s["id"]) for s in over] == [("drop", "s1")]
+    other = replace(known, id="uid:tour@x.test")
+    assert ask(off, standing=replace(standing, meetings=(other,)), earlier=(turn("Hello", 39),))["steps"] == []
+
+
+def test_an_hour_is_added_to_a_day_that_was_agreed() -> None:
+    """The calendar's entry of that day is the same appointment, and goes with it; seen to fail as two steps."""
+    known = held("booked", (Step("s1", "Appointment: on 2026-11-26", "us", "Thursday", "2026-11-26"),))
+    timed = ask(entry(2, "accepted", FIVE), standing=known, earlier=(turn("Hello", 1),))["steps"]
+    assert [(s["op"], s["id"], s["due_date"]) for s in timed] == [("open", "s1", "2026-11-26T05:00")]
 
 
 def test_another_meeting_leaves_a_step_alone() -> None:

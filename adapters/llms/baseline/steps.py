@@ -15,7 +15,7 @@ from adapters.llms.baseline.reading import Evidence, Reading
 from adapters.llms.baseline.slots import accepted, confirmed
 from adapters.llms.baseline.text import Sentence, fold
 from adapters.llms.baseline.words import languages
-from sidecar.model import Role, Step, Turn
+from sidecar.model import CALENDARS, Role, Step, Turn
 
 MAX_STEPS = 12
 MAX_WHAT_WORDS = 15
@@ -132,7 +132,11 @@ def _at(start: str, reading: Reading, open_ones: Sequence[_Draft]) -> list[_Draf
 
 
 def _times(turn: Turn, reading: Reading) -> set[str]:
-    """When a meeting is, and when it was to be by what was told before: a calendar doesn't say what it has replaced."""
+    """When a meeting is, and when it was to be by what was told before: a calendar doesn't say what it has replaced.
+
+    Whoever calls it off needn't say when it was; the standing knows, also where the words of before aren't shown. Its
+    day stands beside each time: it is what a step holds that was agreed without an hour.
+    """
     told = [turn]
     for other in (*reading.question.earlier, *reading.question.new):
         if other.alias == turn.alias:
@@ -140,7 +144,10 @@ def _times(turn: Turn, reading: Reading) -> set[str]:
         if other.kind == turn.kind and turn.attributes.get("uid") and _which(other) == _which(turn):
             told.append(other)
     starts = {t.attributes.get("start") or t.attributes.get("proposed_start") or "" for t in told}
-    return {_local(start, reading) for start in starts} - {""}
+    name = CALENDARS + "#".join(part for part in _which(turn) if part)
+    starts |= {m.start.isoformat() for m in reading.question.standing.meetings if name in (m.id, *m.others)}
+    times = {_local(start, reading) for start in starts} - {""}
+    return times | {time[:10] for time in times}
 
 
 def _which(turn: Turn) -> tuple[str | None, str | None]:
