@@ -26,6 +26,14 @@ class TemporaryError(SidecarError):
         self.retry_after_s = retry_after_s
 
 
+class Unanswered(TemporaryError):
+    """Nobody is answered just now, whatever is asked for: a limit of calls, or no connection."""
+
+
+class Withheld(TemporaryError):
+    """This one thing is refused, while another was handed out after that: no outage, and it may stay so."""
+
+
 class StaleVersion(TemporaryError):
     """The record changed between our read and our write: read again and plan anew."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapters.http.calls import Timeouts, answer, number
-from adapters.http.patience import Again, Pace, patient
+from adapters.http.patience import Again, AgainUnanswered, Pace, patient
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.ports import Observe
 
@@ -108,7 +108,8 @@ class Api:
             wait_s = number(reply.headers, "retry-after")
             if status == 429 and wait_s is not None:
                 self._pace.hold(min(wait_s, 3600.0))
-            raise Again(f"{manners.vendor} answered {status} to {operation}", retry_after_s=wait_s)
+            kind = AgainUnanswered if status == 429 else Again
+            raise kind(f"{manners.vendor} answered {status} to {operation}", retry_after_s=wait_s)
         if status in _UNKNOWN_US:
             raise ConfigError(f"answered {status} to {operation}: {manners.remedy}", setting=manners.credential)
         if 300 <= status < 400:

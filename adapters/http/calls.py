@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from adapters.http.patience import Again
+from adapters.http.patience import Again, AgainUnanswered
 from sidecar.errors import UnknownOutcome
 from sidecar.ports import Observe
 
@@ -64,7 +64,7 @@ def answer(vendor: str, asked: Asked, observe: Observe, send: Callable[[], A]) -
         reply = send()
         status = reply.status
     except NotSentError as error:
-        raise Again(f"{vendor} can't be reached: {error}") from None
+        raise AgainUnanswered(f"{vendor} can't be reached: {error}") from None
     except CutOffError as error:
         if asked.effect:
             raise UnknownOutcome(f"{vendor} may have done {asked.operation}, or not: {error}") from None

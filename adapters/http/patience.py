@@ -16,7 +16,7 @@ from collections.abc import Callable
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_base
 
-from sidecar.errors import TemporaryError
+from sidecar.errors import TemporaryError, Unanswered
 
 MAX_ATTEMPTS = 6
 NEAR_THE_END = 5
@@ -25,6 +25,10 @@ NEAR_THE_END = 5
 
 class Again(TemporaryError):
     """Worth another try within this call, after `retry_after_s`: what was asked for has not happened."""
+
+
+class AgainUnanswered(Again, Unanswered):
+    """Worth another try, and of no use to ask for anything else meanwhile."""
 
 
 def patient(max_wait_s: float, sleep: Callable[[float], None], attempts: int = MAX_ATTEMPTS) -> Retrying:
@@ -58,14 +62,14 @@ class Pace:
         self._not_before = 0.0
 
     def wait(self, max_wait_s: float) -> None:
-        """Wait for a slot; `TemporaryError` when the next free one is further away than the bound."""
+        """Wait for a slot; `Unanswered` when the next free one is further away than the bound."""
         with self._lock:
             now = self._monotonic()
             at = max(now, self._not_before)
             if len(self._slots) == self._calls:
                 at = max(at, self._slots[0] + self._window_s)
             if at - now > max_wait_s:
-                raise TemporaryError(f"{self._vendor}'s limit of calls is used up for now", retry_after_s=at - now)
+                raise Unanswered(f"{self._vendor}'s limit of calls is used up for now", retry_after_s=at - now)
             self._slots.append(at)
         if at > now:
             self._nap(at - now)

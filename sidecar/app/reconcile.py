@@ -16,7 +16,7 @@ channel's whole index is read once, and a thing that changed over there without 
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Event
 from typing import TYPE_CHECKING
@@ -61,7 +61,7 @@ class Findings:
     `missing` were not there, `unread` lie there and now say more than was read of them, `gone` are in the book alone;
     of each at most 1,000 are named, and `more` counts the others. `fetched` of the missing and unread were taken in.
     `unlisted` are in the book, and the provider has no list in which they would stand. `waits_for` is why it isn't
-    counted just now.
+    counted just now. `withheld` of the missing can't be fetched just now, though others can.
     """
 
     counted: int = 0
@@ -70,6 +70,7 @@ class Findings:
     fetched: int = 0
     unlisted: int = 0
     waits_for: str = ""
+    withheld: int = 0
     missing: list[Named] = field(default_factory=list)
     unread: list[Named] = field(default_factory=list)
     gone: list[Named] = field(default_factory=list)
@@ -187,8 +188,8 @@ class _Count:
 
     def _captured(self, captured: Captured) -> _Thing:
         app, adapter = self._app, self._adapter
-        delivery = to_delivery(captured, adapter.name, app.clock(), app.journal.mint)
-        return _Thing(delivery.id, delivery.key, self._read(delivery), captured)
+        delivery = to_delivery(replace(captured, withheld=None), adapter.name, app.clock(), app.journal.mint)
+        return _Thing(delivery.id, delivery.key, () if captured.withheld else self._read(delivery), captured)
 
     def _held(self, id: str, key: str) -> _Thing:
         """A thing that is in the book; of what was erased nothing is known but its name."""
@@ -236,7 +237,9 @@ class _Count:
         findings.counted += len(things)
         findings.held += len(things) - len(missing)
         findings.waiting += waiting
-        findings.fetched += len(missing) + len(unread) if self._fetch else 0
+        withheld = sum(bool(thing.captured and thing.captured.withheld) for thing in missing)
+        findings.withheld += withheld
+        findings.fetched += len(missing) - withheld + len(unread) if self._fetch else 0
         for sort, found in (("missing", missing), ("unread", unread)):
             for thing in found:
                 findings.add(sort, _named(thing))

@@ -20,6 +20,8 @@ FAULT = "fault"
 """Header under which a delivery carries the reason why it can't be read at all."""
 HINT = "hint"
 """Header by which a delivery is known that says only that there is news."""
+WITHHELD = "withheld"
+"""Header, and beginning of the key, of a delivery that stands for what could not be fetched; it says why."""
 
 
 def to_delivery(captured: Captured, channel: str, now: datetime, mint: Mint) -> Delivery:
@@ -30,11 +32,16 @@ def to_delivery(captured: Captured, channel: str, now: datetime, mint: Mint) -> 
         headers[FAULT] = captured.fault
     if captured.is_hint:
         headers[HINT] = "1"
+    key = captured.key or digest
+    if captured.withheld:
+        # A name of its own, so that the thing itself still comes under its own; with a fault, so that nobody reads it.
+        headers |= {WITHHELD: captured.withheld, FAULT: captured.withheld}
+        key = f"{WITHHELD}:{key}"
     return mint(
         Delivery(
             channel=channel,
             account=captured.account,
-            key=captured.key or digest,
+            key=key,
             sha256=digest,
             headers=headers,
             received_at=now,

@@ -102,6 +102,7 @@ def _whole(channel: str, since: datetime, found: "Findings") -> dict[str, Any]:
         "held": found.held,
         "waiting": found.waiting,
         "fetched": found.fetched,
+        "withheld": found.withheld,
         "left": found.left,
         "unlisted": found.unlisted,
         **{sort: {"number": found.number(sort), "named": getattr(found, sort)} for sort in SORTS},
@@ -121,9 +122,12 @@ def _print(channel: str, found: "Findings", zone: ZoneInfo, limit: int) -> None:
     show(f"{plain(channel)}: {many(found.counted, 'thing', 'things')} counted, {found.held} in the book{waits}.")
     if found.unlisted:
         show(f"{found.unlisted} more in the book stand in no list of the provider's: with these nothing was compared.")
+    if found.withheld:
+        what = many(found.withheld, "thing", "things")
+        show(f"{what} can't be fetched just now, though others can: sidecar work names them and when they are tried.")
     if found.fetched:
         show(f"{found.fetched} fetched. The running server reads them; without one: sidecar run --until-idle")
-    elif found.left:
+    elif found.left > found.withheld:
         show(f"{many(found.left, 'thing is', 'things are')} missing; without --dry-run what is missing is fetched.")
-    else:
+    elif not found.left:
         show("Nothing is missing.")

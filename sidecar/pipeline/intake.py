@@ -6,9 +6,10 @@ run before a party's own work is touched, one delivery at a time, so that one id
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
-from sidecar.capture import HINT, capture, to_delivery
+from sidecar.capture import HINT, WITHHELD, capture, to_delivery
 from sidecar.errors import ConfigError, PermanentError, RejectedInput
 from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
 from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
@@ -17,6 +18,7 @@ from sidecar.pipeline.listening import to_hear
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.selection import is_appointment, is_at_once
 from sidecar.pipeline.sources import SOURCE, place_of
+from sidecar.pipeline.withheld import retrieve
 from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, PollBatch
 from sidecar.resolve import identifiers_of, resolve
 
@@ -81,7 +83,7 @@ class Intake:
         keys = [WorkKey(WorkKind.PARSE, fact.id) for fact in facts]
         entry = Entry(
             facts=facts,
-            touches=tuple(Touch(key, if_new=True) for key in keys),
+            touches=(*(Touch(key, if_new=True) for key in keys), *self._come(channel, batch)),
             cursors=() if cursor is None else (CursorSet(channel, cursor, batch.cursor),),
             meta={} if cursor is None else {SOURCE + channel: self._channel(channel).source},
         )
@@ -95,6 +97,9 @@ class Intake:
         delivery = self._journal.get(lease.work.key)
         if not isinstance(delivery, Delivery):
             raise PermanentError("the delivery is not in the book")
+        if WITHHELD in delivery.headers:
+            retrieve(self._parts, self._channel(delivery.channel), lease, delivery, self._keep_found)
+            return
         activities = capture(delivery, self._channel(delivery.channel), self._journal.mint)
         key = WorkKey(WorkKind.RESOLVE, delivery.id)
         touches = (Touch(key),) if activities else ()
@@ -153,6 +158,15 @@ class Intake:
         if adapter is None:
             raise PermanentError(f"the channel {name!r} is not configured any more; add it back, then retry")
         return adapter
+
+    def _keep_found(self, channel: str, batch: PollBatch) -> None:
+        self.keep(channel, batch, None)
+
+    def _come(self, channel: str, batch: PollBatch) -> tuple[Touch, ...]:
+        """The work of deliveries that stood for what has come now: it looks, and is done."""
+        stood = {self._delivery(channel, replace(c, withheld=WITHHELD)).id for c in batch.captured if not c.withheld}
+        known = self._journal.known_ids(stood) if stood else ()
+        return tuple(Touch(WorkKey(WorkKind.PARSE, id)) for id in sorted(known))
 
     def _delivery(self, channel: str, captured: Captured) -> Delivery:
         return to_delivery(captured, channel, self._parts.clock(), self._journal.mint)

@@ -24,6 +24,7 @@ from sidecar.ports.channel import (
     MediaSource,
     PartlyCounted,
     PollBatch,
+    Retriever,
     Subscriber,
     nothing_known,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "Pipeline",
     "PollBatch",
     "Question",
+    "Retriever",
     "Segment",
     "Subscriber",
     "Tokens",

@@ -13,8 +13,9 @@ class ChannelCapabilities:
     """What a channel can do.
 
     With `handshake` it is a `Greeter`, with `census` a `Counted`, with `media` a `MediaSource`, with `subscriptions` a
-    `Subscriber`, with `listens` a `Listener`. `hints`: its webhook may say only that there is news, so each one also
-    makes a poll due. `stamped`: what its sender signs holds the time, so that an old one can be told from a new one.
+    `Subscriber`, with `listens` a `Listener`, with `withholds` a `Retriever`. `hints`: its webhook may say only that
+    there is news, so each one also makes a poll due. `stamped`: what its sender signs holds the time, so that an old
+    one can be told from a new one.
     `covers_body`: what its sender vouches with covers each byte of the body, so that a changed one is noticed; without
     it who has seen a webhook can write another, and none is believed. `enveloped`: the signed body is the signature.
     """
@@ -34,6 +35,7 @@ class ChannelCapabilities:
     media: bool = False
     subscriptions: bool = False
     listens: bool = False
+    withholds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Captured:
 
     `fault` is set when the bytes are known to be unreadable (a file that is too large): the delivery is kept, parked.
     `answer` is what the sender hears once they are durable, where "202 accepted" isn't what it understands. `is_hint`:
-    it says only that there is news, so that nobody wonders that it brings no activity.
+    it says only that there is news, so that nobody wonders that it brings no activity. `withheld` says why this one
+    thing could not be fetched, though another was after it: no bytes, `key` and `headers` to ask for it again.
     """
 
     account: str
@@ -81,6 +84,7 @@ class Captured:
     fault: str | None = None
     answer: Greeting | None = None
     is_hint: bool = False
+    withheld: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,4 +209,15 @@ class Listener(Protocol):
         """Call `hint` at each word of news until it `is_over`, at the latest two seconds after that.
 
         Returns at once where there is nothing to listen to. `TemporaryError` when the line drops.
+        """
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """What a channel with `withholds` offers beside: what its polls had to leave out, by name."""
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch it under the ids that a poll gives it; nothing when it is gone. `Withheld` while it alone is refused.
+
+        `key` and `headers` are those under which it was left out. Any other error is an outage's.
         """

@@ -1,11 +1,11 @@
 """The promises of the Channel port, numbered: every channel inherits them in a few lines.
 
-C1 to C11 hold for every channel, C21 to C28 for those that are called (webhooks), C41 to C54 for those that ask
-(pollers), C50 to C53 of them for those that can be counted. An adapter's test class gives a fixture `harness`: its
-channel behind a real door (signed bytes, a socket, a folder), and the hands that the suite needs on the other side of
-it. The suite reads the declared capabilities: declared true, the promise is tested; declared false, the call must raise
-`UnsupportedFeature`. What a sender doesn't do is declared as well (`stamped`, `covers_body`, `enveloped`), and C21,
-C25, C27 and C28 say what holds instead.
+C1 to C11 hold for every channel, C21 to C28 for those that are called (webhooks), C41 to C57 for those that ask
+(pollers), C50 to C53 and C55 for those of them that can be counted, C56 and C57 for those that leave out by name. An
+adapter's test class gives a fixture `harness`: its channel behind a real door (signed bytes, a socket, a folder), and
+the hands that the suite needs on the other side of it. The suite reads the declared capabilities: declared true, the
+promise is tested; declared false, the call must raise `UnsupportedFeature`. What a sender doesn't do is declared as
+well (`stamped`, `covers_body`, `enveloped`), and C21, C25, C27 and C28 say what holds instead.
 
 Seeds in the docstrings are the bugs under which a test was seen to fail.
 """
@@ -24,7 +24,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from sidecar.errors import ConfigError, PermanentError, RejectedInput, TemporaryError, UnsupportedFeature
+from sidecar.errors import (
+    ConfigError,
+    PermanentError,
+    RejectedInput,
+    SidecarError,
+    TemporaryError,
+    UnsupportedFeature,
+    Withheld,
+)
 from sidecar.model import Activity, Delivery, Mint, Own, Role
 from sidecar.ports import (
     Captured,
@@ -37,6 +45,7 @@ from sidecar.ports import (
     Listener,
     MediaSource,
     PollBatch,
+    Retriever,
     Subscriber,
 )
 
@@ -143,8 +152,10 @@ class WebhookHarness(ChannelHarness, Protocol):
 
 class PollHarness(ChannelHarness, Protocol):
     """A channel that asks: `put` lays one new thing on the other side and returns its bytes, `put_old` a thing from
-    before the installation, `put_oversized` one that is too large. `unreachable` and `refused` are the same channel
-    with its other side gone, and with credentials that are not accepted there; None where there is no such thing.
+    before the installation, `put_oversized` one that is too large. Where a channel `withholds`, `put_withheld` lays one
+    down that its other side refuses to hand out until `mend`, and returns the bytes that it then has. `unreachable` and
+    `refused` are the same channel with its other side gone, and with credentials that are not accepted there; None
+    where there is no such thing.
     """
 
     batch_size: int
@@ -255,6 +266,7 @@ class ChannelContract:
         assert isinstance(channel, MediaSource) == can.media
         assert isinstance(channel, Subscriber) == can.subscriptions
         assert isinstance(channel, Listener) == can.listens
+        assert isinstance(channel, Retriever) == can.withholds
         calls: dict[str, tuple[bool, Callable[[], object]]] = {
             "verify": (can.webhook, lambda: channel.verify(HookRequest({}, b""))),
             "poll": (can.poll, lambda: channel.poll(None)),
@@ -589,6 +601,65 @@ class PollContract(ChannelContract):
         rest = {(c.account, str(c.key)) for c in all_captured(counted(harness).census(INSTALLED, known))}
         assert asked in (set(), told)
         assert rest == (told - {min(told)} if asked else told)
+
+    def test_c56_what_is_refused_alone_holds_nothing_back(self, harness: PollHarness) -> None:
+        """C56: one thing that can't be fetched is left out by name, and is itself once it can. Seed: no Sieve."""
+        channel, hands = withholding(harness)
+        before = harness.put()
+        raw = hands.put_withheld()
+        others = [before, *(harness.put() for _ in range(harness.batch_size))]
+        batches = list(harness.channel.poll(None))
+        found = [captured for batch in batches for captured in batch.captured]
+        assert sorted(captured.raw for captured in found if not captured.withheld) == sorted(others)
+        (left,) = (captured for captured in found if captured.withheld)
+        assert (left.raw, left.fault) == (b"", None)
+        assert max(len(batch.captured) for batch in batches) <= harness.batch_size
+        cursor = json.loads(json.dumps(batches[-1].cursor))
+        assert not all_captured(harness.reopen().poll(cursor))
+        if isinstance(channel, Counted):
+            missed = [c for batch in channel.census(INSTALLED) for c in batch.captured if c.withheld]
+            assert [(c.key, c.account) for c in missed] == [(left.key, left.account)]
+        with pytest.raises(Withheld):
+            channel.retrieve(str(left.key), left.headers)
+        hands.mend()
+        (captured,) = channel.retrieve(str(left.key), left.headers)
+        (polled,) = (c for c in all_captured(harness.reopen().poll(None)) if c.raw == raw)
+        assert delivered(harness.channel, captured).id == delivered(harness.channel, polled).id
+        assert parsed(harness.channel, captured) == parsed(harness.channel, polled)
+
+    def test_c57_an_outage_sets_nothing_aside(self, harness: PollHarness) -> None:
+        """C57: while nothing can be fetched nothing is left out, and no cursor moves past it. Seed: no look."""
+        channel, hands = withholding(harness)
+        raws = [hands.put_withheld() for _ in range(harness.batch_size + 1)]
+        cursor: Mapping[str, Any] | None = None
+        found = list[Captured]()
+        with pytest.raises(SidecarError):
+            for batch in harness.channel.poll(None):
+                found += batch.captured
+                cursor = json.loads(json.dumps(batch.cursor))
+        assert found == []
+        key, headers = hands.name_of(raws[0])
+        with pytest.raises(SidecarError) as caught:
+            channel.retrieve(key, headers)
+        assert not isinstance(caught.value, Withheld)
+        hands.mend()
+        assert sorted(c.raw for c in all_captured(harness.reopen().poll(cursor))) == sorted(raws)
+
+
+class WithholdingHarness(PollHarness, Protocol):
+    """A channel that leaves out what is withheld, as `PollHarness` says; `name_of` is the name of what it lays."""
+
+    def put_withheld(self) -> bytes: ...
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]: ...
+    def mend(self) -> None: ...
+
+
+def withholding(harness: Any) -> tuple[Retriever, WithholdingHarness]:
+    """Return the channel made anew and its hands; one that doesn't declare `withholds` is passed over."""
+    channel = harness.reopen()
+    if not isinstance(channel, Retriever):
+        pytest.skip("declares no leaving out: what it lists, it lists whole")
+    return channel, harness
 
 
 def counted(harness: PollHarness) -> Counted:

@@ -20,6 +20,7 @@ RECENT = NOW - timedelta(minutes=30)
 MAX_BYTES = 20_000
 TOPIC = "projects/northwind/topics/gmail"
 MAILBOX = "sales@ours.test"
+UNWELL = Status(500, {"error": {"code": 500, "message": "Backend Error"}}, {"Retry-After": "0"})
 PUSHES: Mapping[str, Any] = {"topic": TOPIC, "push_audience": AUDIENCE, "push_email": PUSH_EMAIL}
 
 
@@ -120,6 +121,23 @@ class GmailHarness:
         raw = self.mail()
         self.twin.arrives(raw, INSTALLED - timedelta(days=40) + timedelta(seconds=self.put_count))
         return raw
+
+    def put_withheld(self) -> bytes:
+        """Let a customer write, and Gmail answer 500 to that mail."""
+        raw = self.put()
+        self.twin.fault(UNWELL, path=f"messages/{self._id(raw)}", times=None)
+        return raw
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of a mail, and its headers, as a poll names it that can't fetch it."""
+        return f"mail:{self._id(raw)}", {"gmail": "mail", "id": self._id(raw)}
+
+    def mend(self) -> None:
+        """Let Gmail be well."""
+        self.twin.heal()
+
+    def _id(self, raw: bytes) -> str:
+        return next(mail.id for mail in self.twin.mails.values() if mail.raw == raw)
 
     def put_oversized(self) -> None:
         """Let a mail be larger than the limit."""

@@ -4,12 +4,14 @@ Graph signs nothing: a notice is known by the secret in each of its items.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from adapters.channels.graph.calendar import CalendarChannel
 from adapters.channels.graph.events import SELECT
@@ -33,6 +35,7 @@ HOOK = "https://sidecar.ours.test/hooks/office"
 RECENT = NOW - timedelta(minutes=30)
 SOON = NOW + timedelta(days=8)
 MAX_BYTES = 20_000
+UNWELL = Status(500, {"error": {"code": "ErrorInternalServerError", "message": "An internal server error occurred."}})
 
 
 def mail(number: int, words: str = "Is it in stock?", sender: str = "Bob <bob@example.org>", more: str = "") -> bytes:
@@ -218,6 +221,23 @@ class MailHarness(GraphHarness):
     def put_oversized(self) -> None:
         """Let a mail be larger than the limit."""
         self.twin.receives(mail(999, "x" * MAX_BYTES), RECENT)
+
+    def put_withheld(self) -> bytes:
+        """Let a customer write, and Graph answer 500 to that mail."""
+        raw = self.put()
+        self.twin.fault(UNWELL, path=re.escape(f"messages/{quote(self._id(raw))}/"), times=None)
+        return raw
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of a mail, and its headers, as a poll names it that can't fetch it."""
+        return f"message:{self._id(raw)}", {"folder": "inbox", "sent": "0", "id": self._id(raw)}
+
+    def mend(self) -> None:
+        """Let Graph be well."""
+        self.twin.heal()
+
+    def _id(self, raw: bytes) -> str:
+        return next(id for id, held in self.twin.mime.items() if held == raw)
 
     def broken(self) -> Captured:
         """Let something lie there that is no mail."""

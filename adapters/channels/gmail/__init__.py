@@ -20,6 +20,7 @@ from adapters.channels.gmail.push import Certs, delivery_of, history_in, verify_
 from adapters.channels.gmail.reading import read_deletion, read_mail
 from adapters.channels.gmail.walk import Crawl, Place, Walk, Wanted, census_batches, is_hint_ahead, read_place
 from adapters.channels.gmail.watching import read_time, watched
+from adapters.formats.withheld import retrieved
 from adapters.http.calls import Timeouts
 from adapters.http.consent import OAuthConsent
 from adapters.http.oauth import Grant
@@ -57,6 +58,7 @@ class GmailChannel:
         covers_body=False,
         census=True,
         subscriptions=True,
+        withholds=True,
     )
 
     def __init__(self, name: str, options: GmailOptions, context: Context) -> None:
@@ -142,6 +144,11 @@ class GmailChannel:
         """
         walk = Walk(self._api, self.account, self._wanted(since, None), known)
         return census_batches(walk.all(Place("0", Crawl())))
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch a mail that a poll had to leave out."""
+        walk = Walk(self._api, self.account, self._wanted(self._installed_at, None))
+        return retrieved(key, lambda: walk.retrieved(headers["id"]), walk.another)
 
     def subscriptions(self, cursor: Mapping[str, Any] | None) -> Mapping[str, datetime]:
         """Return until when Gmail pushes news."""

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from adapters.channels.gmail.shapes import HistoryPage, Label, Labels, ListPage, Mail, Profile, Told, Watch
 from adapters.http.calls import Timeouts, answer, number
-from adapters.http.patience import Again, Pace, patient
+from adapters.http.patience import Again, AgainUnanswered, Pace, patient
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.ports import Observe
 
@@ -160,7 +160,8 @@ class Api:
             return
         if status in _TRANSIENT or status >= 500 or reason in _TOO_MUCH:
             wait_s = number(reply.headers, "retry-after")
-            raise Again(f"Gmail answered {status} to {operation}", retry_after_s=wait_s)
+            kind = AgainUnanswered if status == 429 or reason in _TOO_MUCH else Again
+            raise kind(f"Gmail answered {status} to {operation}", retry_after_s=wait_s)
         if status == 401:
             raise ConfigError("Gmail refuses the access; let it in anew: sidecar connect", setting=setting)
         if status == 403:
@@ -173,7 +174,7 @@ class Api:
         if operation == "watch" and status in (400, 404):
             told = f"Gmail answered {status} to the topic: does it exist, and may gmail-api-push publish to it?"
             raise ConfigError(told, setting=f"{setting}.topic")
-        if status in (400, 404):
+        if status in (400, 404) and operation != "get":
             told = f"Gmail answered {status} ({reason or 'no reason'}) to {operation}: has this account a mailbox?"
             raise ConfigError(told, setting=setting)
         raise PermanentError(f"Gmail answered {status} to {operation}")

@@ -13,17 +13,21 @@ repetition and never a mail.
 A mail is looked at before it is fetched, so that the words of drafts, spam and excluded labels are never asked for. A
 draft that is sent, or a mail that leaves spam, comes in then. What is deleted for good is told; what lies in the trash
 is not deleted. What was deleted while history reached back no longer is never told by Gmail.
+
+A mail that Gmail refuses while it hands out another is laid down as withheld, by its id, and the others go on.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 
 from adapters.channels.gmail.api import Api, HistoryGoneError
 from adapters.channels.gmail.shapes import Happened, ListPage, Mail, Record, header_of, raw_of
+from adapters.formats.withheld import Sieve, first_of
 from sidecar.errors import TemporaryError
 from sidecar.ports import Captured, KnownKeys, PollBatch, nothing_known
 
@@ -97,6 +101,7 @@ class Walk:
     def __init__(self, api: Api, account: str, wanted: Wanted, known: KnownKeys = nothing_known) -> None:
         self._api, self._account, self._wanted, self._known = api, account, wanted, known
         self._drafts: set[str] = set()
+        self._sieve = Sieve(self.another)
 
     def poll(self, place: Place) -> Generator[PollBatch, None, Place]:
         """Yield what is new since a place, and return the place behind it."""
@@ -146,6 +151,18 @@ class Walk:
             return None
         return None if known and int(mail.history_id) <= int(known) else mail
 
+    def retrieved(self, id: str) -> Sequence[Captured]:
+        """Fetch a mail that was withheld, whenever it arrived; nothing where it is gone, or counts no longer."""
+        mail = self._api.mail(id, "minimal")
+        found = self._captured(mail) if mail is not None and self._wanted.takes(mail.label_ids) else None
+        return (found,) if found else ()
+
+    def another(self, but: Collection[str]) -> bool:
+        """Say whether one of the newest mails but some can be fetched."""
+        page = self._listed(Crawl())
+        rows = page.messages if page else ()
+        return first_of({_key(row.id): partial(self._brought, row.id) for row in rows}, but)
+
     def _caught_up(self, place: Place) -> Generator[PollBatch, None, Place]:
         """Read history, then a page of the crawl, in turns, until both are at their ends."""
         for _ in range(MAX_PAGES):
@@ -193,15 +210,15 @@ class Walk:
 
     def _records(self, place: Place, records: Sequence[Record]) -> Generator[PollBatch, None, Place]:
         """Yield what records tell; a cursor names a record once all of it is captured."""
-        group, seen = _Group(self._wanted.batch_size), set[str]()
+        group, seen, safe = _Group(self._wanted.batch_size), set[str](), place
         for record in records:
             for captured in self._told(record, seen):
                 if group.is_full(captured):
-                    yield PollBatch(group.taken(), place.told())
+                    yield PollBatch(group.taken(), safe.told())
                 group.add(captured)
             place = replace(place, history=_newer(place.history, record.id))
-        if group.held:
-            yield PollBatch(group.taken(), place.told())
+            safe = safe if self._sieve.holds else place
+        yield from self._last(group, safe, place)
         return place
 
     def _told(self, record: Record, seen: set[str]) -> Iterator[Captured]:
@@ -210,10 +227,7 @@ class Walk:
                 self._drafts.add(one.message.id)
             elif one.message.id not in seen:
                 seen.add(one.message.id)
-                mail = self.looked_at(one.message.id)
-                captured = self._captured(mail) if mail else None
-                if captured:
-                    yield captured
+                yield from self._tried(one.message.id)
         for one in record.messages_deleted:
             is_draft = DRAFT in one.message.label_ids or one.message.id in self._drafts
             if self._wanted.deletions and not is_draft:
@@ -234,18 +248,34 @@ class Walk:
         ids = [one.id for one in page.messages]
         behind = ids[ids.index(crawl.done) + 1 :] if crawl.done in ids else ids
         known = set(self._known(self._account, [_key(id) for id in behind]))
-        group = _Group(self._wanted.batch_size)
+        group, safe = _Group(self._wanted.batch_size), place
         for id in (id for id in behind if _key(id) not in known):
-            mail = self.looked_at(id, crawl.known)
-            captured = self._captured(mail) if mail else None
-            if captured and group.is_full(captured):
-                yield PollBatch(group.taken(), place.told())
-            if captured:
+            for captured in self._tried(id, crawl.known):
+                if group.is_full(captured):
+                    yield PollBatch(group.taken(), safe.told())
                 group.add(captured)
             place = replace(place, crawl=replace(crawl, done=id))
+            safe = safe if self._sieve.holds else place
+        yield from self._last(group, safe, place)
+        return place
+
+    def _last(self, group: "_Group", safe: Place, place: Place) -> Iterator[PollBatch]:
+        """Yield what is left of a group, with what is still held; the last cursor is the place behind it all."""
+        for captured in self._sieve.settled():
+            if group.is_full(captured):
+                yield PollBatch(group.taken(), safe.told())
+            group.add(captured)
         if group.held:
             yield PollBatch(group.taken(), place.told())
-        return place
+
+    def _tried(self, id: str, known: str = "") -> tuple[Captured, ...]:
+        """What a mail brings, and before it what was refused and is withheld."""
+        named = Captured(self._account, b"", _key(id), {"gmail": "mail", "id": id})
+        return self._sieve.tried(partial(self._brought, id, known), named)
+
+    def _brought(self, id: str, known: str = "") -> Captured | None:
+        mail = self.looked_at(id, known)
+        return self._captured(mail) if mail else None
 
     def _captured(self, mail: Mail) -> Captured | None:
         """Fetch a mail and lay it down, or its header where it is too large; None where it is gone by now."""

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from adapters.http.calls import Timeouts, answer, number
-from adapters.http.patience import Again, Pace, patient
+from adapters.http.patience import Again, AgainUnanswered, Pace, patient
 from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.ports import Observe
 
@@ -32,6 +32,7 @@ CONNECTIONS = 1
 HOLD_MAX_S = 3_600.0
 VENDOR = "Microsoft Graph"
 _TRANSIENT = frozenset({408, 423, 425, 429, 509})
+_LIMITED = frozenset({429, 509})
 _DEAD = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired"})
 _GONE = frozenset({404, 410})
 _WITHHELD = frozenset({"errormimecontentconversionfailed", "errorcontentconversionfailed", "errorcorruptdata"})
@@ -208,7 +209,8 @@ class Api:
             wait_s = number(reply.headers, "retry-after")
             if wait_s is not None:
                 self._pace.hold(min(wait_s, HOLD_MAX_S))
-            raise Again(f"{VENDOR} answered {reply.status} to {operation}", retry_after_s=wait_s)
+            kind = AgainUnanswered if reply.status in _LIMITED else Again
+            raise kind(f"{VENDOR} answered {reply.status} to {operation}", retry_after_s=wait_s)
 
     def _raise_for(self, reply: Any, operation: str) -> None:
         status, setting = reply.status, self._reached.setting

@@ -35,9 +35,10 @@ from adapters.channels.graph.options import GraphOptions
 from adapters.channels.graph.subscriptions import read_time
 from adapters.formats.calendar_activity import mail_activities
 from adapters.formats.mime import MAIL_BYTES_MAX, parse_mail
+from adapters.formats.withheld import retrieved
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.model import Activity, Delivery
-from sidecar.ports import ChannelCapabilities, Context, Extent, KnownKeys, PollBatch, nothing_known
+from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, KnownKeys, PollBatch, nothing_known
 
 NEVER = frozenset({"drafts", "junkemail", "outbox", "junk email", "deleteditems", "deleted items"})
 LEVELS_MAX = 10
@@ -81,6 +82,7 @@ class MailChannel(HookedChannel):
         covers_body=False,
         census=True,
         subscriptions=True,
+        withholds=True,
     )
 
     def __init__(self, name: str, options: MailOptions, context: Context) -> None:
@@ -132,17 +134,22 @@ class MailChannel(HookedChannel):
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every mail that lies in the folders and arrived since then, under the keys that a poll gives it."""
-        walk = Walk(self._api, self.account, self._bounds(since, None), None, known)
+        walk = Walk(self._api, self.account, self._bounds(since, None), None, self._folders, known)
         for folder in self._folders():
             for batch in walk.listed(folder):
                 yield PollBatch(batch.captured, {})
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch a mail that a poll had to leave out."""
+        walk = self._walk(self._installed_at, None, None)
+        return retrieved(key, lambda: walk.retrieved(headers), walk.another)
 
     def check(self) -> Sequence[str]:
         """Sign in, and see that the folders exist."""
         return self._tried(lambda: list(self._folders()))
 
     def _walk(self, since: datetime, until: datetime | None, cursor: Mapping[str, Any] | None) -> Walk:
-        return Walk(self._api, self.account, self._bounds(since, until), cursor)
+        return Walk(self._api, self.account, self._bounds(since, until), cursor, self._folders)
 
     def _bounds(self, since: datetime, until: datetime | None) -> Bounds:
         options = self.options

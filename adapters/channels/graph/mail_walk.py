@@ -8,16 +8,19 @@ that has died, in whichever of its shapes, begins the folder anew: the same ids 
 that costs a repetition and never a mail. A cursor that can't be read counts as lost and costs the same.
 
 A mail that is too large is laid down as its headers, with a fault, so that a person learns of it; and so is one that
-Graph can't hand out (an encrypted one, or one that is broken there), as what Graph tells of it.
+Graph can't hand out (an encrypted one, or one that is broken there), as what Graph tells of it. One that is refused
+for whatever else, while another comes, is laid down as withheld, by its id.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from adapters.channels.graph.api import Api, DeadTokenError, Page, quoted, read_json
 from adapters.channels.graph.subscriptions import read_time
+from adapters.formats.withheld import Sieve, first_of
 from sidecar.errors import TemporaryError
 from sidecar.ports import Captured, KnownKeys, PollBatch, nothing_known
 
@@ -26,6 +29,7 @@ PAGES_MAX = 20_000
 HEADER_BYTES = 64 * 1024
 BATCH_BYTES = 32 * 1024 * 1024
 FACTS_BYTES = 1024 * 1024
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 END = "end"
 FACTS = {"$select": "receivedDateTime,isDraft"}
 ABOUT = {"$select": "internetMessageId,receivedDateTime,subject,from"}
@@ -61,8 +65,11 @@ class Place:
     done: list[str] = field(default_factory=list)
 
 
+Folders = Callable[[], Iterable[Folder]]
+
+
 class Walk:
-    """Reads the folders of one mailbox from a cursor on."""
+    """Reads folders of one mailbox from a cursor on."""
 
     def __init__(
         self,
@@ -70,9 +77,11 @@ class Walk:
         account: str,
         bounds: Bounds,
         cursor: Mapping[str, Any] | None,
+        folders: Folders,
         known: KnownKeys = nothing_known,
     ) -> None:
         self._api, self._account, self._bounds, self._known = api, account, bounds, known
+        self._folders, self._sieve = folders, Sieve(self.another)
         self._rest = {name: value for name, value in (cursor or {}).items() if name == "subscriptions"}
         self._places = read_places((cursor or {}).get("folders"))
 
@@ -101,9 +110,24 @@ class Walk:
         if place.link != END:
             query = window(self._bounds, FACTS)
             for page in pages(self._api, folder, query, place):
-                known = set(self._known(self._account, [_key(row) for row in page.rows]))
-                rest = replace(page, rows=[row for row in page.rows if _key(row) not in known])
+                known = set(self._known(self._account, [_key(row["id"]) for row in page.rows]))
+                rest = replace(page, rows=[row for row in page.rows if _key(row["id"]) not in known])
                 yield from self._page(folder, place, rest, page.next or END)
+
+    def retrieved(self, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch a mail that was withheld, whenever it arrived and wherever it lies now; nothing where it is gone."""
+        folder = Folder(headers["folder"], "", headers["sent"] == "1")
+        found = self._mail(folder, {"id": headers["id"]}, replace(self._bounds, since=EPOCH, until=None))
+        return (found,) if found else ()
+
+    def another(self, but: Collection[str]) -> bool:
+        """Say whether one of the newest mails but some can be fetched."""
+        newest = window(self._bounds, {**FACTS, "$orderby": "receivedDateTime desc"})
+        for folder in self._folders():
+            rows = self._api.page("messages", _at(folder), newest, PAGE_SIZE).rows
+            if first_of({_key(row["id"]): partial(self._mail, folder, row, self._bounds) for row in rows}, but):
+                return True
+        return False
 
     def told(self) -> dict[str, Any]:
         """Return where it stands as a cursor."""
@@ -123,22 +147,28 @@ class Walk:
         """The batches of a page; the last one's cursor stands behind it."""
         group: list[Captured] = []
         size_bytes = 0
-        for row in {row["id"]: row for row in page.rows}.values():
-            captured = None if row["id"] in place.done else self._mail(folder, row)
-            if captured is None:
-                continue
+        for captured in self._captured(folder, place, page):
             if group and (len(group) == self._bounds.batch_size or size_bytes + len(captured.raw) > BATCH_BYTES):
                 yield PollBatch(tuple(group), self.told())
                 group, size_bytes = [], 0
             group.append(captured)
             size_bytes += len(captured.raw)
-            place.done.append(row["id"])
+            place.done.append(_id(captured))
         is_news = bool(group) or place.link != link
         place.link, place.done = link, []
         if is_news:
             yield PollBatch(tuple(group), self.told())
 
-    def _mail(self, folder: Folder, row: Mapping[str, Any]) -> Captured | None:
+    def _captured(self, folder: Folder, place: Place, page: Page) -> Iterator[Captured]:
+        """What a page brings that wasn't laid down yet; what is refused, as soon as it is known to be so alone."""
+        for id, row in {row["id"]: row for row in page.rows}.items():
+            if id not in place.done:
+                about = {"folder": folder.name, "sent": "1" if folder.is_sent else "0", "id": id}
+                named = Captured(self._account, b"", _key(id), about)
+                yield from self._sieve.tried(partial(self._mail, folder, row, self._bounds), named)
+        yield from self._sieve.settled()
+
+    def _mail(self, folder: Folder, row: Mapping[str, Any], bounds: Bounds) -> Captured | None:
         """What is laid down of a mail; nothing of what is gone, a draft, or outside of the bounds."""
         if "@removed" in row:
             return None
@@ -149,7 +179,6 @@ class Walk:
                 return None
             row = {**row, **read_json(facts.raw)}
         received = read_time(row.get("receivedDateTime"))
-        bounds = self._bounds
         if row.get("isDraft") is True or (received is not None and not _is_within(received, bounds)):
             return None
         mime = self._api.thing("mime", f"{path}/$value", bounds.max_message_bytes)
@@ -157,7 +186,7 @@ class Walk:
             return None
         headers = {"thing": "mail", "folder": folder.name, "sent": "1" if folder.is_sent else "0"}
         headers |= {"received": received.isoformat()} if received else {}
-        key = _key(row)
+        key = _key(row["id"])
         if mime.fault:
             about = self._api.thing("message", path, FACTS_BYTES, ABOUT)
             return Captured(self._account, about.raw if about else b"", key, headers, mime.fault)
@@ -206,8 +235,12 @@ def read_places(told: object) -> dict[str, Place]:
     return found
 
 
-def _key(row: Mapping[str, Any]) -> str:
-    return f"message:{row['id']}"
+def _key(id: str) -> str:
+    return f"message:{id}"
+
+
+def _id(captured: Captured) -> str:
+    return str(captured.key).removeprefix("message:")
 
 
 def _at(folder: Folder) -> str:

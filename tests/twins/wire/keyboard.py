@@ -6,10 +6,12 @@ twin. All is in memory.
 
 import argparse
 import cmd
+import re
 import shlex
 import socket
 from collections.abc import Callable
 from typing import IO, Any, ClassVar
+from urllib.parse import quote
 
 import httpx2
 
@@ -79,6 +81,11 @@ class Keyboard(cmd.Cmd):
     def do_fail(self, line: str) -> None:
         """Answer every request so until `heal`: fail STATUS."""
         self.twin.fault(self.failure(int(line)), times=None)
+
+    def do_refuse(self, line: str) -> None:
+        """Answer what is asked of one thing so until `heal`: refuse ID STATUS."""
+        id, status = shlex.split(line)
+        self.twin.fault(self.failure(int(status)), path=rf"{re.escape(quote(id, safe='@'))}(?![\w-])", times=None)
 
     def do_heal(self, line: str) -> None:
         """Take all failures away: heal."""
