@@ -161,6 +161,47 @@ def tls_before(port: int, certificate: Path, key: Path) -> Iterator[int]:
             thread.join(20)
 
 
+class Refusing:
+    """What stands before a server and answers NO to each FETCH of a body of some UIDs: `refused` may change."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.refused = port, set[int]()
+
+    @contextmanager
+    def listening(self) -> Iterator[int]:
+        """Listen; yield the port."""
+        front = self
+
+        class Front(socketserver.StreamRequestHandler):
+            timeout = 20
+
+            def handle(self) -> None:
+                with socket.create_connection(("127.0.0.1", front.port), timeout=20) as inside:
+                    back = threading.Thread(target=_copy, args=(inside, self.connection))
+                    back.start()
+                    while line := self.rfile.readline(65536):
+                        if front.refuses(line):
+                            self.connection.sendall(line.split()[0] + b" NO [SERVERBUG] Internal error occurred.\r\n")
+                        else:
+                            inside.sendall(line)
+                    inside.shutdown(socket.SHUT_WR)
+                    back.join(20)
+
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Front) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+            thread.start()
+            try:
+                yield server.server_address[1]
+            finally:
+                server.shutdown()
+                thread.join(20)
+
+    def refuses(self, line: bytes) -> bool:
+        """Say whether a command asks for the body of a mail that is refused."""
+        asked = re.search(rb"UID FETCH ([\d,:]+) \(?BODY", line)
+        return bool(asked) and any(int(uid) in self.refused for uid in re.findall(rb"\d+", asked[1]))  # type: ignore[index]
+
+
 def _copy(source: socket.socket, target: socket.socket) -> None:
     try:
         while data := source.recv(65536):

@@ -5,7 +5,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -30,7 +31,7 @@ from tests.contract.channel import (
     last_cursor,
     parsed,
 )
-from tests.contract.imap_servers import PASSWORD, Server, dovecot, free_port, mail_devel, tls_before
+from tests.contract.imap_servers import PASSWORD, Refusing, Server, dovecot, free_port, mail_devel, tls_before
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "email_rfc822"
 MAX_BYTES = 100_000
@@ -50,6 +51,10 @@ class ImapHarness:
     secrets: tuple[str, ...] = (PASSWORD,)
     user: str = field(default_factory=lambda: f"rep{next(_users)}")
     mails: int = 0
+    opened: ExitStack = field(default_factory=ExitStack)
+    front: Refusing | None = None
+    port: int = 0
+    uids: dict[bytes, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         with self.server.hand(self.user) as hand:
@@ -70,7 +75,7 @@ class ImapHarness:
         """Make a channel with some options changed."""
         settings = {
             "host": "127.0.0.1",
-            "port": self.server.port,
+            "port": self.port or self.server.port,
             "tls": False,
             "username": self.user,
             "password_env": "MAIL_PASSWORD",
@@ -114,6 +119,28 @@ class ImapHarness:
     def put_oversized(self) -> None:
         """Let a mail arrive that is larger than the limit."""
         self.lay(self.mail(text="x" * 70 + "\r\n" * MAX_BYTES))
+
+    def put_withheld(self) -> bytes:
+        """Let a mail arrive that the server then answers NO for."""
+        raw = self.mail()
+        if not self.front:
+            self.front = Refusing(self.server.port)
+            self.port = self.opened.enter_context(self.front.listening())
+        self.uids[raw] = self.lay(raw)
+        self.front.refused.add(self.uids[raw])
+        return raw
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of a mail, and its headers, as a poll names it that can't fetch it."""
+        with self.server.hand(self.user) as hand:
+            generation = hand.status("INBOX", "(UIDVALIDITY)")[1][0].split()[-1].strip(b")").decode()
+        uid = str(self.uids[raw])
+        return f"INBOX:{generation}:{uid}", {"folder": "INBOX", "sent": "0", "uid": uid}
+
+    def mend(self) -> None:
+        """Let the server be well."""
+        assert self.front
+        self.front.refused.clear()
 
     def receive(self) -> Captured:
         """Let a mail arrive and poll it."""
@@ -296,9 +323,11 @@ class TestImapChannelOnMailDevel(ImapContract):
     """The IMAP channel keeps its promises on the server that comes with the tools."""
 
     @pytest.fixture
-    def harness(self, mail_devel_server: Server, tmp_path: Path) -> ImapHarness:
+    def harness(self, mail_devel_server: Server, tmp_path: Path) -> Iterator[ImapHarness]:
         """Return an empty mailbox."""
-        return ImapHarness(mail_devel_server, tmp_path)
+        harness = ImapHarness(mail_devel_server, tmp_path)
+        with harness.opened:
+            yield harness
 
     def test_tls_on_a_plain_port_is_the_operators_error(self, harness: ImapHarness) -> None:
         """A wrong tls setting is named as such; seen to fail with SSLError taken for an outage."""
@@ -325,9 +354,11 @@ class TestImapChannelOnDovecot(ImapContract):
     """The IMAP channel keeps its promises on the server that most mailboxes live on."""
 
     @pytest.fixture
-    def harness(self, dovecot_server: Server, tmp_path: Path) -> ImapHarness:
+    def harness(self, dovecot_server: Server, tmp_path: Path) -> Iterator[ImapHarness]:
         """Return an empty mailbox."""
-        return ImapHarness(dovecot_server, tmp_path)
+        harness = ImapHarness(dovecot_server, tmp_path)
+        with harness.opened:
+            yield harness
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")

@@ -15,10 +15,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from adapters.channels.imap.batches import Bounds, Place, batches, read_cursor, resume
+from adapters.channels.imap.batches import Bounds, Place, another_of, batches, read_cursor, resume, retrieved
 from adapters.channels.imap.idle import idle
 from adapters.channels.imap.mailbox import Given, Mailbox, MailFacts, open_mailbox
 from adapters.channels.imap.options import ImapOptions, access_of
+from adapters.formats import withheld
 from adapters.formats.calendar_activity import mail_activities
 from adapters.formats.mime import parse_mail
 from adapters.http.consent import OAuthConsent
@@ -49,7 +50,7 @@ class ImapChannel:
     """Polls the folders of one mailbox."""
 
     Options = ImapOptions
-    capabilities = ChannelCapabilities(poll=True, backfill=True, listens=True, census=True)
+    capabilities = ChannelCapabilities(poll=True, backfill=True, listens=True, census=True, withholds=True)
 
     def __init__(self, name: str, options: ImapOptions, context: Context) -> None:
         self.name = name
@@ -77,7 +78,8 @@ class ImapChannel:
                 new = {uid: mail for uid, mail in facts.items() if self._is_ours(mail.arrived_at)}
                 last = max([done or 0, opened.uidnext - 1, *uids])
                 place = Place(self.account, folder, opened.uidvalidity, is_sent)
-                yield from batches(mailbox, place, new, self._bounds, places, None if last == done else last)
+                reached, another = None if last == done else last, another_of(mailbox, place, opened.uidnext)
+                yield from batches(mailbox, place, new, self._bounds, places, reached, another)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
         """Read one mail into its activity, and the invitations in it into theirs."""
@@ -109,7 +111,8 @@ class ImapChannel:
                 done = resume(places, folder, opened.uidvalidity) or 0
                 older = {uid: mail for uid, mail in self._older(mailbox, since).items() if uid > done}
                 place = Place(self.account, folder, opened.uidvalidity, is_sent)
-                yield from batches(mailbox, place, older, self._bounds, places, None)
+                another = another_of(mailbox, place, opened.uidnext)
+                yield from batches(mailbox, place, older, self._bounds, places, None, another)
 
     def listen(self, is_over: Callable[[], bool], hint: Callable[[], None]) -> None:
         """Wait for news in the first folder, where `idle` is set."""
@@ -126,8 +129,22 @@ class ImapChannel:
                 place = Place(self.account, folder, opened.uidvalidity, is_sent)
                 held = set(known(self.account, [place.key(uid) for uid in there]))
                 rest = {uid: mail for uid, mail in there.items() if place.key(uid) not in held}
-                for batch in batches(mailbox, place, rest, self._bounds, {}, None):
+                another = another_of(mailbox, place, opened.uidnext)
+                for batch in batches(mailbox, place, rest, self._bounds, {}, None, another):
                     yield PollBatch(batch.captured, {})
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch a mail that a poll had to leave out; nothing where its folder was made anew and is listed anew."""
+        with self._open() as mailbox:
+            opened = mailbox.select(headers["folder"])
+            place, uid = (
+                Place(self.account, headers["folder"], opened.uidvalidity, headers["sent"] == "1"),
+                headers["uid"],
+            )
+            if place.key(int(uid)) != key:
+                return ()
+            another = another_of(mailbox, place, opened.uidnext)
+            return withheld.retrieved(key, lambda: retrieved(mailbox, place, int(uid), self._bounds), another)
 
     def consent(self) -> OAuthConsent:
         """Return an attempt of a person to let the channel into the mailbox."""

@@ -1,17 +1,22 @@
 """From a list of UIDs to batches of deliveries: bounded in number and bytes, each with the cursor that follows it.
 
 A cursor is `{folder: {"uidvalidity": n, "uid": n}}`. One that can't be read counts as lost, which costs a repetition
-and never a mail.
+and never a mail. A mail that the server refuses while it hands out another is laid down as withheld, by its UID.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from adapters.channels.imap.mailbox import Mailbox, MailFacts
+from adapters.formats.withheld import Another, Sieve, first_of
+from sidecar.errors import TemporaryError, Unanswered
 from sidecar.ports import Captured, PollBatch
 
 BATCH_BYTES = 32 * 1024 * 1024
+NEWEST = 200
+"""How many UIDs back another mail is looked for."""
 
 Cursor = dict[str, dict[str, int]]
 
@@ -56,12 +61,18 @@ def resume(cursor: Cursor, folder: str, uidvalidity: int) -> int | None:
 
 
 def batches(
-    mailbox: Mailbox, place: Place, mails: Mapping[int, MailFacts], bounds: Bounds, cursor: Cursor, last: int | None
+    mailbox: Mailbox,
+    place: Place,
+    mails: Mapping[int, MailFacts],
+    bounds: Bounds,
+    cursor: Cursor,
+    last: int | None,
+    another: Another,
 ) -> Iterator[PollBatch]:
     """Yield the mails of a folder in order; the last cursor says `last`, if one is given, though it be empty."""
-    groups = list(_groups(mails, bounds))
+    groups, sieve = list(_groups(mails, bounds)), Sieve(another)
     for number, group in enumerate(groups, 1):
-        captured = tuple(_captured(mailbox, place, {uid: mails[uid] for uid in group}, bounds))
+        captured = tuple(_captured(mailbox, place, {uid: mails[uid] for uid in group}, bounds, sieve))
         reached = last if number == len(groups) and last is not None else group[-1]
         cursor[place.folder] = {"uidvalidity": place.uidvalidity, "uid": reached}
         yield PollBatch(captured, _copy(cursor))
@@ -84,21 +95,68 @@ def _groups(mails: Mapping[int, MailFacts], bounds: Bounds) -> Iterator[Sequence
         yield group
 
 
-def _captured(mailbox: Mailbox, place: Place, mails: Mapping[int, MailFacts], bounds: Bounds) -> Iterator[Captured]:
+def retrieved(mailbox: Mailbox, place: Place, uid: int, bounds: Bounds) -> Sequence[Captured]:
+    """Fetch a mail that was withheld from the folder that is open; nothing where it is gone."""
+    mails = mailbox.facts([uid])
+    found = _fetched(mailbox, place, uid, mails[uid], bounds) if uid in mails else None
+    return (found,) if found else ()
+
+
+def another_of(mailbox: Mailbox, place: Place, uidnext: int) -> Another:
+    """Return what says whether the newest mails of the folder that is open can be had, but for some."""
+
+    def another(but: Collection[str]) -> bool:
+        uids = [uid for uid in mailbox.after(max(0, uidnext - NEWEST)) if place.key(uid) not in but]
+        return first_of({place.key(uid): partial(_begins, mailbox, place, uid) for uid in reversed(uids)}, but)
+
+    return another
+
+
+def _captured(
+    mailbox: Mailbox, place: Place, mails: Mapping[int, MailFacts], bounds: Bounds, sieve: Sieve
+) -> Iterator[Captured]:
+    """What is laid down of some mails, fetched together, or one by one where the server refuses that."""
     fitting = [uid for uid, facts in mails.items() if facts.size_bytes <= bounds.max_message_bytes]
-    bodies = mailbox.bodies(fitting)
+    bodies: Mapping[int, bytes] | None
+    try:
+        bodies = mailbox.bodies(fitting)
+    except Unanswered:
+        raise
+    except TemporaryError:
+        bodies = None
     for uid, facts in mails.items():
-        raw = bodies.get(uid)
-        size_bytes = facts.size_bytes if raw is None else len(raw)  # some servers only estimate sizes
-        headers = {"folder": place.folder, "sent": "1" if place.is_sent else "0"}
-        if facts.arrived_at:
-            headers["internaldate"] = facts.arrived_at.isoformat()
-        key = place.key(uid)
-        if size_bytes > bounds.max_message_bytes:
-            fault = f"mail of {size_bytes} bytes; at most {bounds.max_message_bytes} are read"
-            yield Captured(place.account, mailbox.header(uid), key, headers | {"fault": fault}, fault)
-        elif raw is not None:  # else it was deleted since it was listed
-            yield Captured(place.account, raw, key, headers)
+        named = Captured(place.account, b"", place.key(uid), _headers(place, facts) | {"uid": str(uid)})
+        yield from sieve.tried(partial(_fetched, mailbox, place, uid, facts, bounds, bodies), named)
+    yield from sieve.settled()
+
+
+def _fetched(
+    mailbox: Mailbox,
+    place: Place,
+    uid: int,
+    facts: MailFacts,
+    bounds: Bounds,
+    bodies: Mapping[int, bytes] | None = None,
+) -> Captured | None:
+    """What is laid down of one mail; None where it was deleted since it was listed."""
+    if bodies is None:
+        bodies = mailbox.bodies([uid] if facts.size_bytes <= bounds.max_message_bytes else [])
+    raw = bodies.get(uid)
+    size_bytes = facts.size_bytes if raw is None else len(raw)  # some servers only estimate sizes
+    headers, key = _headers(place, facts), place.key(uid)
+    if size_bytes > bounds.max_message_bytes:
+        fault = f"mail of {size_bytes} bytes; at most {bounds.max_message_bytes} are read"
+        return Captured(place.account, mailbox.header(uid), key, headers | {"fault": fault}, fault)
+    return None if raw is None else Captured(place.account, raw, key, headers)
+
+
+def _begins(mailbox: Mailbox, place: Place, uid: int) -> Captured | None:
+    return Captured(place.account, b"", place.key(uid)) if mailbox.begins(uid) else None
+
+
+def _headers(place: Place, facts: MailFacts) -> dict[str, str]:
+    headers = {"folder": place.folder, "sent": "1" if place.is_sent else "0"}
+    return headers | ({"internaldate": facts.arrived_at.isoformat()} if facts.arrived_at else {})
 
 
 def _copy(cursor: Cursor) -> Cursor:

@@ -18,10 +18,12 @@ from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
 from adapters.http.deadline import STEPS, connected, trusting, within
-from sidecar.errors import ConfigError, TemporaryError
+from sidecar.errors import ConfigError, TemporaryError, Unanswered
 
 HEADER_BYTES = 64 * 1024
 FACTS_PER_FETCH = 500
+REFUSED_MAX = 100
+"""So many refusals of facts, and it is no matter of single mails; one among 500 is found by ten."""
 BODIES_S = 600.0
 """What a batch of mails may take: one too large for a slow line would be begun again and again."""
 EMPTY_MAX = 3
@@ -160,13 +162,31 @@ class Mailbox:
         return sorted(int(number) for number in found)
 
     def facts(self, uids: Sequence[int]) -> Mapping[int, MailFacts]:
-        """Return size and arrival of those of the mails that are still there."""
+        """Return size and arrival of those of the mails that are still there; nothing of one that is refused alone."""
         facts: dict[int, MailFacts] = {}
         for start in range(0, len(uids), FACTS_PER_FETCH):
-            with _asked(self._access):
-                answer = self._client.fetch(
-                    list(uids[start : start + FACTS_PER_FETCH]), ["RFC822.SIZE", "INTERNALDATE"]
-                )
+            facts |= self._facts(list(uids[start : start + FACTS_PER_FETCH]))
+        return facts
+
+    def _facts(self, uids: list[int]) -> Mapping[int, MailFacts]:
+        """The facts of some mails; while the server refuses, of halves of them."""
+        facts: dict[int, MailFacts] = {}
+        left, refusals = [uids], 0
+        while left:
+            some = left.pop()
+            try:
+                with _asked(self._access):
+                    answer = self._client.fetch(some, ["RFC822.SIZE", "INTERNALDATE"])
+            except Unanswered:
+                raise
+            except TemporaryError:
+                refusals += 1
+                if refusals > REFUSED_MAX:
+                    raise
+                half = len(some) // 2
+                left += [some[half:], some[:half]] if half else []
+                facts |= {} if half else {some[0]: MailFacts(0, None)}
+                continue
             for uid, items in answer.items():
                 arrived_at = items.get(b"INTERNALDATE")
                 facts[uid] = MailFacts(
@@ -187,6 +207,12 @@ class Mailbox:
         with _asked(self._access):
             answer = self._client.fetch([uid], [f"BODY.PEEK[HEADER]<0.{HEADER_BYTES}>"])
         return bytes(answer.get(uid, {}).get(b"BODY[HEADER]<0>") or b"")[:HEADER_BYTES]
+
+    def begins(self, uid: int) -> bool:
+        """Say whether the server hands out the first byte of a mail."""
+        with _asked(self._access):
+            answer = self._client.fetch([uid], ["BODY.PEEK[]<0.1>"])
+        return bool(answer.get(uid, {}).get(b"BODY[]<0>"))
 
     def can_idle(self) -> bool:
         """Say whether the server tells of news by itself."""
@@ -311,7 +337,7 @@ def _named(access: Access, refusal: str = "") -> Iterator[None]:
             raise ConfigError(hint, setting=f"{access.setting}.tls") from None
         raise TemporaryError(f"TLS with {access.host} broke off: {error.reason}") from None
     except (imaplib.IMAP4.abort, OSError, EOFError) as error:
-        raise TemporaryError(f"{access.host} can't be reached: {type(error).__name__}") from None
+        raise Unanswered(f"{access.host} can't be reached: {type(error).__name__}") from None
     except imaplib.IMAP4.error as error:
         if refusal and not _is_passing(error):
             raise ConfigError(refusal, setting=f"{access.setting}.folders") from None
