@@ -244,6 +244,38 @@ def test_what_hubspot_ties_to_nothing_is_refused(hub: HubSpotHarness) -> None:
     assert "ties no note to a task" in str(error)
 
 
+def _tasks_and_a_deal(hub: HubSpotHarness, count: int) -> tuple[list[Update], str]:
+    """Tasks that are there, each as it is to be tied to a deal."""
+    deal = _record(hub.ledger.write([Create("deal", "deal-" + "0" * 32, hub.sample("deal"))])[0]).ref
+    tasks = hub.ledger.write([Create("task", f"task-{n:032x}", hub.sample("task")) for n in range(count)])
+    return [Update("task", _record(task).ref, {}, links=(Link("deal", deal),)) for task in tasks], deal
+
+
+@pytest.mark.parametrize(("times", "ends", "calls"), [(3, 3, 7), (None, 0, 7)])
+def test_a_tie_that_hubspot_refuses_leaves_the_others(
+    hub: HubSpotHarness, times: int | None, ends: int, calls: int
+) -> None:
+    """A batch of associations that is refused as a whole is halved, within a bound; seen to fail as all of them."""
+    updates, deal = _tasks_and_a_deal(hub, 4)
+    refusal = Status(400, {"status": "error", "category": "VALIDATION_ERROR", "message": "Invalid input JSON"})
+    hub.twin.fault(refusal, path="associate/default", times=times)
+    results = hub.ledger.write(updates)
+    assert [isinstance(result, Written) for result in results] == [False] + [ends == 3] * 3
+    assert len(hub.twin.linked("deal", deal, "task")) == ends
+    assert hub.ledger.calls["associate"] <= calls
+
+
+def test_a_tie_that_an_answer_leaves_out_is_unknown_and_made_once(hub: HubSpotHarness) -> None:
+    """Nobody knows whether it was made, so it is asked for again; seen to fail with it taken for made."""
+    updates, deal = _tasks_and_a_deal(hub, 1)
+    hub.twin.fault(Status(200, {"status": "COMPLETE", "results": []}), path="associate/default")
+    assert isinstance(_error(hub.ledger.write(updates)[0]), UnknownOutcome)
+    for _ in range(2):
+        assert _record(hub.ledger.write(updates)[0]).links == (Link("deal", deal),)
+    assert hub.twin.linked("deal", deal, "task") == [updates[0].ref]
+    assert hub.ledger.calls["associate"] == 2
+
+
 def test_a_stage_is_held_to_the_deal_s_own_pipeline(hub: HubSpotHarness) -> None:
     """A stage of another pipeline would lose the deal from view; seen to fail without the guard's reading."""
     first, *others = hub.ledger.pipelines()

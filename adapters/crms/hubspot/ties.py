@@ -1,7 +1,8 @@
 """Associations that are added to records which are there: asked for first, so that what people tied stays as it is.
 
 A record that is associated with one of a kind already gets no second one. What is missing is made a batch at a time,
-without a label; to make it twice makes it once. Where HubSpot refuses a batch as a whole, each pair goes alone.
+without a label; to make it twice makes it once. Where HubSpot refuses a batch as a whole, it is halved until the bad
+pair stands alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from adapters.crms.hubspot.faults import Refusal
 from adapters.crms.hubspot.portal import Portal
 from adapters.crms.hubspot.records import Records
-from adapters.crms.hubspot.rows import Outcome, Row
+from adapters.crms.hubspot.rows import MAX_CALLS, Outcome, Row
 from adapters.crms.hubspot.shapes import Pairs, texts_in
 from adapters.crms.hubspot.vendor import BATCH, chunks
 from sidecar.errors import SidecarError, UnknownOutcome
@@ -59,20 +60,31 @@ class Ties:
     def _make(self, kind: str, other: str, pairs: Mapping[int, Pair]) -> dict[int, Outcome]:
         """Make associations; return what became of those that weren't made."""
         failed: dict[int, Outcome] = {}
-        for part in chunks(list(pairs), BATCH):
-            inputs = [{"from": {"id": pairs[at][0]}, "to": {"id": pairs[at][1]}} for at in part]
-            path = self._portal.paths.ties(kind, other)
+        waiting, calls = [list(part) for part in chunks(list(pairs), BATCH)], 0
+        while waiting:
+            part = waiting.pop()
+            calls += 1
             try:
-                answer = self._portal.wire.change(Pairs, "associate", "POST", path, {"inputs": inputs})
+                answer = self._sent(kind, other, [pairs[at] for at in part])
             except Refusal as refusal:
-                if len(part) == 1:
-                    failed[part[0]] = refusal.problem.model_copy(update={"status": str(refusal.status)})
-                for at in part if len(part) > 1 else ():
-                    failed |= self._make(kind, other, {at: pairs[at]})
+                if len(part) == 1 or calls + len(waiting) + 2 > MAX_CALLS:
+                    problem = refusal.problem.model_copy(update={"status": str(refusal.status)})
+                    failed |= dict.fromkeys(part, problem)
+                else:
+                    half = len(part) // 2
+                    waiting += [part[half:], part[:half]]
                 continue
+            except SidecarError as error:
+                return failed | dict.fromkeys([*part, *(at for others in waiting for at in others)], error)
             made = {frozenset((pair.start.id, pair.end.id)) for pair in answer.results}
             failed |= {at: _problem(answer, pairs[at]) for at in part if frozenset(pairs[at]) not in made}
         return failed
+
+    def _sent(self, kind: str, other: str, pairs: Sequence[Pair]) -> Pairs:
+        inputs = [{"from": {"id": ref}, "to": {"id": to}} for ref, to in pairs]
+        return self._portal.wire.change(
+            Pairs, "associate", "POST", self._portal.paths.ties(kind, other), {"inputs": inputs}
+        )
 
 
 def _problem(answer: Pairs, pair: Pair) -> Outcome:
