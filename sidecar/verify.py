@@ -8,7 +8,7 @@ fault is named by its fact's id, without the words themselves.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sidecar.capture import capture
+from sidecar.capture import capture, what_it_says
 from sidecar.errors import SidecarError
 from sidecar.journal import Journal
 from sidecar.model import Activity, Claim, Decision, Delivery, Fact, Posting, Verdict
@@ -58,18 +58,14 @@ def _delivery(journal: Journal, delivery: Delivery, channels: Mapping[str, Chann
     except SidecarError as error:
         yield Fault(delivery.id, f"it was read once and can't be read any more ({type(error).__name__})")
         return
-    named_anew = {(a.kind, a.external_id, _said(a)) for a in again.values()}
+    named_anew = {what_it_says(a) for a in again.values()}
     for activity_id, activity in held.items():
         if activity_id not in again:
             # A former reader may have told versions of the same thing apart otherwise; what it read has to be the same.
-            if (activity.kind, activity.external_id, _said(activity)) not in named_anew:
+            if what_it_says(activity) not in named_anew:
                 yield Fault(activity_id, "it no longer follows from its delivery")
-        elif _said(again[activity_id]) != _said(activity):
+        elif what_it_says(again[activity_id]) != what_it_says(activity):
             yield Fault(activity_id, "its words, or who said them, don't re-derive from its raw bytes")
-
-
-def _said(activity: Activity) -> tuple[object, ...]:
-    return activity.text, activity.said, activity.actor, activity.at
 
 
 def _claim(journal: Journal, claim: Claim) -> Iterator[Fault]:

@@ -21,7 +21,7 @@ from datetime import datetime
 from threading import Event
 from typing import TYPE_CHECKING
 
-from sidecar.capture import capture, to_delivery
+from sidecar.capture import capture, newly_read, to_delivery
 from sidecar.errors import PermanentError, TemporaryError
 from sidecar.journal import Entry, Touch
 from sidecar.journal.traffic import Said
@@ -230,7 +230,7 @@ class _Count:
                 missing.append(thing)
             elif is_there and thing.delivery in undone:
                 waiting += 1
-            elif not is_said:
+            elif not is_said and self._says_more(thing, known):
                 unread.append(thing)
         if self._fetch:
             self._take_in(missing, unread)
@@ -243,6 +243,15 @@ class _Count:
         for sort, found in (("missing", missing), ("unread", unread)):
             for thing in found:
                 findings.add(sort, _named(thing))
+
+    def _says_more(self, thing: _Thing, known: Collection[str]) -> bool:
+        """Say whether it says what it wasn't read for yet; a former reader may have named the same otherwise."""
+        try:
+            held = self._app.journal.effects(thing.delivery, Activity.KIND)
+        except PermanentError:
+            return True  # something of it is damaged, as `sidecar verify` says
+        new = newly_read(thing.activities, [fact for fact in held if isinstance(fact, Activity)])
+        return any(activity.id not in known for activity in new)
 
     def _take_in(self, missing: Sequence[_Thing], unread: Sequence[_Thing]) -> None:
         app = self._app

@@ -4,7 +4,7 @@ The raw bytes come first and are durable before anybody parses them. A channel's
 but not about the invariants on which evidence rests; those are checked here, once, for all channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -58,6 +58,21 @@ def capture(delivery: Delivery, channel: Channel, mint: Mint) -> tuple[Activity,
     if len(drafts) > MAX_ACTIVITIES:
         raise PermanentError(f"{len(drafts)} activities in one delivery; at most {MAX_ACTIVITIES} are read")
     return tuple(_activity(draft, delivery, mint) for draft in drafts)
+
+
+def newly_read(activities: Sequence[Activity], held: Iterable[Activity]) -> tuple[Activity, ...]:
+    """Leave out what a former reader read in the same delivery, word for word, and only told versions of otherwise.
+
+    `held` is what the book has of that delivery.
+    """
+    again = {activity.id for activity in activities}
+    former = {what_it_says(activity) for activity in held if activity.id not in again}
+    return tuple(activity for activity in activities if what_it_says(activity) not in former)
+
+
+def what_it_says(activity: Activity) -> tuple[object, ...]:
+    """Return what an activity says of which thing, but for how its versions are told apart."""
+    return activity.kind, activity.external_id, activity.text, activity.said, activity.actor, activity.at
 
 
 def _activity(draft: Activity, delivery: Delivery, mint: Mint) -> Activity:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from sidecar.capture import HINT, WITHHELD, capture, to_delivery
+from sidecar.capture import HINT, WITHHELD, capture, newly_read, to_delivery
 from sidecar.errors import ConfigError, PermanentError, RejectedInput
 from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
 from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
@@ -101,10 +101,12 @@ class Intake:
             retrieve(self._parts, self._channel(delivery.channel), lease, delivery, self._keep_found)
             return
         activities = capture(delivery, self._channel(delivery.channel), self._journal.mint)
+        held = [fact for fact in self._journal.effects(delivery.id, Activity.KIND) if isinstance(fact, Activity)]
+        new = newly_read(activities, held)
         key = WorkKey(WorkKind.RESOLVE, delivery.id)
         touches = (Touch(key),) if activities else ()
         unread = () if activities or HINT in delivery.headers else (delivery.channel,)
-        self._journal.commit(Entry(facts=activities, touches=touches, finish=Finish(lease, "done"), unread=unread))
+        self._journal.commit(Entry(facts=new, touches=touches, finish=Finish(lease, "done"), unread=unread))
         self._parts.wake([key])
 
     def resolve(self, lease: Lease) -> None:

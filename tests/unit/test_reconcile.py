@@ -5,6 +5,7 @@ The provider is a twin of Chatwoot on a real socket, and a real folder.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from sidecar.app.reconcile import Findings, reconcile
+from sidecar.capture import capture, to_delivery
 from sidecar.errors import PermanentError
-from sidecar.journal import CursorSet, Entry
+from sidecar.journal import CursorSet, Entry, Touch
 from sidecar.journal import tables as t
-from sidecar.model import Activity
+from sidecar.model import Activity, WorkKey, WorkKind
+from sidecar.ports import Counted
 from tests.contract.chatwoot_accounts import FIRST
 from tests.support.books import engine_of, erase
 from tests.support.facts import NOON
@@ -160,6 +163,27 @@ def test_what_was_read_into_less_than_it_says_is_read_again(shop: Shop) -> None:
     assert (figures(found), found.fetched) == ((2, 0, 1, 0), 1)
     shop.house.work()
     assert (figures(shop.count()), shop.texts()) == ((2, 0, 0, 0), {"One", "Two"})
+
+
+def test_what_a_former_reader_named_otherwise_is_no_news(tmp_path: Path) -> None:
+    """A mail without a Date had an empty version once: a count finds it, and who reads it again makes no second one."""
+    raw = b"From: ann@x.test\nTo: desk@ours.test\nMessage-ID: <m9@x.test>\n\nAre you open on Sunday?\n"
+    with House(tmp_path, "sqlite:///j.db", buys()).start() as house:
+        (tmp_path / "drop").mkdir(exist_ok=True)
+        (tmp_path / "drop" / "a.eml").write_bytes(raw)
+        drop, mint = house.app.channel("drop"), house.journal.mint
+        assert isinstance(drop, Counted)
+        ((captured,),) = [batch.captured for batch in drop.census(SINCE)]
+        delivery = to_delivery(captured, "drop", house.clock(), mint)
+        (activity,) = capture(delivery, drop, mint)
+        former = mint(replace(activity, version=""))
+        assert former.id != activity.id
+        house.journal.commit(Entry(facts=(delivery, former)))
+        found = reconcile(house.app, "drop", SINCE, fetch=True)
+        assert (figures(found), found.held) == ((1, 0, 0, 0), 1)
+        house.journal.commit(Entry(touches=(Touch(WorkKey(WorkKind.PARSE, delivery.id)),)))
+        house.work()
+        assert [fact.id for fact in house.facts("activity")] == [former.id]
 
 
 def test_what_came_by_webhook_alone_is_there(shop: Shop) -> None:
