@@ -230,7 +230,7 @@ class _Count:
                 missing.append(thing)
             elif is_there and thing.delivery in undone:
                 waiting += 1
-            elif not is_said and self._says_more(thing, known):
+            elif not is_said and self._says_more(thing):
                 unread.append(thing)
         if self._fetch:
             self._take_in(missing, unread)
@@ -244,14 +244,15 @@ class _Count:
             for thing in found:
                 findings.add(sort, _named(thing))
 
-    def _says_more(self, thing: _Thing, known: Collection[str]) -> bool:
-        """Say whether it says what it wasn't read for yet; a former reader may have named the same otherwise."""
+    def _says_more(self, thing: _Thing) -> bool:
+        """Say whether the book has words of it that it wasn't read for; a former reader may have named some otherwise."""
+        journal, ours = self._app.journal, self._held(thing.delivery, thing.key)
         try:
-            held = self._app.journal.effects(thing.delivery, Activity.KIND)
+            held = journal.effects(thing.delivery, Activity.KIND)
         except PermanentError:
             return True  # something of it is damaged, as `sidecar verify` says
-        new = newly_read(thing.activities, [fact for fact in held if isinstance(fact, Activity)])
-        return any(activity.id not in known for activity in new)
+        new = newly_read(ours.activities, [fact for fact in held if isinstance(fact, Activity)])
+        return not journal.known_ids([activity.id for activity in new]).issuperset(activity.id for activity in new)
 
     def _take_in(self, missing: Sequence[_Thing], unread: Sequence[_Thing]) -> None:
         app = self._app
