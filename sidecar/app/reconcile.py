@@ -245,7 +245,7 @@ class _Count:
                 findings.add(sort, _named(thing))
 
     def _says_more(self, thing: _Thing) -> bool:
-        """Say whether the book has words of it that it wasn't read for; a former reader may have named some otherwise."""
+        """Say whether the book has words of it that nobody read; a former reader may have named some otherwise."""
         journal, ours = self._app.journal, self._held(thing.delivery, thing.key)
         try:
             held = journal.effects(thing.delivery, Activity.KIND)
