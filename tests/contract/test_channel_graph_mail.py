@@ -237,6 +237,20 @@ def test_a_folder_that_was_remade_is_read_from_the_beginning(harness: MailHarnes
     assert [c.raw for c in walked(harness.made(folders=["Inbox/Leads", "inbox"]), cursor)[0]] == [mail(53)]
 
 
+def test_an_older_version_s_place_is_read_on_from_where_it_is_of_this_folder(harness: MailHarness) -> None:
+    """Without an id the link says whose it is, so that an update fetches no mail anew. Seed: counted as lost."""
+    harness.put()
+    _, cursor = walked(harness.channel)
+    for place in cursor["folders"].values():
+        del place["id"]
+    raw = harness.put()
+    found, read = walked(harness.made(), cursor)
+    assert [c.raw for c in found] == [raw]
+    assert read["folders"]["inbox"]["id"] == harness.twin.folder_id("inbox")
+    other = cursor["folders"]["inbox"] | {"link": cursor["folders"]["sentitems"]["link"]}
+    assert len(walked(harness.made(), {"folders": cursor["folders"] | {"inbox": other}})[0]) == 2
+
+
 def test_a_folder_that_is_missing_keeps_no_other_from_being_read(harness: MailHarness) -> None:
     """Until a folder is remade or named anew that is said, after the others were read. Seed: said before."""
     made = harness.twin.makes_folder("Leads")

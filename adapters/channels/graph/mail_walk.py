@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from adapters.channels.graph.api import Api, DeadTokenError, Page, quoted, read_json
 from adapters.channels.graph.subscriptions import read_time
@@ -139,6 +140,8 @@ class Walk:
     def _place(self, folder: Folder) -> Place:
         """Where we are in a folder, its beginning where the one of that name was another."""
         place = self._places.get(folder.name)
+        if place is not None and not place.id and folder.id in unquote(place.link):
+            place.id = folder.id  # an older version kept no id; the link that Graph gave it names the folder
         if place is None or place.id != folder.id:
             place = self._places[folder.name] = Place(folder.id)
         return place
@@ -227,7 +230,7 @@ def read_places(told: object) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for name, place in told.items() if isinstance(told, Mapping) else ():
         held = place if isinstance(place, Mapping) else {}
-        id, link, done = held.get("id"), held.get("link"), held.get("done")
+        id, link, done = held.get("id", ""), held.get("link"), held.get("done")
         if not (isinstance(id, str) and isinstance(link, str) and isinstance(done, list)):
             continue
         if all(isinstance(one, str) for one in done):
