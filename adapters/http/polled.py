@@ -35,7 +35,7 @@ class PolledOptions(RecordedOptions):
 class PolledRecorder:
     """Asks one vendor's API for calls; `found` and `read` are the vendor's."""
 
-    capabilities = ChannelCapabilities(poll=True, backfill=True, census=True)
+    capabilities = ChannelCapabilities(poll=True, backfill=True, census=True, withholds=True)
     source: str
 
     def __init__(self, name: str, options: PolledOptions, context: Context) -> None:
@@ -45,7 +45,7 @@ class PolledRecorder:
             raise ConfigError("name the variable that holds the API's secret", setting=f"{setting}.token_env")
         self.credential = f"{setting}.{'token_file' if options.token_file else 'token_env'}"
         self.secret = checked_token(context.secret(options.token_env, options.token_file), self.credential)
-        self._recorded = Recorded(self.found, context.clock, context.installed_at, options)
+        self._recorded = Recorded(name, self.found, context.clock, context.installed_at, options)
 
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield what could be laid down of the calls that began between two times, in seconds."""
@@ -79,7 +79,11 @@ class PolledRecorder:
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all calls since a time."""
-        yield from self._recorded.census(since, self.name, known)
+        yield from self._recorded.census(since, known)
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch what a poll had to leave out."""
+        return self._recorded.retrieve(key, headers)
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""

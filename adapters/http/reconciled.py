@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.formats.rereads import Found, counted, in_order, newer, older, read_place
+from adapters.formats.rereads import Found, another_of, counted, in_order, newer, older, read_place
 from adapters.formats.signed_hex import read_secrets
+from adapters.formats.withheld import Another
 from adapters.http.asking import Manners
 from adapters.http.calls import Timeouts
 from adapters.http.recorded import AHEAD_S, checked_name, checked_token
@@ -23,6 +24,7 @@ from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, Context, Extent, HookRequest, KnownKeys, PollBatch, nothing_known
 
 MAX_SKEW = timedelta(minutes=5)
+LOOKED_BACK_S = 7 * 86_400
 
 
 class ReconciledOptions(BaseModel):
@@ -98,7 +100,7 @@ class Reconciled:
         """Yield what changed since the cursor, never what predates us; the cursor's shape stands in `rereads`."""
         place, overlap_s = read_place(cursor), self._told.overlap_s
         found = self.found(place.floor(self._installed(), overlap_s), self._ahead())
-        yield from newer(found, place, overlap_s, self._told.batch_size)
+        yield from newer(found, self.account, place, overlap_s, self._told.batch_size)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
         """Read a delivery into its activities."""
@@ -119,7 +121,7 @@ class Reconciled:
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what changed last between then and the installation, oldest first."""
-        yield from older(self._older(since), cursor, self._told.batch_size)
+        yield from older(self._older(since), self.account, cursor, self._told.batch_size)
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all that changed since a time, as it stands now."""
@@ -142,6 +144,15 @@ class Reconciled:
             return Captured(self.account, raw, key, headers)
         fault = f"{len(raw)} bytes; at most {most} are read"
         return Captured(self.account, b"", key, {**headers, "fault": fault}, fault)
+
+    def another(self) -> Another:
+        """Return what says whether something of the last days can be had."""
+        ahead = self._ahead()
+        return another_of(self.found, max(self._installed(), ahead - AHEAD_S - LOOKED_BACK_S), ahead)
+
+    def since(self) -> int:
+        """Return from when on what happens is ours, in seconds."""
+        return self._installed()
 
     def _older(self, since: datetime) -> list[Found]:
         return in_order(self.found(int(since.timestamp()), self._installed()))

@@ -6,26 +6,23 @@ is said in calls is read only where the operator says that it may be: the option
 that holds words is asked for. The trade-off: a backfill counts what it would read by reading it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.formats.rereads import Found, counted, in_order, newer, older, read_place
+from adapters.formats.rereads import Found, Listed, counted, in_order, newer, older, read_place, retrieved_of
 from adapters.http.calls import Timeouts
 from sidecar.errors import ConfigError
-from sidecar.ports import Clock, Extent, KnownKeys, PollBatch
+from sidecar.ports import Captured, Clock, Extent, KnownKeys, PollBatch
 
 MAX_SKEW = timedelta(minutes=5)
 AHEAD_S = 86_400
 SLICE_S = 28 * 86_400
 """A backfill reads so much at once; some vendors list a month at most."""
 RESERVED_NAMES = frozenset({"email", "phone", "domain"})
-
-Listed = Callable[[int, int], Iterator[Found]]
-"""Yields what was recorded of the calls that began from one time until before another, in seconds."""
 
 
 class RecordedOptions(BaseModel):
@@ -55,6 +52,7 @@ class RecordedOptions(BaseModel):
 class Recorded:
     """Reads the calls of one account, as `listed` tells them."""
 
+    account: str
     listed: Listed
     clock: Clock
     installed_at: datetime | None
@@ -64,16 +62,21 @@ class Recorded:
         """Yield what is new since the cursor, and what of the last days came late."""
         overlap_s, place = self.options.overlap_days * 86_400, read_place(cursor)
         found = self.listed(place.floor(self._installed(), overlap_s), self._ahead())
-        yield from newer(found, place, overlap_s, self.options.batch_size)
+        yield from newer(found, self.account, place, overlap_s, self.options.batch_size)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what was recorded from a time until the installation, oldest first."""
-        yield from older(self._older(since), cursor, self.options.batch_size)
+        yield from older(self._older(since), self.account, cursor, self.options.batch_size)
 
-    def census(self, since: datetime, account: str, known: KnownKeys) -> Iterator[PollBatch]:
-        """Yield what was recorded on an account from a time until now, but for what is known."""
+    def census(self, since: datetime, known: KnownKeys) -> Iterator[PollBatch]:
+        """Yield what was recorded from a time until now, but for what is known."""
         found = self.listed(int(since.timestamp()), self._ahead())
-        yield from counted(found, account, known, self.options.batch_size)
+        yield from counted(found, self.account, known, self.options.batch_size)
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch what a poll had to leave out; whether another can be had, the days of a poll's overlap show."""
+        ahead = self._ahead()
+        return retrieved_of(self.listed, key, headers, ahead - AHEAD_S - self.options.overlap_days * 86_400, ahead)
 
     def extent(self, since: datetime) -> Extent:
         """Count what a backfill would read, by reading it."""

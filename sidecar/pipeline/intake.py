@@ -83,7 +83,10 @@ class Intake:
         keys = [WorkKey(WorkKind.PARSE, fact.id) for fact in facts]
         entry = Entry(
             facts=facts,
-            touches=(*(Touch(key, if_new=True) for key in keys), *self._come(channel, batch)),
+            touches=(
+                *(Touch(key, if_new=not _is_left(fact, cursor)) for key, fact in zip(keys, facts, strict=True)),
+                *self._come(channel, batch),
+            ),
             cursors=() if cursor is None else (CursorSet(channel, cursor, batch.cursor),),
             meta={} if cursor is None else {SOURCE + channel: self._channel(channel).source},
         )
@@ -244,6 +247,11 @@ class Intake:
         if activity.kind == MEETING:
             return self._journal.parties_of(ids)
         return next((parties for id in ids if (parties := self._journal.parties_of([id]))), ())
+
+
+def _is_left(delivery: Delivery, cursor: str | None) -> bool:
+    """Say whether a cursor passes what a delivery stands for: then it is asked for, though it was before."""
+    return WITHHELD in delivery.headers and cursor is not None
 
 
 def _done(greeting: Greeting) -> Future[Greeting]:

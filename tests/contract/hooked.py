@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class HookedHarness:
     parked: frozenset[str] = frozenset()
     hints: frozenset[str] = frozenset()
     sent: int = 0
+    withheld: dict[bytes, tuple[str, int]] = field(default_factory=dict)
 
     HEADER = ""
 

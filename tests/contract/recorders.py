@@ -2,14 +2,16 @@
 
 import hmac
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sidecar.ports import Captured, Channel, Context, HookRequest
 from tests.contract.channel import CANARY, INSTALLED, NOW, Secrets, all_captured, context
+from tests.twins.wire.faults import Status
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FIRST, SECOND, OTHER = "first-secret-of-the-hook", "second-secret-in-rotation", "secret-of-another-tenant"
@@ -31,6 +33,7 @@ class RecorderHarness:
     hints: frozenset[str] = frozenset()
     greeted: frozenset[str] = frozenset()
     sent: int = 0
+    withheld: dict[bytes, tuple[str, int]] = field(default_factory=dict)
 
     def build(self, given: Mapping[str, Any], told: Context) -> Channel:
         """Make the vendor's channel of these options."""
@@ -86,6 +89,29 @@ class RecorderHarness:
         self.sent += 1
         at = INSTALLED - timedelta(days=40) + timedelta(seconds=self.sent)
         return self.laid(self.twin.meets(at, TALK, f"Old demo {self.sent}"))
+
+    def put_withheld(self) -> bytes:
+        """Let a meeting have been held whose words the vendor refuses, wherever its question names it."""
+        self.sent += 1
+        id = self.twin.meets(RECENT + timedelta(seconds=self.sent), TALK, f"Demo {self.sent}")
+        raw = self.laid(id)
+        self.withheld[raw] = (id, int(RECENT.timestamp()) + self.sent)
+        self.twin.fault(Status(500), path=f"/{re.escape(self.words_of(id))}(/|$)", times=None)
+        self.twin.fault(Status(500), body=f'"{id}"'.encode(), times=None)
+        return raw
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of a meeting's words, and its headers, as a poll names it that can't fetch them."""
+        id, at = self.withheld[raw]
+        return f"transcript:{self.words_of(id)}", {"at": str(at)}
+
+    def mend(self) -> None:
+        """Let the vendor be well."""
+        self.twin.heal()
+
+    def words_of(self, meeting: str) -> str:
+        """Return the id of a meeting's words."""
+        return meeting
 
     def put_oversized(self) -> None:
         """Let one have more words than are read."""

@@ -76,6 +76,24 @@ class IntercomHarness(HookedHarness):
         at = INSTALLED - timedelta(days=40) + timedelta(minutes=self.sent)
         return self.laid(self.twin.begins(self.ann(), "An old question", at))
 
+    def put_withheld(self) -> bytes:
+        """Let the contact begin a conversation that Intercom then refuses to show."""
+        at = self.at()
+        talk = self.twin.begins(self.ann(), f"Is it in stock? ({self.sent})", at)
+        raw = self.laid(talk)
+        self.withheld[raw] = (talk, int(at.timestamp()))
+        self.twin.fault(Status(500), path=f"/conversations/{talk}$", times=None)
+        return raw
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of a conversation, and its headers, as a poll names it that can't read it."""
+        talk, at = self.withheld[raw]
+        return f"conversation:{at}:{talk}", {"at": str(at)}
+
+    def mend(self) -> None:
+        """Let Intercom be well."""
+        self.twin.heal()
+
     def put_oversized(self) -> None:
         """Let somebody write a book."""
         self.twin.begins(self.ann(), "x" * MAX_BYTES, self.at())

@@ -31,6 +31,11 @@ class ZoomHarness(RecorderHarness):
         raw: bytes = self.twin.transcript(meeting)
         return raw
 
+    def words_of(self, meeting: str) -> str:
+        """Return the id of the file of a meeting's words."""
+        files = self.twin.meetings[meeting]["recording_files"]
+        return next(str(file["id"]) for file in files if file["file_type"] == "TRANSCRIPT")
+
     def request(self, body: bytes, at: datetime = NOW, secret: str | None = None) -> HookRequest:
         """Sign a body as Zoom does."""
         return signed(body, str(int(at.timestamp())), secret or FIRST)

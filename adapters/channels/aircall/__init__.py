@@ -59,6 +59,7 @@ class AircallChannel(HintedRecorder):
         stamped=False,
         covers_body=False,
         census=True,
+        withholds=True,
     )
     options: AircallOptions
 

@@ -48,7 +48,15 @@ class DialpadChannel(HintedRecorder):
 
     Options = DialpadOptions
     capabilities = ChannelCapabilities(
-        webhook=True, poll=True, backfill=True, handshake=True, hints=True, stamped=False, enveloped=True, census=True
+        webhook=True,
+        poll=True,
+        backfill=True,
+        handshake=True,
+        hints=True,
+        stamped=False,
+        enveloped=True,
+        census=True,
+        withholds=True,
     )
     options: DialpadOptions
 

@@ -58,7 +58,9 @@ class FirefliesChannel:
     """Takes Fireflies' webhooks as hints, and asks its API for the meetings."""
 
     Options = FirefliesOptions
-    capabilities = ChannelCapabilities(webhook=True, poll=True, backfill=True, hints=True, stamped=False, census=True)
+    capabilities = ChannelCapabilities(
+        webhook=True, poll=True, backfill=True, hints=True, stamped=False, census=True, withholds=True
+    )
 
     def __init__(self, name: str, options: FirefliesOptions, context: Context) -> None:
         setting = checked_name(name)
@@ -80,7 +82,7 @@ class FirefliesChannel:
         headers = {"Authorization": f"Bearer {token}"}
         api = Api(manners, lambda: headers, context.observe)
         self._fireflies = Fireflies(api, options.base_url, credential, context.clock)
-        self._recorded = Recorded(self._found, context.clock, context.installed_at, options)
+        self._recorded = Recorded(self.name, self._found, context.clock, context.installed_at, options)
         self._clock = context.clock
 
     def verify(self, request: HookRequest) -> Captured:
@@ -118,7 +120,11 @@ class FirefliesChannel:
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all meetings since a time."""
-        yield from self._recorded.census(since, self.name, known)
+        yield from self._recorded.census(since, known)
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch what a poll had to leave out."""
+        return self._recorded.retrieve(key, headers)
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""

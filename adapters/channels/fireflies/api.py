@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.http.asking import Api, Ask
 from adapters.http.patience import Again
-from sidecar.errors import ConfigError, PermanentError, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, TemporaryError, Unanswered
 from sidecar.ports import Clock
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Fireflies:
         code = next((code for code in codes if code.isascii() and code.isidentifier()), "")[:60]
         told = f"Fireflies answered {reply.status} {code}".rstrip() + f" to {operation}"
         if "too_many_requests" in codes or reply.status == 429:
-            return TemporaryError(told, retry_after_s=_retry_s(reply, self._clock()))
+            return Unanswered(told, retry_after_s=_retry_s(reply, self._clock()))
         if _OPERATOR.intersection(codes) or reply.status in (401, 402, 403):
             return ConfigError(
                 f"{told}: is the API key right, and the plan one that may ask?", setting=self._credential

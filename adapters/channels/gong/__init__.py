@@ -52,7 +52,7 @@ class GongChannel(HintedRecorder):
 
     Options = GongOptions
     capabilities = ChannelCapabilities(
-        webhook=True, poll=True, backfill=True, handshake=True, hints=True, stamped=False, census=True
+        webhook=True, poll=True, backfill=True, handshake=True, hints=True, stamped=False, census=True, withholds=True
     )
     options: GongOptions
 

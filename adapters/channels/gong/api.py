@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.http.asking import Api, Ask, rows
 from adapters.http.patience import Again
-from sidecar.errors import TemporaryError
+from sidecar.errors import TemporaryError, Unanswered
 from sidecar.ports import Clock
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Gong:
         if self._spent >= self._per_day:
             midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=1, microsecond=0)
             told = "Gong was asked as often as calls_per_day allows; it goes on at midnight UTC"
-            raise TemporaryError(told, retry_after_s=(midnight - now).total_seconds())
+            raise Unanswered(told, retry_after_s=(midnight - now).total_seconds())
         self._spent += 1
 
 

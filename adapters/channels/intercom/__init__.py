@@ -4,7 +4,8 @@ A webhook holds the newest parts of a conversation, so each one also makes a pol
 that changed and reads each of them whole. Both ways lead to the same activities; neither changes anything there.
 
 The signature holds no time: an old webhook that is sent again is the same delivery, by its `notif_` id. A conversation
-that is longer than what the API tells of one (500 parts) has its oldest parts told by nobody.
+that is longer than what the API tells of one (500 parts) has its oldest parts told by nobody. One that is refused while
+others come is left out by its id.
 
 Source: intercom/Intercom-OpenAPI (descriptions/2.14) and developers.intercom.com (webhooks; rate limiting), read
 2026-11: 150 conversations a page, 10,000 calls a minute for a private app, `X-Hub-Signature: sha1=` over the raw body.
@@ -23,16 +24,20 @@ from adapters.channels.intercom.activities import read_activities
 from adapters.channels.intercom.events import POLLED
 from adapters.formats.rereads import Found
 from adapters.formats.signed_hex import check_signature
+from adapters.formats.withheld import retrieved
 from adapters.http.asking import Api, Ask, rows
 from adapters.http.options import Address, host_of
 from adapters.http.patience import Again
 from adapters.http.reconciled import Reconciled, ReconciledOptions
-from sidecar.errors import TemporaryError
+from adapters.http.recorded import AHEAD_S
+from sidecar.errors import SidecarError, TemporaryError, Unanswered
 from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Greeting, HookRequest
 
 API_VERSION = "2.14"
 HEADER = "x-hub-signature"
+REFUSED = "conversation:"
+"""How the key of a conversation begins that can't be read: behind it when it changed, and its id."""
 PAGE, MAX_PAGES, MAX_ROUNDS = 150, 1_000, 20
 REGIONS = {"us": "https://api.intercom.io", "eu": "https://api.eu.intercom.io", "au": "https://api.au.intercom.io"}
 _ABOUT = ("id", "created_at", "updated_at", "contacts", "title")
@@ -51,7 +56,7 @@ class IntercomChannel(Reconciled):
 
     Options = IntercomOptions
     capabilities = ChannelCapabilities(
-        webhook=True, poll=True, backfill=True, deletions=True, hints=True, stamped=False, census=True
+        webhook=True, poll=True, backfill=True, deletions=True, hints=True, stamped=False, census=True, withholds=True
     )
     VENDOR = "Intercom"
     REMEDY = "is the app installed in this workspace and region, and may it read conversations and contacts?"
@@ -90,11 +95,34 @@ class IntercomChannel(Reconciled):
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield the messages of a span, and what was redacted in conversations that changed in it."""
         contacts: dict[str, Any] = {}
-        for id in self._moved(since):
-            talk = self._conversation(id)
+        for id, moved in self._moved(since).items():
+            try:
+                talk = self._conversation(id)
+            except Unanswered:
+                raise
+            except SidecarError as error:
+                yield Found(moved, f"{REFUSED}{moved}:{id}", partial(_refuse, error))
+                continue
             for at, key, message in _messages(talk) if talk else ():
                 if since <= at < until:
                     yield Found(at, key, partial(self._kept, key, message, contacts))
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch a message, or all that is ours of a conversation, that a poll had to leave out.
+
+        A message that has another state since then stands under another key, and comes by the poll.
+        """
+
+        def fetch() -> Sequence[Captured]:
+            if key.startswith(REFUSED):
+                contacts: dict[str, Any] = {}
+                talk = self._conversation(key.removeprefix(REFUSED).partition(":")[2])
+                told = [(one, message) for at, one, message in _messages(talk or {}) if at >= self.since()]
+                return [self._kept(one, message, contacts) for one, message in told]
+            found = self.found(int(headers["at"]), int(self.clock().timestamp()) + AHEAD_S)
+            return [captured for one in found if one.key == key and (captured := one.fetch())]
+
+        return retrieved(key, fetch, self.another())
 
     def _kept(self, key: str, message: Mapping[str, Any], contacts: dict[str, Any]) -> Captured:
         listed = message.get("contacts")
@@ -105,18 +133,18 @@ class IntercomChannel(Reconciled):
         told = {"topic": POLLED, "conversation": message, "contact": contacts.get(first) if first else None}
         return self.laid(key, orjson.dumps(told, option=orjson.OPT_SORT_KEYS))
 
-    def _moved(self, since: int) -> list[str]:
-        """The conversations that changed since a time; one that jumps while pages are turned isn't missed.
+    def _moved(self, since: int) -> dict[str, int]:
+        """The conversations that changed since a time, and when; one that jumps while pages are turned isn't missed.
 
         The newest stand first, so the front is listed again until nothing has jumped there from a page to come.
         """
-        found: set[str] = set()
+        found: dict[str, int] = {}
         floor = since
         for _ in range(MAX_ROUNDS):
             listed = {str(row["id"]): _number(row.get("updated_at")) for row in self._conversations(floor)}
-            if found >= listed.keys():
-                return sorted(found)
-            found |= listed.keys()
+            if found.keys() >= listed.keys():
+                return dict(sorted(found.items()))
+            found |= listed
             floor = max(floor, *listed.values())
         raise TemporaryError("Intercom's conversations move faster than they can be listed", retry_after_s=60.0)
 
@@ -148,6 +176,10 @@ class IntercomChannel(Reconciled):
         reply = self._api.ask(Ask("contact", f"{self._base}/contacts/{quote(id, safe='')}", may_lack=(404,)))
         told = reply.data if reply.status != 404 and isinstance(reply.data, dict) else {}
         return {name: told.get(name) for name in ("id", "external_id", "name", "email", "phone")} if told else None
+
+
+def _refuse(error: SidecarError) -> Captured:
+    raise error
 
 
 def _messages(talk: Mapping[str, Any]) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -64,7 +64,9 @@ class ZoomChannel:
     """Takes Zoom's webhooks as hints, and asks its API for what was recorded."""
 
     Options = ZoomOptions
-    capabilities = ChannelCapabilities(webhook=True, poll=True, backfill=True, handshake=True, hints=True, census=True)
+    capabilities = ChannelCapabilities(
+        webhook=True, poll=True, backfill=True, handshake=True, hints=True, census=True, withholds=True
+    )
 
     def __init__(self, name: str, options: ZoomOptions, context: Context) -> None:
         setting = checked_name(name)
@@ -83,7 +85,7 @@ class ZoomChannel:
         manners = Manners("Zoom", options.calls_per_s, 1.0, options.max_wait_s, options.timeouts, credential, REMEDY)
         access = AccountCredentials(options.login_url, app, manners, context.clock, context.observe)
         self._zoom = Zoom(options.base_url, access, manners, context.observe)
-        self._recorded = Recorded(self._found, context.clock, context.installed_at, options)
+        self._recorded = Recorded(self.account, self._found, context.clock, context.installed_at, options)
 
     def greet(self, request: HookRequest) -> Greeting | None:
         """Answer Zoom's question whose address this is, and what may not be kept while transcripts are off."""
@@ -126,7 +128,11 @@ class ZoomChannel:
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all that was recorded since a time."""
-        yield from self._recorded.census(since, self.account, known)
+        yield from self._recorded.census(since, known)
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch what a poll had to leave out."""
+        return self._recorded.retrieve(key, headers)
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""

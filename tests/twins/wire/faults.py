@@ -80,20 +80,21 @@ def html(status: int, after_work: bool = False) -> Status:
 
 @dataclass
 class Rule:
-    """Which requests are struck, and by what. `times` None is without end."""
+    """Which requests are struck, by what is in their body as well, and by what. `times` None is without end."""
 
     action: Action
     method: str = ".*"
     path: str = ".*"
+    body: bytes = b""
     times: int | None = 1
     probability: float = 1.0
     struck: int = 0
 
-    def strikes(self, method: str, path: str, dice: random.Random) -> bool:
+    def strikes(self, method: str, path: str, body: bytes, dice: random.Random) -> bool:
         """Tell whether this request is struck, and count it."""
         if self.times is not None and self.struck >= self.times:
             return False
-        if not (re.fullmatch(self.method, method) and re.search(self.path, path)):
+        if not (re.fullmatch(self.method, method) and re.search(self.path, path) and self.body in body):
             return False
         if self.probability < 1.0 and dice.random() >= self.probability:
             return False
@@ -115,12 +116,12 @@ class Faults:
         self.rules.append(rule)
         return rule
 
-    def strike(self, method: str, path: str) -> tuple[list[Callable[[], object]], Action | None]:
+    def strike(self, method: str, path: str, body: bytes = b"") -> tuple[list[Callable[[], object]], Action | None]:
         """Return what is to be run before this request, and what happens to it."""
         before: list[Callable[[], object]] = []
         with self._lock:
             for rule in list(self.rules):
-                if rule.strikes(method, path, self.dice):
+                if rule.strikes(method, path, body, self.dice):
                     if not isinstance(rule.action, Before):
                         return before, rule.action
                     before.append(rule.action.call)

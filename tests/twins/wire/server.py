@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers, self.rfile.read(int(length)))
-        before, action = owner.faults.strike(request.method, request.target)
+        before, action = owner.faults.strike(request.method, request.target, request.body)
         for call in before:
             call()
         if action is None:

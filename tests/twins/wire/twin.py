@@ -73,10 +73,19 @@ class Twin:
     # Faults -----------------------------------------------------------------------------------------------------
 
     def fault(
-        self, action: Action, method: str = ".*", path: str = ".*", times: int | None = 1, probability: float = 1.0
+        self,
+        action: Action,
+        method: str = ".*",
+        path: str = ".*",
+        times: int | None = 1,
+        probability: float = 1.0,
+        body: bytes = b"",
     ) -> Rule:
-        """Let something happen to the requests of a method and path (regular expressions), so many times."""
-        return self.faults.add(action, method=method, path=path, times=times, probability=probability)
+        """Let something happen to the requests of a method and path (regular expressions), so many times.
+
+        Only to those in whose body some bytes stand, where they are given.
+        """
+        return self.faults.add(action, method=method, path=path, times=times, probability=probability, body=body)
 
     def before(self, call: Callable[[], object], method: str = ".*", path: str = ".*", times: int | None = 1) -> Rule:
         """Run something before a matching request is applied: a person's edit between our read and our write."""
