@@ -254,6 +254,24 @@ def test_meetings_and_tasks_are_two_kinds(box: PipedriveHarness) -> None:
     assert box.ledger.read("meeting", [meeting.ref])[meeting.ref].fields["status"] == "attended"  # type: ignore[union-attr]
 
 
+def test_an_edit_within_the_second_of_another_is_named(box: PipedriveHarness) -> None:
+    """A time of update knows whole seconds: what was named may change again under the same one, and is named again.
+
+    Seen to fail with all that was named kept out, and a rep's edit right behind a write of ours lost to the feed.
+    """
+    person = made(box)
+    start = box.ledger.changed(None)
+    box.advance(60)
+    box.twin.person_edits("person", int(person.ref), {"name": "Ann"})
+    first = box.ledger.changed(start.cursor)
+    box.twin.person_edits("person", int(person.ref), {"name": "Ann Lee"})
+    second = box.ledger.changed(first.cursor)
+    box.advance(5)
+    third = box.ledger.changed(second.cursor)
+    assert [page.refs for page in (first, second, third)] == [(("contact", person.ref),)] * 3
+    assert box.ledger.changed(third.cursor).refs == ()
+
+
 def test_a_person_without_a_name_goes_by_the_address(box: PipedriveHarness) -> None:
     """Pipedrive keeps nobody without a name; seen to fail without the address in its place."""
     (written,) = box.ledger.write([Create("contact", "key", {"email": "ann@x.test"})])

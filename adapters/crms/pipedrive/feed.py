@@ -1,9 +1,11 @@
 """What changed since a cursor: a list per kind of what was updated since, and a look at what this process knows.
 
 The lists come from the database, so nothing lags; they begin a few seconds before the end of the last one, because what
-is stamped earlier may be stored later, and what the last one named already is kept out by its time of update. Only of
-deals does Pipedrive list the deleted ones. Persons, organizations and activities that this process has seen are read
-again at times, in portions, and those that are gone are named; a deleted note is found when it is next written.
+is stamped earlier may be stored later, and what the last one named already is kept out by its time of update. That
+knows whole seconds, so what was updated just now may be updated again under the same time, by a rep right behind us: it
+is kept out once its second is over, and named again until then. Only of deals does Pipedrive list the deleted ones.
+Persons, organizations and activities that this process has seen are read again at times, in portions, and those that
+are gone are named; a deleted note is found when it is next written.
 """
 
 import threading
@@ -46,10 +48,11 @@ class Feed:
             return ChangedPage((), {"kinds": self._from(now)})
         refs: dict[tuple[str, str], None] = {}
         kinds: dict[str, Any] = {}
+        over = stamp(self._clock() - OVERLAP)
         for kind in LISTS:
             state = given.get(kind) or {}
             since, seen = str(state.get("since") or now), dict(state.get("seen") or {})
-            kinds[kind] = self._sweep(kind, since, seen, refs)
+            kinds[kind] = self._sweep(kind, since, seen, over, refs)
         refs |= dict.fromkeys(self._gone())
         return ChangedPage(tuple(refs), {"kinds": kinds})
 
@@ -61,8 +64,8 @@ class Feed:
             for kind in LISTS
         }
 
-    def _sweep(self, kind: str, since: str, seen: Seen, refs: dict[tuple[str, str], None]) -> dict[str, Any]:
-        """Name what a list shows; return where the next one begins, and what it will meet again."""
+    def _sweep(self, kind: str, since: str, seen: Seen, over: str, refs: dict[tuple[str, str], None]) -> dict[str, Any]:
+        """Name what a list shows; return where the next one begins, and what it will meet again that can't be news."""
         top, named = moment(since), dict[str, str]()
         asks = [{}] if kind != "deal" else [{}, {"status": "deleted"}]
         for ask in asks:
@@ -78,7 +81,7 @@ class Feed:
                 if seen.get(ref) != version:
                     refs[(MEETING if held(row, "type") == MEETING and kind == "task" else kind, ref)] = None
         start = stamp(max(moment(since), top - OVERLAP))
-        met = {ref: version for ref, version in named.items() if version[: len(start)] >= start}
+        met = {ref: version for ref, version in named.items() if start <= version[: len(start)] < over}
         return {"since": start, "seen": dict(list(met.items())[-MAX_NAMED:])}
 
     def _gone(self) -> list[tuple[str, str]]:
