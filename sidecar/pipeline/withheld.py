@@ -6,7 +6,7 @@ is lost. The delivery's own work asks for the thing again, ever less often, and 
 for a person, by name; a retry, a poll that meets it again and `reconcile` still fetch it, under the ids it always had.
 
 A try counts only while the channel's adapter sees that another thing can be had. During an outage, a pause or a refusal
-of our access the thing waits, and no try is counted.
+of our access the thing waits, and no try is counted; while the channel can't be polled nothing is even asked for.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,8 +37,8 @@ def retrieve(parts: Parts, channel: Channel, lease: Lease, delivery: Delivery, k
     if _is_there(parts, delivery):
         parts.journal.commit(Entry(finish=Finish(lease, "done")))
         return
-    if f"channel:{delivery.channel}" in parts.journal.paused():
-        _wait(parts, lease, f"the channel {delivery.channel} is paused")
+    if held_by := _held_by(parts, delivery.channel):
+        _wait(parts, lease, held_by)
         return
     try:
         found = tuple(channel.retrieve(name_of(delivery), headers_of(delivery)))
@@ -66,6 +66,14 @@ def _is_there(parts: Parts, delivery: Delivery) -> bool:
     journal = parts.journal
     itself = journal.mint(replace(delivery, id="", key=name_of(delivery)))
     return itself.id in journal.known_ids([itself.id])
+
+
+def _held_by(parts: Parts, channel: str) -> str:
+    """Say why nothing is to be asked of a channel now: many that did would keep busy who reads what others send."""
+    if f"channel:{channel}" in parts.journal.paused():
+        return f"the channel {channel} is paused"
+    _, failed = parts.journal.polling(channel)
+    return f"the channel {channel} can't be polled: {failed}" if failed else ""
 
 
 def _wait(parts: Parts, lease: Lease, reason: str) -> None:

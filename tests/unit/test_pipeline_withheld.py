@@ -163,6 +163,25 @@ def test_what_is_left_out_counts_no_try_during_an_outage(office: Office, status:
     assert not office.left()
 
 
+def test_what_is_left_out_asks_for_nothing_while_its_channel_is_down(office: Office) -> None:
+    """Many of them would keep the threads busy that read what others send; seen to fail with each asked for."""
+    _, first = office.comes()
+    id, words = office.comes()
+    rule = office.refuse(id.rstrip("="))
+    office.poll()
+    assert office.read() == {first}
+    office.refuse("delta")
+    office.poll()
+    struck = rule.struck
+    office.pass_by(timedelta(hours=3))
+    assert rule.struck == struck
+    assert not office.house.parked()
+    office.twin.heal()
+    office.pass_by(timedelta(minutes=45))
+    assert office.read() == {first, words}
+    assert not office.left()
+
+
 def test_a_mail_that_is_deleted_meanwhile_is_waited_for_no_longer(office: Office) -> None:
     """What isn't there any more is nothing to fetch; seen to fail with a missing one counted as refused."""
     _, first = office.comes()
