@@ -101,7 +101,11 @@ def _in_time(look_up: Callable[[], Sequence[str]]) -> Sequence[str]:
 
     if not _lookups.acquire(timeout=left_s(LOOKUP_S)):
         raise TimeoutError("too many names are being looked up")
-    threading.Thread(target=look, name="look-up", daemon=True).start()
+    try:
+        threading.Thread(target=look, name="look-up", daemon=True).start()
+    except RuntimeError:  # no more threads just now, or the process is ending
+        _lookups.release()
+        raise OSError("there is no thread to look a name up in") from None
     try:
         found = said.get(timeout=left_s(LOOKUP_S))
     except Empty:

@@ -394,6 +394,20 @@ def test_a_name_that_is_never_found_holds_nobody(monkeypatch: pytest.MonkeyPatch
             thread.join(PATIENCE_S)
 
 
+def test_a_name_that_no_thread_can_look_up_is_looked_up_when_one_can() -> None:
+    """Where threads run out nothing is sent, and no place of a look-up is lost by it; seen to fail with each kept."""
+    before = threading.stack_size(2**46)  # more than any machine gives
+    try:
+        for _ in range(deadline.MAX_LOOKUPS + 1):
+            with pytest.raises(OSError, match="thread"):
+                deadline.addresses("localhost", 80)
+        with pytest.raises(NotSentError):
+            CLIENTS["pooled"]("http://localhost:1", TIMES)
+    finally:
+        threading.stack_size(before)
+    assert deadline.addresses("localhost", 80)
+
+
 def test_a_call_within_another_ends_with_it() -> None:
     """Who waits for several calls says how long for all of them; after it, time is nobody's bound any more."""
     assert deadline.left_s(None) is None
