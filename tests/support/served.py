@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx2
 from standardwebhooks import Webhook
@@ -71,8 +70,9 @@ class Sidecar:
 
     def _looked(self, *arguments: str, expect: int) -> str:
         line = ["--config", str(self.folder / "config.toml"), *arguments]
-        with patch.dict(os.environ, dict(self.env), clear=True), chdir(self.folder):
-            done = CliRunner().invoke(command_line, line)
+        env: dict[str, str | None] = {**dict.fromkeys(os.environ), **self.env}  # and nothing else of the environment
+        with chdir(self.folder):
+            done = CliRunner().invoke(command_line, line, env=env)
         assert isinstance(done.exception, SystemExit | None), f"{arguments}: {done.exception!r}"
         assert done.exit_code == expect, f"{arguments}: {done.exit_code}\n{done.output}"
         assert not any(secret in done.output for secret in self.secrets), f"{arguments} lets a secret out"
