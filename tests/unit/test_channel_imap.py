@@ -142,6 +142,20 @@ def test_a_mail_of_which_the_server_tells_nothing_at_all_is_left_out_alone(tmp_p
     assert [captured.key for captured in found if captured.withheld] == ["INBOX:7:2"]
 
 
+def test_a_mail_that_a_server_names_without_its_words_is_not_gone(tmp_path: Path) -> None:
+    """It is left out by name, and not taken for deleted; seen to fail with NIL taken for nothing."""
+
+    def second_is_nil(command: str) -> list[bytes]:
+        return [
+            re.sub(rb"^(2 FETCH \(UID 2 )BODY\[\] .*$", rb"\1BODY[] NIL)", line, flags=re.S) for line in body(command)
+        ]
+
+    with scripted({"FETCH": second_is_nil}) as port:
+        found = all_captured(channel(port, tmp_path).poll(None))
+    assert [(one.key, one.raw) for one in found if not one.withheld] == [("INBOX:7:1", MAIL), ("INBOX:7:3", MAIL)]
+    assert [one.key for one in found if one.withheld] == ["INBOX:7:2"]
+
+
 def test_a_server_that_refuses_everything_is_soon_left_alone(tmp_path: Path) -> None:
     """An outage ends a poll after few questions, and sets nothing aside; seen to fail without the bound."""
     asked: list[str] = []

@@ -195,12 +195,15 @@ class Mailbox:
         return facts
 
     def bodies(self, uids: Sequence[int]) -> Mapping[int, bytes]:
-        """Return the raw bytes of those of the mails that are still there."""
+        """Return the raw bytes of the mails that are still there; `TemporaryError` where one is there without them."""
         if not uids:
             return {}
         with _named(self._access), within(max(BODIES_S, STEPS * self._access.timeout_s)):
             answer = self._client.fetch(list(uids), ["BODY.PEEK[]"])
-        return {uid: bytes(items[b"BODY[]"]) for uid, items in answer.items() if items.get(b"BODY[]") is not None}
+        found = {uid: items[b"BODY[]"] for uid, items in answer.items() if b"BODY[]" in items}
+        if None in found.values():  # NIL: a server names a mail whose file it can't read, and says OK
+            raise TemporaryError(f"{self._access.host} has a mail and not its words")
+        return {uid: bytes(raw) for uid, raw in found.items()}
 
     def header(self, uid: int) -> bytes:
         """Return the first bytes of a mail's header section, empty when the mail is gone."""
