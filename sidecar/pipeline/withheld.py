@@ -18,6 +18,7 @@ from sidecar.errors import PermanentError, SidecarError, TemporaryError, Withhel
 from sidecar.journal import Entry, Finish
 from sidecar.model import Delivery, Lease
 from sidecar.pipeline.parts import Parts
+from sidecar.pipeline.sources import place_of
 from sidecar.ports import Channel, PollBatch, Retriever
 
 MIN_TRIES = 5
@@ -41,6 +42,7 @@ def retrieve(parts: Parts, channel: Channel, lease: Lease, delivery: Delivery, k
         _wait(parts, lease, held_by)
         return
     try:
+        place_of(parts.journal, channel)  # of another source it would seem to be gone
         found = tuple(channel.retrieve(name_of(delivery), headers_of(delivery)))
     except Withheld as error:
         raise _refusal(parts, lease, delivery, error) from None

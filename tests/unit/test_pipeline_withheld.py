@@ -182,6 +182,26 @@ def test_what_is_left_out_asks_for_nothing_while_its_channel_is_down(office: Off
     assert not office.left()
 
 
+def test_what_is_left_out_is_asked_of_no_other_source(office: Office) -> None:
+    """A mailbox that never had it would say that it is gone. Seen to fail, as a loss, with whoever is named asked."""
+    _, first = office.comes()
+    id, words = office.comes()
+    office.refuse(id.rstrip("="))
+    office.poll()
+    office.twin.heal()
+    config = office.house.folder / "config.toml"
+    ours = config.read_text()
+    for text in (ours.replace(office.twin.mailbox, "another@ours.test"), ours):
+        config.write_text(text)
+        office.house.restart()
+        office.house.start()
+        office.clock.move(QUARTER_S)
+        office.house.work()
+    office.pass_by(timedelta(minutes=30))
+    assert office.read() == {first, words}
+    assert not office.left()
+
+
 def test_a_mail_that_is_deleted_meanwhile_is_waited_for_no_longer(office: Office) -> None:
     """What isn't there any more is nothing to fetch; seen to fail with a missing one counted as refused."""
     _, first = office.comes()
