@@ -42,7 +42,8 @@ def _backfill(
     channel: Annotated[str, typer.Argument(help="The channel's name in the config.")],
     since: Annotated[datetime, typer.Option("--since", formats=_FORMATS, help="The first day to read.")],
     until: Annotated[
-        datetime | None, typer.Option("--until", formats=_FORMATS, help="The last day. Default: the installation.")
+        datetime | None,
+        typer.Option("--until", formats=_FORMATS, help="The last day. Default: the channel's first start."),
     ] = None,
     per_minute: Annotated[
         float,
@@ -78,9 +79,12 @@ def _backfill(
 
 
 def _channel(app: "App", name: str) -> "Channel":
+    from sidecar.pipeline.sources import see_source
+
     adapter = app.channels.get(name)
     if adapter is None:
         raise PermanentError(f"there is no channel {name!r}; configured are {', '.join(app.channels) or 'none'}")
+    see_source(app.journal, adapter)
     if not adapter.capabilities.backfill:
         raise UnsupportedFeature(f"the channel {name} has no older history that can be read")
     return adapter

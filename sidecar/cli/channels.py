@@ -17,7 +17,7 @@ from sidecar.cli.session import AsJson, example, session
 if TYPE_CHECKING:
     from sidecar.app.health import ChannelHealth
 
-REASON_CHARS = 200
+REASON_CHARS = 300
 
 
 def register(app: typer.Typer) -> None:

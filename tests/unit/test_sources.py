@@ -228,6 +228,9 @@ def test_a_person_is_told_and_says_what_it_is(tmp_path: Path) -> None:
     checked = office.sidecar("check")
     assert checked.exit_code == 1
     assert "channels.mail: it names drop2, and drop was read under its name" in " ".join(checked.stdout.split())
+    assert "it names drop2" in office.refused("--dry-run", "backfill", "mail", "--since", "2026-01-01", code=2)
+    office.run()
+    assert "sidecar channels --moved mail" in " ".join(office.told("channels").split())
     assert "leave --dry-run out" in office.refused("--dry-run", "channels", "--moved", "mail")
     assert office.data("channels", "--moved", "mail") == {"channel": "mail", "was": "drop", "now": "drop2"}
     assert "hasn't moved" in office.refused("channels", "--moved", "mail")
