@@ -95,18 +95,28 @@ def _record(
 
 
 def _key(standing: Standing, meeting: Meeting, mint: Mint) -> str:
-    """Return the key under which the meeting was made, else that of its first name; of several, one people touched."""
-    posted = _posted(standing, meeting, mint)
-    touched = [record for record in posted if _is_touched(record)]
-    return next((r.key for r in (*touched, *posted)), meeting_key(standing.party, meeting.id, mint))
+    """Return the key under which the meeting was made, else that of its first name; of several, one people touched.
+
+    Once a person has deleted it, what we called off beside it doesn't take its place.
+    """
+    made = _made(standing, meeting, mint)
+    there = [record for record in made if not record.gone]
+    touched = [record for record in there if _is_touched(record)]
+    going_on = [record for record in (*there, *made) if not _is_off(record)]
+    return next((r.key for r in (*touched, *going_on, *there, *made)), meeting_key(standing.party, meeting.id, mint))
 
 
-def _posted(standing: Standing, meeting: Meeting, mint: Mint) -> list[RecordSync]:
-    """Return what the CRM holds of a meeting: several records where what made them turned out to be one."""
+def _made(standing: Standing, meeting: Meeting, mint: Mint) -> list[RecordSync]:
+    """Return what was made of a meeting: several records where what made them turned out to be one."""
     names, parties = (meeting.id, *meeting.others), (standing.party, *standing.absorbed)
     keys = dict.fromkeys(meeting_key(party, name, mint) for party in parties for name in names)
     records = (standing.records.get(key) for key in keys)
-    return [record for record in records if record and record.ref and not record.gone]
+    return [record for record in records if record and record.ref]
+
+
+def _is_off(record: RecordSync) -> bool:
+    """Say whether we called a record off, and it has stayed so."""
+    return record.fields.get("status", FieldSync()).posted == "cancelled"
 
 
 def _is_touched(record: RecordSync) -> bool:
@@ -119,7 +129,7 @@ def _doubles(
     standing: Standing, meeting: Meeting, wanted: Sequence[DesiredRecord], mode: Mode, mint: Mint
 ) -> Iterator[DesiredRecord]:
     """Call off what the CRM holds of a meeting beside its own record, because of that; never what people touched."""
-    posted = _posted(standing, meeting, mint)
+    posted = [record for record in _made(standing, meeting, mint) if not record.gone]
     if len(posted) < 2:
         return
     key = _key(standing, meeting, mint)

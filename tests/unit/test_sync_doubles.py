@@ -104,6 +104,30 @@ def test_where_a_rep_wrote_in_both_neither_is_called_off(house: House) -> None:
     assert statuses(house) == ["scheduled", "scheduled"]
 
 
+def test_a_rep_who_deletes_the_one_that_goes_on_is_not_overruled(house: House) -> None:
+    """What we called off doesn't take the place of what she deleted; seen to fail with it scheduled again."""
+    kept, double = anns(house)
+    merge(house)
+    crm: Any = house.app.ledger
+    crm.delete("meeting", kept.ref)
+    for hours in (96, 120):
+        enter(house, hours)
+    (left,) = house.records("meeting")
+    assert (left.ref, left.fields["status"], left.fields["start"]) == (double.ref, "cancelled", double.fields["start"])
+
+
+def test_a_rep_who_tidies_the_other_away_keeps_the_one_that_goes_on(house: House) -> None:
+    """Deleting what we called off is no word on the meeting; seen to fail with each deletion taken for its end."""
+    kept, double = anns(house)
+    merge(house)
+    crm: Any = house.app.ledger
+    crm.delete("meeting", double.ref)
+    enter(house, 96)
+    (left,) = house.records("meeting")
+    start = (ahead(house, 96) - timedelta(minutes=1)).isoformat()
+    assert (left.ref, left.fields["status"], left.fields["start"]) == (kept.ref, "scheduled", start)
+
+
 def test_a_rep_who_puts_the_other_on_again_is_not_overruled(house: House) -> None:
     """What we called off and she put back is the one that goes on; seen to fail as a fight over the status."""
     first, double = anns(house)
