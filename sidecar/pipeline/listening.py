@@ -149,7 +149,7 @@ class Listening:
                     found, problem=f"the transcriber gave no answer about it for as long as it was kept: {error}"
                 )
             again_s = min(SELDOM_S, 2.0 ** min(attempts, MOST_DOUBLED))
-            raise TemporaryError(str(error), retry_after_s=error.retry_after_s or again_s) from None
+            raise TemporaryError(str(error), retry_after_s=max(error.retry_after_s or 0.0, again_s)) from None
 
     def _fetched(self, attachment: Attachment, channel: Channel, until: datetime) -> Media:
         if not isinstance(channel, MediaSource):

@@ -303,13 +303,16 @@ def test_a_provider_that_is_away_until_the_end_is_given_up(tmp_path: Path) -> No
         assert not it.waiting() and not it.house.parked()
 
 
-def test_a_file_that_a_transcriber_never_answers_about_is_fetched_seldom_and_given_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "5"}], ids=["silent", "hopeful"])
+def test_a_file_that_a_transcriber_never_answers_about_is_fetched_seldom_and_given_up(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
     """Each try fetches the file again, so they become hourly, and end a day after its end at the provider.
 
-    Seen to fail with a fetch every quarter of an hour, and with no end.
+    Seen to fail with a fetch every quarter of an hour, with no end, and with the endpoint's own hope believed.
     """
     with spoken(tmp_path) as it:
-        it.ears.fault(Status(503, {}), times=None)
+        it.ears.fault(Status(503, {}, headers), times=None)
         it.speak()
         for _ in range(24):
             it.house.work()
