@@ -82,10 +82,12 @@ class Transport:
             return Reply(status, _lower(headers), data)
         except ApiException as error:
             return _failure(error)
-        except UnicodeDecodeError as error:
-            # A page that isn't UTF-8: the SDK fails while it reads an error's body, or a success's.
+        except (UnicodeDecodeError, AttributeError) as error:
+            # The SDK fails while it reads an error's body that isn't UTF-8, or that isn't there, as of TLS.
             if isinstance(error.__context__, ApiException):
                 return _failure(error.__context__)
+            if isinstance(error, AttributeError):
+                raise
             raise CutOffError("the answer is no text") from None
         except _UNSENT:
             raise NotSentError("no connection") from None
