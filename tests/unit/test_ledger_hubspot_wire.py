@@ -19,6 +19,7 @@ from sidecar.errors import ConfigError, PermanentError, TemporaryError, UnknownO
 from sidecar.model import Own
 from sidecar.ports import Context
 from tests.support.certificates import certified
+from tests.support.served import until
 from tests.twins.hubspot import (
     BlackHole,
     Drop,
@@ -103,6 +104,7 @@ def test_a_write_of_unknown_outcome_is_not_sent_again(fault: Any, done: int) -> 
         with pytest.raises(UnknownOutcome):
             line.write()
         assert line.wire.calls["batch_create"] == 1
+        until(lambda: len(line.twin.all("contact")) >= done, "the work that nobody waited for")
         assert len(line.twin.all("contact")) == done
         assert line.naps == []
 
