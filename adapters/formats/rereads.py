@@ -149,6 +149,28 @@ def counted(found: Iterable[Found], account: str, known: KnownKeys, batch_size: 
         yield PollBatch(tuple(group), {})
 
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How many things could be laid down, their bytes, and when the oldest was, in seconds."""
+
+    items: int = 0
+    size_bytes: int = 0
+    oldest: int | None = None
+
+
+def measured(found: Iterable[Found], account: str) -> Measure:
+    """Measure what a backfill would lay down, by reading it; what it would leave out by name counts as an item."""
+    items = size_bytes = 0
+    oldest: int | None = None
+    sift = _Sift(account)
+    for one in chain(found, (None,)):
+        brought = sift.tried(one)
+        items, size_bytes = items + len(brought), size_bytes + sum(len(captured.raw) for captured in brought)
+        if one is not None and (brought or sift.holds):
+            oldest = one.at if oldest is None else min(oldest, one.at)
+    return Measure(items, size_bytes, oldest)
+
+
 def retrieved_of(listed: Listed, key: str, headers: Mapping[str, str], since: int, until: int) -> Sequence[Captured]:
     """Fetch what was withheld; nothing where it is listed no longer. Another thing is looked for in a span of time."""
     at = int(headers["at"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.formats.rereads import Found, another_of, counted, in_order, newer, older, read_place
+from adapters.formats.rereads import Found, another_of, counted, in_order, measured, newer, older, read_place
 from adapters.formats.signed_hex import read_secrets
 from adapters.formats.withheld import Another
 from adapters.http.asking import Manners
@@ -110,14 +110,9 @@ class Reconciled:
 
     def extent(self, since: datetime) -> Extent:
         """Count what changed last between then and the installation, by reading it."""
-        items = size_bytes = 0
-        oldest: int | None = None
-        for one in self._older(since):
-            captured = one.fetch()
-            if captured is not None:
-                items, size_bytes = items + 1, size_bytes + len(captured.raw)
-                oldest = one.at if oldest is None else min(oldest, one.at)
-        return Extent(items, size_bytes, None if oldest is None else datetime.fromtimestamp(oldest, UTC))
+        found = measured(self._older(since), self.account)
+        oldest = None if found.oldest is None else datetime.fromtimestamp(found.oldest, UTC)
+        return Extent(found.items, found.size_bytes, oldest)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what changed last between then and the installation, oldest first."""

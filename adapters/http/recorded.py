@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.formats.rereads import Found, Listed, counted, in_order, newer, older, read_place, retrieved_of
+from adapters.formats.rereads import Found, Listed, counted, in_order, measured, newer, older, read_place, retrieved_of
 from adapters.http.calls import Timeouts
 from sidecar.errors import ConfigError
 from sidecar.ports import Captured, Clock, Extent, KnownKeys, PollBatch
@@ -80,15 +80,9 @@ class Recorded:
 
     def extent(self, since: datetime) -> Extent:
         """Count what a backfill would read, by reading it."""
-        items = size_bytes = 0
-        oldest: int | None = None
-        for one in self._older(since):
-            captured = one.fetch() or one.otherwise
-            if captured is not None:
-                items, size_bytes = items + 1, size_bytes + len(captured.raw)
-                oldest = one.at if oldest is None else min(oldest, one.at)
-        zone = since.tzinfo
-        return Extent(items, size_bytes, None if oldest is None else datetime.fromtimestamp(oldest, zone))
+        found = measured(self._older(since), self.account)
+        oldest = None if found.oldest is None else datetime.fromtimestamp(found.oldest, since.tzinfo)
+        return Extent(found.items, found.size_bytes, oldest)
 
     def _older(self, since: datetime) -> Iterator[Found]:
         start, end = int(since.timestamp()), self._installed()

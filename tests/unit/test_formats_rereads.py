@@ -1,14 +1,16 @@
 """Polls that read the last days again: what is refused alone holds nothing else back, and an outage loses nothing."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from adapters.formats.rereads import Found, at_hand, counted, newer, older, read_place
+from adapters.http.recorded import Recorded, RecordedOptions
 from sidecar.errors import PermanentError, SidecarError, TemporaryError, Unanswered
-from sidecar.ports import Captured, PollBatch, nothing_known
+from sidecar.ports import Captured, Extent, PollBatch, nothing_known
 
 
 def kept(key: str) -> Captured:
@@ -70,6 +72,20 @@ def test_while_nothing_can_be_fetched_nothing_is_left_out(error: SidecarError) -
     mended = [found[0], words(2, "b:words"), found[2]]
     late, _ = read(newer(mended, "main", read_place(cursor), 100, 20))
     assert {*keys, *late} == {"a", "b:words", "c"} | ({"b"} & set(keys))
+
+
+def test_what_is_refused_alone_keeps_no_history_from_being_measured() -> None:
+    """A backfill begins with its extent, so both take it for one thing; seen to fail with the error raised."""
+    found = [Found(2, "b", refusing()), words(3, "c"), Found(4, "d", lambda: None)]
+    begun = datetime.fromtimestamp(0, UTC)
+
+    def extent(found: Sequence[Found]) -> Extent:
+        installed = datetime.fromtimestamp(1_000, UTC)
+        return Recorded("main", lambda *_: iter(found), lambda: installed, installed, RecordedOptions()).extent(begun)
+
+    assert extent(found) == Extent(2, 1, datetime.fromtimestamp(2, UTC))
+    with pytest.raises(TemporaryError):
+        extent(found[:1])
 
 
 def test_a_backfill_s_place_waits_for_what_is_refused() -> None:
