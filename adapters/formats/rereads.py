@@ -36,7 +36,8 @@ class Found:
     """Something that could be laid down: of a call at a time in seconds, by its key.
 
     `fetch` is asked for what isn't known yet, and answers None while there is nothing to fetch. Until then `otherwise`
-    is laid down, under a key of its own: that there was a call at all. What `is_at_hand` is asked of nobody.
+    is laid down, under a key of its own: that there was a call at all. What `is_at_hand` is asked of nobody. `within`
+    is what it is a part of, if that is asked for as a whole.
     """
 
     at: int
@@ -44,6 +45,7 @@ class Found:
     fetch: Callable[[], Captured | None]
     otherwise: Captured | None = None
     is_at_hand: bool = False
+    within: str = ""
 
 
 def at_hand(at: int, captured: Captured) -> Found:
@@ -219,7 +221,8 @@ class _Sift:
             return list(self._sieve.settled())
         if one.is_at_hand:
             return [captured for captured in (one.fetch(),) if captured]
-        named, refused = Captured(self._account, b"", one.key, {"at": str(one.at)}), list[Found]()
+        headers = {"at": str(one.at)} | ({"within": one.within} if one.within else {})
+        named, refused = Captured(self._account, b"", one.key, headers), list[Found]()
 
         def ask() -> Captured:
             refused.append(one)

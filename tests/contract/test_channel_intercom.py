@@ -88,7 +88,7 @@ class IntercomHarness(HookedHarness):
     def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
         """Return the key of a conversation, and its headers, as a poll names it that can't read it."""
         talk, at = self.withheld[raw]
-        return f"conversation:{at}:{talk}", {"at": str(at)}
+        return f"conversation:{at}:{talk}", {"at": str(at), "within": talk}
 
     def mend(self) -> None:
         """Let Intercom be well."""
@@ -158,6 +158,21 @@ def test_a_webhook_holds_the_newest_part_and_the_poll_the_rest(harness: Intercom
     messages = [a.external_id for a in harness.polled() if a.kind == "message"]
     assert sorted(messages) == sorted([f"source:{talk}", *(f"part:{part}" for part in parts)])
     assert harness.channel.capabilities.hints
+
+
+def test_a_message_that_is_left_out_is_asked_for_in_its_own_conversation(harness: IntercomHarness) -> None:
+    """However many changed since, one is read again for it; seen to fail with all of them read."""
+    at, stranger = harness.at(), harness.twin.joins("Visitor", role="lead")
+    talk = harness.twin.begins(stranger, "Hi", at)
+    for number in range(20):
+        harness.twin.begins(harness.ann(), f"Hello {number}", at + timedelta(seconds=number))
+    harness.twin.fault(Status(500), path=f"/contacts/{stranger}$", times=None)
+    (left,) = (captured for captured in all_captured(harness.channel.poll(None)) if captured.withheld)
+    assert str(left.key).startswith(f"source:{talk}:")
+    harness.twin.heal()
+    read = harness.twin.before(lambda: None, path=r"/conversations/\d+$", times=None)
+    (found,) = harness.channel.retrieve(str(left.key), left.headers)
+    assert (found.key, read.struck) == (left.key, 1)
 
 
 def test_who_spoke(harness: IntercomHarness) -> None:

@@ -29,7 +29,6 @@ from adapters.http.asking import Api, Ask, rows
 from adapters.http.options import Address, host_of
 from adapters.http.patience import Again
 from adapters.http.reconciled import Reconciled, ReconciledOptions
-from adapters.http.recorded import AHEAD_S
 from sidecar.errors import SidecarError, TemporaryError, Unanswered
 from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Greeting, HookRequest
@@ -101,11 +100,11 @@ class IntercomChannel(Reconciled):
             except Unanswered:
                 raise
             except SidecarError as error:
-                yield Found(moved, f"{REFUSED}{moved}:{id}", partial(_refuse, error))
+                yield Found(moved, f"{REFUSED}{moved}:{id}", partial(_refuse, error), within=id)
                 continue
             for at, key, message in _messages(talk) if talk else ():
                 if since <= at < until:
-                    yield Found(at, key, partial(self._kept, key, message, contacts))
+                    yield Found(at, key, partial(self._kept, key, message, contacts), within=id)
 
     def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
         """Fetch a message, or all that is ours of a conversation, that a poll had to leave out.
@@ -114,13 +113,10 @@ class IntercomChannel(Reconciled):
         """
 
         def fetch() -> Sequence[Captured]:
-            if key.startswith(REFUSED):
-                contacts: dict[str, Any] = {}
-                talk = self._conversation(key.removeprefix(REFUSED).partition(":")[2])
-                told = [(one, message) for at, one, message in _messages(talk or {}) if at >= self.since()]
-                return [self._kept(one, message, contacts) for one, message in told]
-            found = self.found(int(headers["at"]), int(self.clock().timestamp()) + AHEAD_S)
-            return [captured for one in found if one.key == key and (captured := one.fetch())]
+            contacts: dict[str, Any] = {}
+            told = [(one, message) for at, one, message in _messages(self._conversation(headers["within"]) or {})
+                    if (at >= self.since() if key.startswith(REFUSED) else one == key)]  # fmt: skip
+            return [self._kept(one, message, contacts) for one, message in told]
 
         return retrieved(key, fetch, self.another())
 
