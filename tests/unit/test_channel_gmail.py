@@ -19,7 +19,7 @@ from sidecar.errors import ConfigError, TemporaryError
 from sidecar.model import Activity, Role
 from sidecar.ports import Captured
 from tests.contract.channel import INSTALLED, NOW, Secrets, all_captured, context, delivered, last_cursor, parsed
-from tests.contract.gmail_mailboxes import MAILBOX, PUSHES, RECENT, GmailHarness
+from tests.contract.gmail_mailboxes import MAILBOX, PUSHES, RECENT, UNWELL, GmailHarness
 from tests.twins.gmail import GmailTwin
 from tests.twins.wire.faults import Status
 
@@ -74,6 +74,18 @@ def test_what_let_us_into_another_mailbox_reads_none(harness: GmailHarness) -> N
     with pytest.raises(ConfigError, match=r"mail\.mailbox: .*another mailbox.*sidecar connect mail") as caught:
         all_captured(harness.made(mailbox="support@ours.test").poll(None))
     assert "@" not in str(caught.value)
+
+
+def test_a_mail_that_is_refused_keeps_no_history_from_being_measured(harness: GmailHarness) -> None:
+    """A backfill begins with its extent, and leaves such a mail out by name; seen to fail with its error raised."""
+    harness.put_old()
+    first = min(harness.twin.mails)
+    harness.put_old()
+    harness.twin.fault(UNWELL, path=f"messages/{first}", times=None)
+    assert harness.channel.extent(INSTALLED - timedelta(days=60)).items == 1
+    harness.twin.fault(UNWELL, path="messages/", times=None)
+    with pytest.raises(TemporaryError):
+        harness.channel.extent(INSTALLED - timedelta(days=60))
 
 
 def test_a_history_of_many_pages_is_read_to_its_end(harness: GmailHarness) -> None:

@@ -124,7 +124,7 @@ class GmailChannel:
         walk = Walk(self._api, self.account, self._wanted(since, self._installed_at))
         ids = list(walk.listed())
         sample = ids[-SAMPLE:]  # the oldest, whose first says since when there is anything
-        mails = [mail for mail in map(walk.looked_at, sample) if mail is not None]
+        mails = walk.sampled(sample)
         share = len(ids) / len(sample) if sample else 1.0
         oldest = min((at for mail in mails if (at := mail.arrived_at)), default=None)
         return Extent(round(len(mails) * share), round(sum(mail.size_estimate for mail in mails) * share), oldest)
