@@ -348,6 +348,18 @@ def test_a_meeting_that_is_called_off_without_a_time_takes_its_step_along(status
     assert ask(off, standing=replace(standing, meetings=(other,)), earlier=(turn("Hello", 39),))["steps"] == []
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_meeting_leaves_another_appointment_of_its_day_alone(*, is_first: bool) -> None:
+    """Where a step has its hour, one that was agreed for the day alone is another; seen to fail with both taken."""
+    timed = Step("s1", "Appointment: A visit on 2026-11-26 05:00", "us", "", "2026-11-26T05:00")
+    day = Step("s2", "Appointment: on 2026-11-26", "us", "Thursday", "2026-11-26")
+    known = held("booked", (timed, day) if is_first else (day, timed))
+    over = ask(entry(4, "cancelled", FIVE), standing=known, earlier=(turn("Hello", 3),))["steps"]
+    assert [(s["op"], s["id"]) for s in over] == [("drop", "s1")]
+    later = ask(entry(4, "accepted", SEVEN), standing=known, earlier=(turn("Hello", 1), entry(2, "accepted", FIVE)))
+    assert [(s["id"], s["due_date"]) for s in later["steps"]] == [("s1", "2026-11-26T07:00")]
+
+
 def test_an_hour_is_added_to_a_day_that_was_agreed() -> None:
     """The calendar's entry of that day is the same appointment, and goes with it; seen to fail as two steps."""
     known = held("booked", (Step("s1", "Appointment: on 2026-11-26", "us", "Thursday", "2026-11-26"),))

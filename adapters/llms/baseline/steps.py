@@ -6,7 +6,7 @@ compared with them. Either way only what differs at the end is told.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -107,14 +107,14 @@ def _event(reading: Reading, sentence: Sentence, drafts: list[_Draft]) -> None:
     open_ones = [d for d in drafts if d.action == APPOINTMENT and d.status == "open"]
     times = _times(turn, reading) if turn.kind == "meeting" else set[str]()
     if times and turn.attributes.get("status", "").casefold() in _CALLED_OFF:
-        for draft in (d for d in open_ones if d.due in times):
+        for draft in _of(times, open_ones):
             _end(draft, "dropped", sentence, 0)
         return
     if turn.kind in ("booking_created", "booking_moved", "meeting") and turn.attributes.get("start"):
         due = _local(turn.attributes["start"], reading)
         if due and turn.attributes.get("status", "").casefold() not in _CALLED_OFF:
             before = turn.attributes.get("previous_start", "")
-            same = [d for d in open_ones if d.due in {due, *times}]
+            same = _of({due, *times}, open_ones)
             moved = (_at(before, reading, open_ones) or open_ones) if turn.kind == "booking_moved" else same
             title = " ".join(turn.attributes.get("title", "").split())[:60]
             _appoint(drafts, moved, f"{title} on" if title else "on", due, "", [Evidence(sentence)])
@@ -131,11 +131,16 @@ def _at(start: str, reading: Reading, open_ones: Sequence[_Draft]) -> list[_Draf
     return [draft for draft in open_ones if draft.due == due]
 
 
+def _of(times: Collection[str], open_ones: Sequence[_Draft]) -> list[_Draft]:
+    """The appointments of some times, else those of their days: such were agreed without an hour."""
+    days = {time[:10] for time in times}
+    return [d for d in open_ones if d.due in times] or [d for d in open_ones if d.due in days]
+
+
 def _times(turn: Turn, reading: Reading) -> set[str]:
     """When a meeting is, and when it was to be by what was told before: a calendar doesn't say what it has replaced.
 
-    Whoever calls it off needn't say when it was; the standing knows, also where the words of before aren't shown. Its
-    day stands beside each time: it is what a step holds that was agreed without an hour.
+    Whoever calls it off needn't say when it was; the standing knows, also where the words of before aren't shown.
     """
     told = [turn]
     for other in (*reading.question.earlier, *reading.question.new):
@@ -146,8 +151,7 @@ def _times(turn: Turn, reading: Reading) -> set[str]:
     starts = {t.attributes.get("start") or t.attributes.get("proposed_start") or "" for t in told}
     name = CALENDARS + "#".join(part for part in _which(turn) if part)
     starts |= {m.start.isoformat() for m in reading.question.standing.meetings if name in (m.id, *m.others)}
-    times = {_local(start, reading) for start in starts} - {""}
-    return times | {time[:10] for time in times}
+    return {_local(start, reading) for start in starts} - {""}
 
 
 def _which(turn: Turn) -> tuple[str | None, str | None]:
