@@ -12,8 +12,8 @@ from sidecar.model.facts import Hold
 from sidecar.model.policy import Policy, Route
 from sidecar.model.things import Evidence, Identifier, Step, Value
 
-TIE = "deal"
-"""Under this name a Change ties a note, a task or a meeting to a deal that was made after it: a tie is no property."""
+TIE = "its deal"
+"""Under this name, which no property can have, a Change ties a note, a task or a meeting to a deal made after it."""
 
 
 @dataclass(frozen=True, slots=True)

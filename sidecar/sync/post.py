@@ -16,7 +16,8 @@ from sidecar.model import TIE, Change, Link, Mint, Posting, Record, Value
 from sidecar.ports import Create, Failed, Ledger, Update, Written
 from sidecar.sync.plan import Plan, RecordPlan
 
-_PHASES = ("company", "contact", "deal", "meeting", "note", "task")
+DEAL = "deal"
+_PHASES = ("company", "contact", DEAL, "meeting", "note", "task")
 
 
 @dataclass(slots=True)
@@ -69,7 +70,7 @@ def _write(record: RecordPlan, known: Mapping[str, str], ledger: Ledger) -> Crea
         fields = {name: value for name, value in record.fields().items() if value is not None}
         return Create(record.wanted.kind, record.wanted.key, fields, links(record, known))
     version = record.found.version if ledger.capabilities.conditional_write else None
-    ties = (Link(TIE, record.tie()),) if record.tie() else ()
+    ties = (Link(DEAL, record.tie()),) if record.tie() else ()
     return Update(record.wanted.kind, record.found.ref, record.fields(), version, ties)
 
 
@@ -116,5 +117,5 @@ def _posting(change: Change, read: Record, now: datetime) -> Posting:
 def _stands(change: Change, read: Record) -> Value:
     """Return what a record holds of a Change; of a tie, the deal that it is tied to, whoever tied it."""
     if change.field == TIE:
-        return next((link.ref for link in read.links if link.kind == TIE), None)
+        return next((link.ref for link in read.links if link.kind == DEAL), None)
     return read.fields.get(change.field)

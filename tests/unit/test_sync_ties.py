@@ -89,6 +89,22 @@ def test_the_projection_can_be_rebuilt_after_a_late_tie(house: House) -> None:
     assert house.standing() == kept
 
 
+def test_a_property_that_is_called_like_the_tied_record_is_written(tmp_path: Path) -> None:
+    """A tie can't be taken for what an admin named "deal"; seen to fail with both under one name."""
+    targets = '[fields.budget]\ntargets = ["contact.deal", "deal.deal"]\n'
+    with House(tmp_path, "sqlite:///journal.db", *RULES, more=targets) as house:
+        house.start()
+        for text in ("We have 4000, call me", "We want a training day for 12 people"):
+            house.hear(text)
+            house.work()
+            house.clock.move(60)
+        assert [house.records(kind)[0].fields["deal"] for kind in ("contact", "deal")] == ["4000", "4000"]
+        assert deals_of(house) == {"meeting": 0, "note": 1, "task": 1}
+        standing = house.standing()
+        house.journal.rebuild()
+        assert house.standing() == standing
+
+
 def test_a_tie_that_was_lost_on_the_way_is_sent_again(house: House) -> None:
     """What was meant to be tied is tied in the end; seen to fail with the intent taken for the tie."""
     ledger: Any = house.app.ledger
