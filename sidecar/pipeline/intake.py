@@ -84,7 +84,7 @@ class Intake:
         entry = Entry(
             facts=facts,
             touches=(
-                *(Touch(key, if_new=not _is_left(fact, cursor)) for key, fact in zip(keys, facts, strict=True)),
+                *(Touch(key, if_new=not self._is_left(fact, cursor)) for key, fact in zip(keys, facts, strict=True)),
                 *self._come(channel, batch),
             ),
             cursors=() if cursor is None else (CursorSet(channel, cursor, batch.cursor),),
@@ -176,6 +176,14 @@ class Intake:
     def _delivery(self, channel: str, captured: Captured) -> Delivery:
         return to_delivery(captured, channel, self._parts.clock(), self._journal.mint)
 
+    def _is_left(self, delivery: Delivery, cursor: str | None) -> bool:
+        """Say whether a cursor passes what a delivery stands for: then it is asked for, though it was before.
+
+        Not so once a person has said that nobody will mend it: a poll that lists it anew is no news of it.
+        """
+        is_left = WITHHELD in delivery.headers and cursor is not None
+        return is_left and not self._journal.is_dismissed(WorkKey(WorkKind.PARSE, delivery.id))
+
     def _is_matched(self, activity: Activity) -> bool:
         matches = self._journal.effects(activity.id, "match")
         return any(isinstance(m, Match) and m.outcome is Outcome.PARTY for m in matches)
@@ -247,11 +255,6 @@ class Intake:
         if activity.kind == MEETING:
             return self._journal.parties_of(ids)
         return next((parties for id in ids if (parties := self._journal.parties_of([id]))), ())
-
-
-def _is_left(delivery: Delivery, cursor: str | None) -> bool:
-    """Say whether a cursor passes what a delivery stands for: then it is asked for, though it was before."""
-    return WITHHELD in delivery.headers and cursor is not None
 
 
 def _done(greeting: Greeting) -> Future[Greeting]:

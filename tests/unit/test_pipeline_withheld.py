@@ -238,6 +238,24 @@ def test_a_count_names_what_is_refused_and_fetches_it_once_it_can(office: Office
     assert not office.left()
 
 
+def test_what_a_person_dismissed_is_not_asked_for_again(office: Office) -> None:
+    """A folder that is listed anew is no news of it; seen to fail with each listing taken for some."""
+    office.comes()
+    id, _ = office.comes()
+    rule = office.refuse(id.rstrip("="))
+    office.poll()
+    office.pass_by(timedelta(hours=2))
+    (row,) = office.house.parked()
+    assert office.house.journal.dismiss(row.work, "rita", "it is broken over there")
+    office.twin.rounds.expire("gone")
+    office.poll()
+    struck = rule.struck
+    office.pass_by(timedelta(hours=2))
+    assert rule.struck == struck
+    assert [left.work for left in office.house.journal.work("dismissed")] == [row.work]
+    assert not office.left()
+
+
 def test_a_paused_channel_asks_for_nothing(office: Office) -> None:
     """What is left out waits with its channel; seen to fail with the provider asked during a pause."""
     office.comes()
