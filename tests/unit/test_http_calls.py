@@ -6,7 +6,7 @@ from itertools import repeat
 import pytest
 
 from adapters.http.calls import CutOffError, NotSentError, answer, number, whole
-from adapters.http.patience import Again
+from adapters.http.patience import Again, AgainUnanswered
 from sidecar.errors import UnknownOutcome
 
 
@@ -35,8 +35,8 @@ def test_an_answer_is_handed_on_and_observed(effect: bool) -> None:
 @pytest.mark.parametrize(
     ("error", "effect", "expected"),
     [
-        (NotSentError("no connection"), False, Again),
-        (NotSentError("no connection"), True, Again),
+        (NotSentError("no connection"), False, AgainUnanswered),
+        (NotSentError("no connection"), True, AgainUnanswered),
         (CutOffError("no answer in time"), False, Again),
         (CutOffError("no answer in time"), True, UnknownOutcome),
     ],

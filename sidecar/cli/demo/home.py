@@ -21,6 +21,7 @@ INSTALLED_DAYS_AGO = 30
 
 def afresh(folder: Path, env: Mapping[str, str], now: datetime) -> Path:
     """Throw the last run away, make what a first start needs, and return the config; `now` is the demo's present."""
+    from sidecar.app.beginnings import begin
     from sidecar.config import load
     from sidecar.journal import Journal
 
@@ -36,11 +37,11 @@ def afresh(folder: Path, env: Mapping[str, str], now: datetime) -> Path:
     for section in settings.channels.values():
         if path := section.options.get("path"):
             (settings.base / path).mkdir(mode=0o700, parents=True)
-    # A new book takes the present for its birthday, and whoever was quiet before it raises no alarm. So the demo's
-    # book is opened once some weeks ago; else nobody in it could have fallen silent.
-    Journal.open(
-        settings.journal_url(), base=settings.base, clock=lambda: now - timedelta(days=INSTALLED_DAYS_AGO)
-    ).close()
+    # A channel is live from its first start, and whoever was quiet before it raises no alarm. So the demo's book is
+    # opened once some weeks ago; else nobody in it could have fallen silent.
+    long_ago = now - timedelta(days=INSTALLED_DAYS_AGO)
+    with Journal.open(settings.journal_url(), base=settings.base, clock=lambda: long_ago) as journal:
+        begin(journal, settings.channels)
     return config
 
 
