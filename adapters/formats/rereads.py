@@ -65,7 +65,7 @@ class Place:
     seen: frozenset[str] = frozenset()
 
     def floor(self, installed: int, overlap_s: int) -> int:
-        """Return from when calls are listed: never from before the installation."""
+        """Return from when calls are listed: never from before the first start."""
         return installed if self.until is None else max(installed, self.until - overlap_s)
 
 

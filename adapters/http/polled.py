@@ -45,7 +45,7 @@ class PolledRecorder:
             raise ConfigError("name the variable that holds the API's secret", setting=f"{setting}.token_env")
         self.credential = f"{setting}.{'token_file' if options.token_file else 'token_env'}"
         self.secret = checked_token(context.secret(options.token_env, options.token_file), self.credential)
-        self._recorded = Recorded(name, self.found, context.clock, context.installed_at, options)
+        self._recorded = Recorded(name, self.found, context.clock, context.live_since, options)
 
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield what could be laid down of the calls that began between two times, in seconds."""
@@ -70,11 +70,11 @@ class PolledRecorder:
         return (self.read(delivery),)
 
     def extent(self, since: datetime) -> Extent:
-        """Count the calls between then and the installation, by reading them."""
+        """Count the calls between then and the first start, by reading them."""
         return self._recorded.extent(since)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield the calls between then and the installation, oldest first."""
+        """Yield the calls between then and the first start, oldest first."""
         yield from self._recorded.backfill(since, cursor)
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:

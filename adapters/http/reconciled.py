@@ -58,7 +58,7 @@ class Reconciled:
     def __init__(self, name: str, options: ReconciledOptions, context: Context) -> None:
         setting = checked_name(name)
         self.name, self.account, self.own, self.clock = name, name, context.own, context.clock
-        self._told, self._installed_at = options, context.installed_at
+        self._told, self._live_since = options, context.live_since
         if not (options.secret_env or options.secret_file):
             raise ConfigError("name the variable that holds the webhook's secret", setting=f"{setting}.secret_env")
         if not (options.token_env or options.token_file):
@@ -109,13 +109,13 @@ class Reconciled:
         return self.read(delivery)
 
     def extent(self, since: datetime) -> Extent:
-        """Count what changed last between then and the installation, by reading it."""
+        """Count what changed last between then and the first start, by reading it."""
         found = measured(self._older(since), self.account)
         oldest = None if found.oldest is None else datetime.fromtimestamp(found.oldest, UTC)
         return Extent(found.items, found.size_bytes, oldest)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield what changed last between then and the installation, oldest first."""
+        """Yield what changed last between then and the first start, oldest first."""
         yield from older(self._older(since), self.account, cursor, self._told.batch_size)
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
@@ -153,7 +153,7 @@ class Reconciled:
         return in_order(self.found(int(since.timestamp()), self._installed()))
 
     def _installed(self) -> int:
-        return int(((self._installed_at or self.clock()) - MAX_SKEW).timestamp())
+        return int(((self._live_since or self.clock()) - MAX_SKEW).timestamp())
 
     def _ahead(self) -> int:
         return int(self.clock().timestamp()) + AHEAD_S

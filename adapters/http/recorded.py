@@ -55,7 +55,7 @@ class Recorded:
     account: str
     listed: Listed
     clock: Clock
-    installed_at: datetime | None
+    live_since: datetime | None
     options: RecordedOptions
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
@@ -65,7 +65,7 @@ class Recorded:
         yield from newer(found, self.account, place, overlap_s, self.options.batch_size)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield what was recorded from a time until the installation, oldest first."""
+        """Yield what was recorded from a time until the first start, oldest first."""
         yield from older(self._older(since), self.account, cursor, self.options.batch_size)
 
     def census(self, since: datetime, known: KnownKeys) -> Iterator[PollBatch]:
@@ -90,7 +90,7 @@ class Recorded:
             yield from in_order(self.listed(begin, min(begin + SLICE_S, end)))
 
     def _installed(self) -> int:
-        return int(((self.installed_at or self.clock()) - MAX_SKEW).timestamp())
+        return int(((self.live_since or self.clock()) - MAX_SKEW).timestamp())
 
     def _ahead(self) -> int:
         return int(self.clock().timestamp()) + AHEAD_S

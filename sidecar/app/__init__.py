@@ -388,7 +388,7 @@ class App:
         cls = adapters.load(table, kind, f"{section}.type")
         options = validate_options(cls.Options, section, given)
         try:
-            context = replace(self.context, observe=self.tally.observer(section), installed_at=since)
+            context = replace(self.context, observe=self.tally.observer(section), live_since=since)
             return cls(name, options, context)
         except ConfigError as error:
             raise error if error.setting else ConfigError(str(error), setting=section) from None

@@ -49,7 +49,7 @@ class Context:
 
     `observe(operation, status, seconds)` is told of each call of a vendor's API; it costs nearly nothing, never raises.
     `secret(env, file)` returns the secret named by an `*_env` or `*_file` option and raises `ConfigError` without one.
-    `installed_at` is since when a channel is ours (None: from now on): what is older is history, for a backfill alone.
+    `live_since` is since when a channel is ours (None: from now on): what is older is history, for a backfill alone.
     Relative paths in options are relative to `base`. `tokens` keeps what a vendor gives us anew while we run.
     """
 
@@ -57,6 +57,6 @@ class Context:
     own: Own
     base: Path
     secret: Callable[[str | None, str | None], str]
-    installed_at: datetime | None = None
+    live_since: datetime | None = None
     observe: Observe = unobserved
     tokens: Tokens = field(default_factory=NoTokens)

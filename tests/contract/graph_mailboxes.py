@@ -201,7 +201,7 @@ class MailHarness(GraphHarness):
     ) -> MailChannel:
         """Make a channel with some options changed."""
         reader = Secrets(STATE=",".join(secrets), APP=client_secret or self.twin.client_secret)
-        given = replace(context(self.base, reader, clock or self.clock), installed_at=installed)
+        given = replace(context(self.base, reader, clock or self.clock), live_since=installed)
         return MailChannel("office", MailChannel.Options(**told(self, options, "max_message_bytes")), given)
 
     def put(self) -> bytes:
@@ -212,7 +212,7 @@ class MailHarness(GraphHarness):
         return raw
 
     def put_old(self) -> bytes:
-        """Let a customer have written before the installation."""
+        """Let a customer have written before the first start."""
         self.sent += 1
         raw = mail(self.sent, "An old question")
         self.twin.receives(raw, INSTALLED - timedelta(days=40) + timedelta(seconds=self.sent))
@@ -291,7 +291,7 @@ class CalendarHarness(GraphHarness):
         return self.twin.plans(start, **{"subject": f"Offer {self.sent}", "attendees": guests, **fields})
 
     def put_old(self) -> bytes:
-        """Let a meeting have been before the installation."""
+        """Let a meeting have been before the first start."""
         return self.bytes_of(self.twin.plans(INSTALLED - timedelta(days=3)))
 
     def put_oversized(self) -> None:

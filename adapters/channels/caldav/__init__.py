@@ -5,7 +5,7 @@ bytes come as they lie there. Where the token is refused, or the server knows no
 in the cursor say what is new: so a token that was lost costs a listing and never an entry. What the listing lacks was
 deleted; since nobody says why, that is a removal and no cancellation.
 
-What was over before the installation is history and isn't read, and tasks are no meetings. Our own calendar is a
+What was over before the first start is history and isn't read, and tasks are no meetings. Our own calendar is a
 system's word only on what our side has begun: an invitation can be laid into it by anybody who writes a mail.
 
 The trade-off: the cursor holds ETag and UID of every entry, so a calendar has at most 20,000.
@@ -83,7 +83,7 @@ class CaldavChannel:
         parts = urlsplit(options.url)
         self.source = self.account = f"{options.username}@{parts.netloc.lower()}{parts.path}"
         self._own = context.own
-        self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
+        self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         password = context.secret(options.password_env, options.password_file)
         self._access = Access(options.url, options.username, password, options.timeout_s, setting)
 
@@ -96,7 +96,7 @@ class CaldavChannel:
         yield from self._changed(cursor)
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
-        """Yield every entry that wasn't over by then, nor before the installation: a calendar's past is never read."""
+        """Yield every entry that wasn't over by then, nor before the first start: a calendar's past is never read."""
         for batch in self._changed(None, since, known):
             yield PollBatch(batch.captured, {})
 
@@ -104,7 +104,7 @@ class CaldavChannel:
         self, cursor: Mapping[str, Any] | None, since: datetime | None = None, known: KnownKeys = nothing_known
     ) -> Iterator[PollBatch]:
         token, items = _read(cursor)
-        since = max(self._installed_at, since) if since else self._installed_at
+        since = max(self._live_since, since) if since else self._live_since
         with Dav(self._access) as dav:
             listing = dav.listing(token)
             if len(listing.there) > ENTRIES_MAX:

@@ -80,7 +80,7 @@ class ChatwootChannel:
         self.account = str(options.account_id)
         self.source = f"{host_of(options.base_url)}, account {self.account}"
         self._clock = context.clock
-        self._installed_at = context.installed_at
+        self._live_since = context.live_since
         secrets = f"{setting}.{'secret_file' if options.secret_file else 'secret_env'}"
         self._secrets = read_secrets(context.secret(options.secret_env, options.secret_file), secrets)
         token = context.secret(options.token_env, options.token_file).strip()
@@ -118,7 +118,7 @@ class ChatwootChannel:
         return read_activities(delivery, read_json(delivery.raw), self.options.inboxes)
 
     def extent(self, since: datetime) -> Extent:
-        """Count the messages between then and the installation, by reading them."""
+        """Count the messages between then and the first start, by reading them."""
         items = size_bytes = 0
         oldest: int | None = None
         for one in self._older(since, Place()):
@@ -127,7 +127,7 @@ class ChatwootChannel:
         return Extent(items, size_bytes, None if oldest is None else datetime.fromtimestamp(oldest, UTC))
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield the messages between then and the installation; its cursor is shaped like poll's."""
+        """Yield the messages between then and the first start; its cursor is shaped like poll's."""
         place = read_place(cursor)
         yield from batches(self._older(since, place), place, self.options.batch_size, None, 0)
 
@@ -157,4 +157,4 @@ class ChatwootChannel:
         return [row for row in conversations if not only or row.get("inbox_id") in only]
 
     def _installed(self) -> int:
-        return int(((self._installed_at or self._clock()) - MAX_SKEW).timestamp())
+        return int(((self._live_since or self._clock()) - MAX_SKEW).timestamp())

@@ -82,7 +82,7 @@ class FirefliesChannel:
         headers = {"Authorization": f"Bearer {token}"}
         api = Api(manners, lambda: headers, context.observe)
         self._fireflies = Fireflies(api, options.base_url, credential, context.clock)
-        self._recorded = Recorded(self.name, self._found, context.clock, context.installed_at, options)
+        self._recorded = Recorded(self.name, self._found, context.clock, context.live_since, options)
         self._clock = context.clock
 
     def verify(self, request: HookRequest) -> Captured:
@@ -111,11 +111,11 @@ class FirefliesChannel:
         return (read_meeting(delivery, self._own, options.own_names, trusts_names=options.trusted_speakers),)
 
     def extent(self, since: datetime) -> Extent:
-        """Count the meetings between then and the installation, by reading them."""
+        """Count the meetings between then and the first start, by reading them."""
         return self._recorded.extent(since)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield the meetings between then and the installation, oldest first."""
+        """Yield the meetings between then and the first start, oldest first."""
         yield from self._recorded.backfill(since, cursor)
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:

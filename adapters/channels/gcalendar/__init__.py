@@ -5,7 +5,7 @@ any other calendar (`adapters.formats.calendar_activity`), in the thread of its 
 entry in CalDAV and the event here are one meeting. The calendar is a system's word, and proves something only where the
 organizer is one of ours: anybody can lay an invitation into a calendar by writing a mail.
 
-What was over before the installation is history and isn't read; a series that goes on is. Google ends a push channel
+What was over before the first start is history and isn't read; a series that goes on is. Google ends a push channel
 after a week or so: the poll makes a new one at half of that, lays its id down before it asks, and ends the old one.
 """
 
@@ -62,9 +62,9 @@ class GoogleCalendarChannel:
         self.name, self.options, self.account = name, options, options.calendar.casefold()
         self.source, self._setting = self.account, f"channels.{name}"
         self._context, self._clock, self._own = context, context.clock, context.own
-        installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
+        live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         self._bounds = Bounds(
-            self.account, installed_at, options.max_event_bytes, options.batch_size, context.own.timezone
+            self.account, live_since, options.max_event_bytes, options.batch_size, context.own.timezone
         )
         self._access = access(name, options, context)
         self._calendar = self._reached(self._access)
@@ -89,7 +89,7 @@ class GoogleCalendarChannel:
         yield from walk(self._calendar, self._bounds, place, self._clock())
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
-        """Yield every event that wasn't over then, or at the installation, under the key that a poll gives it."""
+        """Yield every event that wasn't over then, or at the first start, under the key that a poll gives it."""
         floor = max(since.astimezone(UTC), self._bounds.floor)
         told = (self._bounds.max_event_bytes, self._bounds.size, self._bounds.zone)
         return census(self._calendar, Bounds(self.account, floor, *told), self._clock())

@@ -65,7 +65,7 @@ class GmailChannel:
         self.name, self.options, self.account = name, options, options.mailbox.casefold()
         self.source, self._setting = self.account, f"channels.{name}"
         self._clock, self._own = context.clock, context.own
-        self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
+        self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         self._access = access_of(name, options, context)
         self._api = Api(self._reached(), self._access, context.observe)
         self._push = pushes_of(options, self._setting)
@@ -91,7 +91,7 @@ class GmailChannel:
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what happened since the cursor, never mails that predate us; the cursor's shape stands in `walk`."""
-        walk = Walk(self._api, self.account, self._wanted(self._installed_at, None))
+        walk = Walk(self._api, self.account, self._wanted(self._live_since, None))
         place = read_place(cursor)
         if not place.history:
             self._see_whose()
@@ -120,8 +120,8 @@ class GmailChannel:
         return read_mail(delivery, self._own)
 
     def extent(self, since: datetime) -> Extent:
-        """Say how much arrived between then and the installation: counted, and of many mails by a sample."""
-        walk = Walk(self._api, self.account, self._wanted(since, self._installed_at))
+        """Say how much arrived between then and the first start: counted, and of many mails by a sample."""
+        walk = Walk(self._api, self.account, self._wanted(since, self._live_since))
         ids = list(walk.listed())
         sample = ids[-SAMPLE:]  # the oldest, whose first says since when there is anything
         mails = walk.sampled(sample)
@@ -130,10 +130,10 @@ class GmailChannel:
         return Extent(round(len(mails) * share), round(sum(mail.size_estimate for mail in mails) * share), oldest)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield the mails between then and the installation, newest first; its cursor is shaped like poll's."""
+        """Yield the mails between then and the first start, newest first; its cursor is shaped like poll's."""
         if (cursor or {}).get("finished") is True:
             return
-        walk = Walk(self._api, self.account, self._wanted(since, self._installed_at))
+        walk = Walk(self._api, self.account, self._wanted(since, self._live_since))
         place = yield from walk.all(read_place({"history": "0", **(cursor or {}), "watch": None}))
         yield PollBatch((), {**place.told(), "finished": True})
 
@@ -147,7 +147,7 @@ class GmailChannel:
 
     def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
         """Fetch a mail that a poll had to leave out."""
-        walk = Walk(self._api, self.account, self._wanted(self._installed_at, None))
+        walk = Walk(self._api, self.account, self._wanted(self._live_since, None))
         return retrieved(key, lambda: walk.retrieved(headers["id"]), walk.another)
 
     def subscriptions(self, cursor: Mapping[str, Any] | None) -> Mapping[str, datetime]:
@@ -169,7 +169,7 @@ class GmailChannel:
             found = self._api.profile().email_address
             if found.casefold() != self.account:
                 return (f"{self.name}: this is the mailbox of {found}, and not of {self.options.mailbox}",)
-            self._wanted(self._installed_at, None)
+            self._wanted(self._live_since, None)
             if self.options.topic:
                 self._api.watch(self.options.topic)
         except SidecarError as error:

@@ -5,7 +5,7 @@ that are read: an invitation's text stays where it is. It becomes the same activ
 out of CalDAV or a mail. What vanished from the calendar was removed, for a reason that nobody tells; a meeting that its
 organizer called off says so itself.
 
-What was over before the installation is history and isn't read. Our own calendar is a system's word only on what our
+What was over before the first start is history and isn't read. Our own calendar is a system's word only on what our
 side has begun: an invitation can be laid into it by anybody who writes a mail.
 
 The trade-off: Graph's delta knows the main calendar alone, and a deleted day of a series shows only in the mail by
@@ -147,7 +147,7 @@ class CalendarChannel(HookedChannel):
         state, kind = str(data.get("changeKey") or data.get("@odata.etag") or ""), str(data.get("type") or "")
         end = self._end(data)
         is_single = kind not in (MASTER, OCCURRENCE, "exception")
-        is_history = kind != MASTER and end is not None and end < self._installed_at
+        is_history = kind != MASTER and end is not None and end < self._live_since
         if kind == OCCURRENCE or data.get("isDraft") is True or is_history:
             return (state, "", end.isoformat() if end else "", kind), None
         uid = clean_uid(str(data.get("iCalUId") or "")) if is_single or kind == MASTER else ""

@@ -32,7 +32,7 @@ class HookedChannel:
         self.name = name
         self.source = self.account = options.mailbox.casefold()
         self._own, self._clock = context.own, context.clock
-        self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
+        self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         self._max_body_bytes = options.max_body_bytes
         self._secrets: tuple[bytes, ...] = ()
         if options.client_state_env or options.client_state_file:

@@ -2,13 +2,13 @@
 
 Each folder has a round of its own, which says what has come in since the last one; each mail is then fetched as MIME,
 the bytes that a mail server would have handed out, and read as every other mail here is. Graph's notifications make the
-next poll due and say nothing themselves. What arrived before the installation is history: only a backfill reads it.
+next poll due and say nothing themselves. What arrived before the first start is history: only a backfill reads it.
 
 Who wrote a mail is a matter of where it lay: what lies in Sent Items is our side's word, and nothing else is. Drafts
 and junk are never read. A mail that somebody deletes later stays what it was: something that was written.
 
 The trade-off: a first round lists a folder whole (a hundred mails a call, without their words), because Graph's own
-filter for that stops at 5,000 mails; and a round that has died fetches again what came in since the installation.
+filter for that stops at 5,000 mails; and a round that has died fetches again what came in since the first start.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +92,7 @@ class MailChannel(HookedChannel):
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what has come in since the cursor, never what predates us; its shape stands in `mail_walk`."""
-        walk = self._walk(self._installed_at, None, cursor)
+        walk = self._walk(self._live_since, None, cursor)
         resources: dict[str, str] = {}
         for folder in self._folders():
             yield from walk.changes(folder)
@@ -114,9 +114,9 @@ class MailChannel(HookedChannel):
         return mail_activities(delivery, parse_mail(delivery.raw), self._own, arrived_at, is_sent)
 
     def extent(self, since: datetime) -> Extent:
-        """Count the mails that arrived since then and before the installation, by the sizes that Graph tells."""
+        """Count the mails that arrived since then and before the first start, by the sizes that Graph tells."""
         items, size_bytes, oldest = 0, 0, list[datetime]()
-        bounds = self._bounds(since, self._installed_at)
+        bounds = self._bounds(since, self._live_since)
         expand = {"$expand": f"singleValueExtendedProperties($filter=id eq '{SIZE}')"}
         for folder in self._folders():
             for page in pages(self._api, folder, window(bounds, FACTS | expand), Place()):
@@ -127,8 +127,8 @@ class MailChannel(HookedChannel):
         return Extent(items, size_bytes, min(oldest, default=None))
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield the mails that arrived since then and before the installation; its cursor is shaped like poll's."""
-        walk = self._walk(since, self._installed_at, cursor)
+        """Yield the mails that arrived since then and before the first start; its cursor is shaped like poll's."""
+        walk = self._walk(since, self._live_since, cursor)
         for folder in self._folders():
             yield from walk.listed(folder)
 
@@ -141,7 +141,7 @@ class MailChannel(HookedChannel):
 
     def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
         """Fetch a mail that a poll had to leave out."""
-        walk = self._walk(self._installed_at, None, None)
+        walk = self._walk(self._live_since, None, None)
         return retrieved(key, lambda: walk.retrieved(headers), walk.another)
 
     def check(self) -> Sequence[str]:

@@ -6,7 +6,7 @@ and one that is new or changed is laid down by itself (`ics_pieces`). A meeting 
 it still lay ahead and the feed was whole: every event in it could be named. A feed that is suddenly empty is believed
 when it is empty twice. What can't be read is parked once, with its reason, and the last good state stays.
 
-What was over before the installation is history and isn't read. A feed is its publisher's word: only with
+What was over before the first start is history and isn't read. A feed is its publisher's word: only with
 `own_calendar` does it count as ours, and then for what our side has begun.
 
 The trade-off: a meeting that goes back to exactly what it was before, with the same SEQUENCE and LAST-MODIFIED, isn't
@@ -81,7 +81,7 @@ class IcsFeedChannel:
         self.source = f"{self.account} #{sha256(url.encode()).hexdigest()[:8]}"  # the address itself is a secret
         self._clock = context.clock
         self._own = context.own
-        self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
+        self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         timeouts = Timeouts(options.connect_timeout_s, options.read_timeout_s, options.call_timeout_s)
         self._feed = Feed(url, timeouts, options.max_feed_bytes, options.allow_private, setting, context.observe)
 
@@ -108,12 +108,12 @@ class IcsFeedChannel:
         yield from self._batches(pieces, got, state)
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
-        """Yield every meeting that wasn't over then, or at the installation, under the key that a poll gives it."""
+        """Yield every meeting that wasn't over then, or at the first start, under the key that a poll gives it."""
         got = self._feed.get("", "")
         pieces = () if got is None else self._pieces(got)
         if isinstance(pieces, str):
             raise PermanentError(pieces)
-        floor = max(since.astimezone(UTC), self._installed_at)
+        floor = max(since.astimezone(UTC), self._live_since)
         group: list[Captured] = []
         for piece in pieces:
             if not was_over(self._events(piece), floor):
@@ -184,7 +184,7 @@ class IcsFeedChannel:
                 over |= {piece.digest} & state.over
                 continue
             events = self._events(piece)
-            if was_over(events, self._installed_at):
+            if was_over(events, self._live_since):
                 over.add(piece.digest)
                 state.items.pop(piece.uid, None)
                 continue

@@ -2,7 +2,7 @@
 
 A UID means something only within a folder and its UIDVALIDITY, so the cursor holds both for each folder; where either
 is missing or has changed, the folder is listed anew from install time on, and the identities of deliveries and
-activities make the repetition harmless. What arrived before the installation is history: only a backfill reads it, even
+activities make the repetition harmless. What arrived before the first start is history: only a backfill reads it, even
 when somebody moves it into a watched folder later. The server's own word of news (`idle`) only makes a poll due sooner.
 
 The same mail in the inbox and in Sent is read twice on purpose; see `adapters.formats.mail_activity`. A mail that is
@@ -58,7 +58,7 @@ class ImapChannel:
         self.source = self.account = f"{options.username}@{options.host.lower()}"
         self._own = context.own
         self._bounds = Bounds(options.batch_size, options.max_message_bytes)
-        self._installed_at = (context.installed_at or context.clock()).astimezone(UTC) - MAX_SKEW
+        self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         self._clock = context.clock
         self._access = access_of(name, options, context)
 
@@ -73,7 +73,7 @@ class ImapChannel:
             for folder, is_sent in self._folders(mailbox):
                 opened = mailbox.select(folder)
                 done = resume(places, folder, opened.uidvalidity)
-                uids = self._listed(mailbox, self._installed_at, None) if done is None else mailbox.after(done)
+                uids = self._listed(mailbox, self._live_since, None) if done is None else mailbox.after(done)
                 facts = mailbox.facts(uids)
                 new = {uid: mail for uid, mail in facts.items() if self._is_ours(mail.arrived_at)}
                 last = max([done or 0, opened.uidnext - 1, *uids])
@@ -91,7 +91,7 @@ class ImapChannel:
         return mail_activities(delivery, parse_mail(delivery.raw), self._own, arrived_at, is_sent)
 
     def extent(self, since: datetime) -> Extent:
-        """Count the mails that arrived since then and before the installation."""
+        """Count the mails that arrived since then and before the first start."""
         items, size_bytes, oldest = 0, 0, list[datetime]()
         with self._open() as mailbox:
             for folder, _ in self._folders(mailbox):
@@ -103,7 +103,7 @@ class ImapChannel:
         return Extent(items, size_bytes, min(oldest, default=None))
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield the mails that arrived since then and before the installation; its cursor is shaped like poll's."""
+        """Yield the mails that arrived since then and before the first start; its cursor is shaped like poll's."""
         places = read_cursor(cursor)
         with self._open() as mailbox:
             for folder, is_sent in self._folders(mailbox):
@@ -190,10 +190,10 @@ class ImapChannel:
         return [*((name, True) for name in sent), *((name, False) for name in self.options.folders if name not in sent)]
 
     def _is_ours(self, arrived_at: datetime | None) -> bool:
-        return arrived_at is None or arrived_at >= self._installed_at
+        return arrived_at is None or arrived_at >= self._live_since
 
     def _older(self, mailbox: Mailbox, since: datetime) -> Mapping[int, MailFacts]:
-        facts = mailbox.facts(self._listed(mailbox, since, self._installed_at))
+        facts = mailbox.facts(self._listed(mailbox, since, self._live_since))
         return {
             uid: mail
             for uid, mail in facts.items()

@@ -61,7 +61,7 @@ class MetaChannel:
             raise ConfigError("name the variable that holds the app secret, or use secret_file", setting=setting)
         self.name = name
         self.options = options
-        self._clock, self._installed_at = context.clock, context.installed_at
+        self._clock, self._live_since = context.clock, context.live_since
         self._secrets = read_secrets(context.secret(options.secret_env, options.secret_file), setting)
         self._tokens: tuple[bytes, ...] = ()
         if options.verify_token_env or options.verify_token_file:
@@ -154,4 +154,4 @@ class MetaChannel:
         return pages.Walk(self._graph, options.pages, self.name, since, self._clock(), *reads)
 
     def _installed(self) -> datetime:
-        return self._installed_at or self._clock()
+        return self._live_since or self._clock()

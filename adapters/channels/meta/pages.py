@@ -5,7 +5,7 @@ from the one that moved last to the first one that hasn't moved since. Each that
 came, but for the access token that Meta writes into the address of older messages, under a key that says when it moved
 and which messages it held, so that it is the same delivery until something is said. Times are told to the second, so
 what moved within the last minute is read once more by the next poll: something may have been said in the same second.
-Messages bear the ids that webhooks give them, so what both tell is one fact; those from before the installation are
+Messages bear the ids that webhooks give them, so what both tell is one fact; those from before the first start are
 left out.
 
 The cursor is `{"until": TIME, "seen": {ID: TIME}}`: how far a finished poll came, and what moved shortly before that or
@@ -128,17 +128,17 @@ class Walk:
     graph: Graph
     pages: Sequence[str]
     channel: str
-    installed_at: datetime
+    live_since: datetime
     now: datetime
     batch_size: int
     overlap_s: int
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what moved since the cursor, the longest ago first."""
-        until = _time((cursor or {}).get("until")) or self.installed_at
+        until = _time((cursor or {}).get("until")) or self.live_since
         seen = {str(id): at for id, told in dict((cursor or {}).get("seen") or {}).items() if (at := _time(told))}
         overlap = timedelta(seconds=self.overlap_s)
-        found = [one for one in self.moved(max(until - overlap, self.installed_at)) if seen.get(one.id) != one.at]
+        found = [one for one in self.moved(max(until - overlap, self.live_since)) if seen.get(one.id) != one.at]
         for begin in range(0, len(found), self.batch_size):
             batch = found[begin : begin + self.batch_size]
             captured = tuple(c for one in batch if (c := self.captured(one)) is not None)
@@ -162,7 +162,7 @@ class Walk:
     def captured(self, one: Moved) -> Captured | None:
         """Return the newest messages of a conversation as they came; None where it is gone."""
         account, key = one.account, f"conversation:{one.id}:{one.at.isoformat()}"
-        headers = {SIDE: account.side, PLATFORM: account.platform, SINCE: self.installed_at.isoformat()}
+        headers = {SIDE: account.side, PLATFORM: account.platform, SINCE: self.live_since.isoformat()}
         try:
             raw = self.graph.bytes_of("messages", quote(one.id, safe=""), {"fields": _MESSAGES}, account.token)
         except PermanentError as error:

@@ -68,7 +68,7 @@ class TwilioChannel:
         self.name = name
         self.options = options
         self.source = self.account = options.account_sid
-        self._clock, self._installed_at = context.clock, context.installed_at
+        self._clock, self._live_since = context.clock, context.live_since
         self._rules = options.rules
         setting = f"{at}.{'auth_token_file' if options.auth_token_file else 'auth_token_env'}"
         self._secrets = read_secrets(context.secret(options.auth_token_env, options.auth_token_file), setting)
@@ -120,7 +120,7 @@ class TwilioChannel:
         return read_activities(delivery, self._rules)
 
     def extent(self, since: datetime) -> Extent:
-        """Count what the lists hold between then and the installation, by reading them."""
+        """Count what the lists hold between then and the first start, by reading them."""
         items = size_bytes = 0
         oldest: datetime | None = None
         for one, _ in older(self._walk, since, self._installed(), None):
@@ -129,7 +129,7 @@ class TwilioChannel:
         return Extent(items, size_bytes, oldest)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield what lies between then and the installation, day by day."""
+        """Yield what lies between then and the first start, day by day."""
         found = older(self._walk, since, self._installed(), cursor)
         yield from backfilled(self._walk, found, self.options.batch_size)
 
@@ -154,7 +154,7 @@ class TwilioChannel:
         return ()
 
     def _installed(self) -> datetime:
-        return (self._installed_at or self._clock()) - MAX_SKEW
+        return (self._live_since or self._clock()) - MAX_SKEW
 
 
 def _reached(options: TwilioOptions, context: Context, token: str, at: str, setting: str) -> tuple[Reached, str]:

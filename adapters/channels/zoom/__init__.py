@@ -85,7 +85,7 @@ class ZoomChannel:
         manners = Manners("Zoom", options.calls_per_s, 1.0, options.max_wait_s, options.timeouts, credential, REMEDY)
         access = AccountCredentials(options.login_url, app, manners, context.clock, context.observe)
         self._zoom = Zoom(options.base_url, access, manners, context.observe)
-        self._recorded = Recorded(self.account, self._found, context.clock, context.installed_at, options)
+        self._recorded = Recorded(self.account, self._found, context.clock, context.live_since, options)
 
     def greet(self, request: HookRequest) -> Greeting | None:
         """Answer Zoom's question whose address this is, and what may not be kept while transcripts are off."""
@@ -119,11 +119,11 @@ class ZoomChannel:
         return (read_meeting(delivery, self._own, options.own_names, trusts_names=options.trusted_speakers),)
 
     def extent(self, since: datetime) -> Extent:
-        """Count what was recorded between then and the installation, by reading it."""
+        """Count what was recorded between then and the first start, by reading it."""
         return self._recorded.extent(since)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
-        """Yield what was recorded between then and the installation, oldest first."""
+        """Yield what was recorded between then and the first start, oldest first."""
         yield from self._recorded.backfill(since, cursor)
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
