@@ -7,7 +7,7 @@ not made without it: an association is written with the record. Only the deal of
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -38,17 +38,14 @@ def post(
     still_ours: Callable[[], bool],
     now: datetime,
 ) -> Posted:
-    """Send a plan's Changes; `refs` are the known refs by record key, `still_ours` is asked before each call."""
+    """Send a plan's Changes; `refs` are the known refs by record key, `still_ours` is asked before each call.
+
+    What a record is to be tied to goes after its properties, lest a CRM that refuses the tie keep them from it.
+    """
     done = Posted()
     known, unknown = dict(refs), set[str]()
-    ordered = sorted(plan.records, key=lambda r: _PHASES.index(r.wanted.kind))
-    for _, phase in groupby(ordered, key=lambda r: _PHASES.index(r.wanted.kind)):
-        records = []
-        for record in phase:
-            if record.found is None and unknown.intersection(record.wanted.links):
-                unknown.add(record.wanted.key)
-            else:
-                records.append(record)
+
+    def send(records: Sequence[RecordPlan], done: Posted) -> None:
         size = ledger.capabilities.batch_size
         for start in range(0, len(records), size):
             batch = records[start : start + size]
@@ -56,8 +53,35 @@ def post(
                 raise LeaseLost("the lease on this party's sync was taken over before a write")
             results = ledger.write([_write(r, known, ledger) for r in batch])
             _take(batch, results, known, done, mint, now)
+
+    ordered = sorted(map(_untied, plan.records), key=lambda r: _PHASES.index(r.wanted.kind))
+    for _, phase in groupby(ordered, key=lambda r: _PHASES.index(r.wanted.kind)):
+        records = []
+        for record in phase:
+            if record.found is None and unknown.intersection(record.wanted.links):
+                unknown.add(record.wanted.key)
+            else:
+                records.append(record)
+        send(records, done)
         unknown.update(failed.wanted.key for failed, _ in done.failures)
+    after = Posted()
+    send(_ties(plan, done), after)
+    done.postings += after.postings
+    done.failures += after.failures
     return done
+
+
+def _untied(record: RecordPlan) -> RecordPlan:
+    """Return what is sent of a record at first: its properties, or its tie where it has no other Change."""
+    changes = tuple(change for change in record.changes if change.field != TIE)
+    return replace(record, changes=changes) if changes else record
+
+
+def _ties(plan: Plan, done: Posted) -> list[RecordPlan]:
+    """Return the ties of the records whose properties were written, each on the record as it stands since then."""
+    read = {made.wanted.key: record for made, record in done.written if made.fields()}
+    ties = [replace(r, changes=tuple(c for c in r.changes if c.field == TIE)) for r in plan.records if r.tie()]
+    return [replace(tie, found=read[tie.wanted.key]) for tie in ties if tie.wanted.key in read]
 
 
 def links(record: RecordPlan, known: Mapping[str, str]) -> tuple[Link, ...]:

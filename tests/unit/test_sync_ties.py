@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.errors import UnknownOutcome
+from sidecar.errors import PermanentError, UnknownOutcome
 from sidecar.model import TIE, Change, Link, Posting, RecordSync, Standing
 from sidecar.pipeline.rollback import batch, rollback
 from sidecar.ports import Create, Failed, Update, Written
@@ -123,6 +123,26 @@ def test_a_tie_that_was_lost_on_the_way_is_sent_again(house: House) -> None:
     assert len(lost) == 3
     assert deals_of(house) == {"meeting": 1, "note": 1, "task": 1}
     assert not house.parked()
+
+
+def test_a_tie_that_is_refused_keeps_nothing_else_from_being_written(house: House) -> None:
+    """A meeting that is called off is so in the CRM, whatever becomes of its tie; seen to fail as one write."""
+    ledger: Any = house.app.ledger
+    written = ledger.write
+
+    def write(writes: Sequence[Create | Update]) -> Sequence[Written | Failed]:
+        refused = Failed(PermanentError("the deal takes no more"))
+        return [refused if isinstance(w, Update) and w.links else written([w])[0] for w in writes]
+
+    ledger.write = write
+    house.hear("We want a training day for 12 people")
+    house.work()
+    assert [row.parked_reason for row in house.parked()] == ["the deal takes no more"]
+    house.clock.move(60)
+    book(house, "cancelled", ahead(house))
+    house.work()
+    assert [meeting.fields["status"] for meeting in house.records("meeting")] == ["cancelled"]
+    assert deals_of(house) == {"meeting": 0, "note": 0, "task": 0}
 
 
 def test_a_deal_that_a_rep_tied_stays_the_only_one(house: House) -> None:
