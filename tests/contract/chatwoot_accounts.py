@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from adapters.channels.chatwoot import ChatwootChannel, ChatwootOptions
+from adapters.channels.chatwoot import MAX_SKEW, ChatwootChannel, ChatwootOptions
 from adapters.channels.chatwoot.walk import lay_down
 from sidecar.model import Activity
 from sidecar.ports import Captured, HookRequest
 from tests.contract.channel import CANARY, INSTALLED, NOW, Secrets, context, parsed
 from tests.twins.chatwoot import ChatwootTwin
+from tests.twins.wire.faults import Status
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "chatwoot"
 FIRST, SECOND, OTHER = "first-secret-of-the-webhook", "second-secret-of-a-rotation", "secret-of-another-tenant"
@@ -33,6 +34,7 @@ class ChatwootHarness:
     parked: frozenset[str] = frozenset({"composed_message_created_other_account.json"})
     conversation: int = field(init=False)
     sent: int = 0
+    withheld: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.conversation = self.twin.begins()
@@ -83,6 +85,26 @@ class ChatwootHarness:
         self.sent += 1
         at = INSTALLED - timedelta(days=40) + timedelta(seconds=self.sent)
         return self.laid(self.twin.says(self.twin.begins("Old Customer"), f"An old question ({self.sent})", at))
+
+    def put_withheld(self) -> bytes:
+        """Let a contact begin a conversation whose messages Chatwoot then refuses to tell."""
+        self.sent += 1
+        at, number = RECENT + timedelta(seconds=self.sent), self.twin.begins()
+        raw = self.laid(self.twin.says(number, f"Is it in stock? ({self.sent})", at))
+        self.withheld[raw] = (number, int(at.timestamp()))
+        self.twin.fault(Status(500, {"error": CANARY}), path=f"/conversations/{number}/messages", times=None)
+        return raw
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of a conversation, and its headers, as a poll names it that can't read it."""
+        number, at = self.withheld[raw]
+        since = int((INSTALLED - MAX_SKEW).timestamp())
+        headers = {"conversation": str(number), "at": str(at), "since": str(since)}
+        return f"conversation:{number}:{at}:{since}", headers
+
+    def mend(self) -> None:
+        """Let Chatwoot be well."""
+        self.twin.heal()
 
     def put_oversized(self) -> None:
         """Let a message be larger than the limit."""

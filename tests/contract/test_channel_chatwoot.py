@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.channels.chatwoot import ChatwootChannel
-from sidecar.errors import ConfigError, PermanentError, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, TemporaryError, Unanswered, Withheld
 from sidecar.model import Identifier, Role
 from sidecar.ports import Captured
 from tests.contract.channel import (
     CANARY,
+    INSTALLED,
     PollContract,
     Secrets,
     WebhookContract,
@@ -308,3 +309,75 @@ def test_a_census_gives_the_ids_of_webhooks_and_what_was_changed_later(harness: 
     found = [a for batch in harness.channel.census(RECENT) for c in batch.captured for a in parsed(harness.channel, c)]
     assert [a.id for a in found] == [a.id for a in by_hook]
     assert found[1].kind == "deletion"
+
+
+def test_a_conversation_that_is_refused_keeps_no_other_back(harness: ChatwootHarness) -> None:
+    """What lies behind it comes, and a poll that is left goes on behind either. Seed: the error raised."""
+    first, others = harness.put_withheld(), [harness.put(), harness.put()]
+    second = harness.twin.begins()
+    others += [harness.laid(harness.twin.says(second, f"Hello {n}", RECENT)) for n in range(2)]
+    batches = list(harness.made(batch_size=1).poll(None))
+    key, _ = harness.name_of(first)
+    told = [(captured.key if captured.withheld else captured.raw) for b in batches for captured in b.captured]
+    assert told == [*others[:2], key, *others[2:]]
+    for done, batch in enumerate(batches[: len(told)], 1):
+        rest = all_captured(harness.channel.poll(json.loads(json.dumps(batch.cursor))))
+        assert [(captured.key if captured.withheld else captured.raw) for captured in rest] == told[done:]
+
+
+def test_a_conversation_that_moves_while_it_is_refused_is_named_anew(harness: ChatwootHarness) -> None:
+    """So what was said after a person gave the first up isn't lost in silence. Seed: a key without the time."""
+    first = harness.put_withheld()
+    harness.put()
+    cursor = last_cursor(harness.channel.poll(None))
+    moved = RECENT + timedelta(minutes=9)
+    later = harness.laid(harness.twin.says(harness.withheld[first][0], "Are you there?", moved))
+    (left,) = all_captured(harness.channel.poll(cursor))
+    assert left.withheld and left.headers["at"] == str(int(moved.timestamp()))
+    harness.mend()
+    assert [captured.raw for captured in harness.channel.retrieve(str(left.key), left.headers)] == [first, later]
+
+
+def test_a_history_in_which_one_conversation_is_refused_is_read(harness: ChatwootHarness) -> None:
+    """It is measured and read but for that, whose old messages then come by name. Seed: asked for from our start on."""
+    since = INSTALLED - timedelta(days=90)
+    old = harness.put_old()
+    number = len(harness.twin.conversations) + 40
+    others = sorted(harness.put_old() for _ in range(2))
+    harness.twin.fault(Status(500), path=f"/conversations/{number}/messages", times=None)
+    extent = harness.channel.extent(since)
+    assert (extent.items, extent.size_bytes) == (3, sum(map(len, others)))
+    found = all_captured(harness.channel.backfill(since, None))
+    (left,) = (captured for captured in found if captured.withheld)
+    assert sorted(captured.raw for captured in found if captured.raw) == others
+    with pytest.raises(Withheld):
+        harness.channel.retrieve(str(left.key), left.headers)
+    harness.mend()
+    assert [captured.raw for captured in harness.channel.retrieve(str(left.key), left.headers)] == [old]
+    harness.twin.conversations.pop(number)
+    assert not harness.channel.retrieve(str(left.key), left.headers)
+
+
+def test_a_limit_of_calls_sets_no_conversation_aside(harness: ChatwootHarness) -> None:
+    """It is for all of them, so it ends the poll where it stands; seen to fail with 429 as one thing's refusal."""
+    harness.put_withheld()
+    harness.put()
+    harness.mend()
+    harness.twin.fault(Status(429), path="/42/messages")
+    with pytest.raises(Unanswered):
+        all_captured(harness.channel.poll(None))
+    assert len(all_captured(harness.channel.poll(None))) == 2
+
+
+def test_only_a_conversation_that_counts_shows_that_any_can_be_had(harness: ChatwootHarness) -> None:
+    """No word of an inbox that another channel reads is asked for to see whether all is refused. Seed: any inbox."""
+    harness.put()
+    number = harness.twin.begins(inbox=12)
+    raw = harness.laid(harness.twin.says(number, "Hello", RECENT))
+    harness.twin.fault(Status(500), path=f"/{number}/messages", times=None)
+    only, asked = harness.made(inboxes=[12]), harness.twin.before(lambda: None, path="/41/messages", times=None)
+    with pytest.raises(TemporaryError):
+        all_captured(only.poll(None))
+    assert not asked.struck
+    harness.mend()
+    assert [captured.raw for captured in all_captured(only.poll(None))] == [raw]

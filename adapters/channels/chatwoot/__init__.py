@@ -5,6 +5,8 @@ webhook is fast and is sent once; the poll misses nothing and comes a little lat
 
 Chatwoot hands on its own view of a message and not the first provider's, so a channel that is also connected directly
 would be told twice: `inboxes` says which of Chatwoot's inboxes count. Files are named and never fetched.
+
+A conversation that is refused while others come is left out by its number.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +19,19 @@ from adapters.channels.chatwoot.activities import read_activities
 from adapters.channels.chatwoot.api import Api, Reached
 from adapters.channels.chatwoot.events import read_json
 from adapters.channels.chatwoot.signature import read_secrets, verify
-from adapters.channels.chatwoot.walk import Bounds, Found, Place, active, batches, found_in, moved, read_place
+from adapters.channels.chatwoot.walk import (
+    Bounds,
+    Found,
+    Place,
+    active,
+    another_in,
+    batches,
+    found_in,
+    moved,
+    read_place,
+    retrieved_in,
+)
+from adapters.formats.withheld import retrieved
 from adapters.http.calls import Timeouts
 from adapters.http.options import Address, host_of
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
@@ -65,7 +79,9 @@ class ChatwootChannel:
     """Takes Chatwoot's webhooks, and asks its API for what they left out."""
 
     Options = ChatwootOptions
-    capabilities = ChannelCapabilities(webhook=True, poll=True, backfill=True, edits=True, deletions=True, census=True)
+    capabilities = ChannelCapabilities(
+        webhook=True, poll=True, backfill=True, edits=True, deletions=True, census=True, withholds=True
+    )
 
     def __init__(self, name: str, options: ChatwootOptions, context: Context) -> None:
         setting = f"channels.{name}"
@@ -89,6 +105,7 @@ class ChatwootChannel:
         timeouts = Timeouts(options.connect_timeout_s, options.read_timeout_s, options.call_timeout_s)
         where = (options.base_url, options.account_id, token, timeouts)
         self._api = Api(Reached(*where, options.max_wait_s, options.calls_per_s, setting), context.observe)
+        self._another = another_in(self._api, self._counts)
 
     def verify(self, request: HookRequest) -> Captured:
         """Check the signature on the raw bytes; 401 for anything wrong with it, 413 and 415 for what is never read."""
@@ -107,8 +124,7 @@ class ChatwootChannel:
         conversations = moved(self._api, floor)
         newest = max((active(row) for row in conversations), default=place.until)
         goal = newest if place.goal is None else place.goal  # a poll that was left reaches what it set out for
-        bounds = Bounds(floor, None, self.options.max_message_bytes)
-        found = found_in(self._api, self.account, self._wanted(conversations), bounds, place)
+        found = self._found(conversations, self._bounds(floor), place)
         yield from batches(found, place, self.options.batch_size, goal, overlap_s)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
@@ -118,7 +134,7 @@ class ChatwootChannel:
         return read_activities(delivery, read_json(delivery.raw), self.options.inboxes)
 
     def extent(self, since: datetime) -> Extent:
-        """Count the messages between then and the first start, by reading them."""
+        """Count the messages between then and the first start, by reading them; what is withheld counts as one."""
         items = size_bytes = 0
         oldest: int | None = None
         for one in self._older(since, Place()):
@@ -134,10 +150,20 @@ class ChatwootChannel:
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield every message since then as it stands now, so also what was edited or deleted later."""
         floor = int(since.timestamp())
-        bounds = Bounds(floor, None, self.options.max_message_bytes)
-        found = found_in(self._api, self.account, self._wanted(moved(self._api, floor)), bounds, Place())
+        found = self._found(moved(self._api, floor), self._bounds(floor), Place())
         for batch in batches(found, Place(), self.options.batch_size, None, 0):
             yield PollBatch(batch.captured, {})
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch what is ours of a conversation that a poll had to leave out; nothing where it is gone."""
+
+        def fetch() -> Sequence[Captured]:
+            row = self._api.conversation(int(headers["conversation"]))
+            if row is None or not self._counts(row):
+                return ()
+            return retrieved_in(self._api, self.account, row, self._bounds(int(headers["since"])))
+
+        return retrieved(key, fetch, self._another)
 
     def check(self) -> Sequence[str]:
         """Ask for what the poll asks for."""
@@ -149,12 +175,18 @@ class ChatwootChannel:
 
     def _older(self, since: datetime, place: Place) -> Iterator[Found]:
         floor = int(since.timestamp())
-        bounds = Bounds(floor, self._installed(), self.options.max_message_bytes)
-        return found_in(self._api, self.account, self._wanted(moved(self._api, floor)), bounds, place)
+        return self._found(moved(self._api, floor), self._bounds(floor, self._installed()), place)
 
-    def _wanted(self, conversations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    def _found(self, conversations: Sequence[Mapping[str, Any]], bounds: Bounds, place: Place) -> Iterator[Found]:
+        wanted = [row for row in conversations if self._counts(row)]
+        return found_in(self._api, self.account, wanted, bounds, place, self._another)
+
+    def _bounds(self, floor: int, until: int | None = None) -> Bounds:
+        return Bounds(floor, until, self.options.max_message_bytes, min(floor, self._installed()))
+
+    def _counts(self, conversation: Mapping[str, Any]) -> bool:
         only = self.options.inboxes
-        return [row for row in conversations if not only or row.get("inbox_id") in only]
+        return not only or conversation.get("inbox_id") in only
 
     def _installed(self) -> int:
         return int(((self._live_since or self._clock()) - MAX_SKEW).timestamp())

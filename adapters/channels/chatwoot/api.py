@@ -1,4 +1,4 @@
-"""The two questions that a poll asks of Chatwoot's API: which conversations moved last, and what was said in one.
+"""What a poll asks of Chatwoot's API: which conversations moved last, and what was said in one; or one by its number.
 
 Reading alone: nothing here changes anything in Chatwoot. Calls are spaced evenly, tried again while somebody may wait,
 and their refusals name who must act and never what was asked. An answer that is no list of what was asked for counts
@@ -6,6 +6,7 @@ as an outage, since a page of a proxy's is the usual cause.
 
 Source: the OpenAPI description and `ConversationFinder`, `MessageFinder` of chatwoot/chatwoot, read 2026-11: 25
 conversations a page, newest activity first; 20 messages before an id; 3000 calls a minute from one address by default.
+One conversation is told by its number as the list tells it (`conversations/show.json.jbuilder`).
 """
 
 import threading
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapters.http.calls import Timeouts, answer, number
-from adapters.http.patience import Again, Pace, patient
+from adapters.http.patience import Again, AgainUnanswered, Pace, patient
 from sidecar.errors import ConfigError, PermanentError
 from sidecar.ports import Observe
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # the HTTP client is imported by the first call
 
 _TRANSIENT = frozenset({408, 425, 429})
 CONNECTIONS = 2
+ACTIVE = ("last_activity_at", "timestamp")
+"""Where the time of a conversation's last activity stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,23 @@ class Api:
         query = {"status": "all", "assignee_type": "all", "sort_by": "last_activity_at_desc", "page": str(page)}
         reply = self._read("conversations", "conversations", query)
         told = reply.data.get("data") if isinstance(reply.data, dict) else None
-        return _rows(told, "conversations", ("last_activity_at", "timestamp"))
+        return _rows(told, "conversations", ACTIVE)
 
     def messages(self, conversation: int, before: int | None) -> list[dict[str, Any]]:
         """Return the newest messages of a conversation, or those before an id, oldest first; none where it is gone."""
         query = {"before": str(before)} if before is not None else {}
         reply = self._read("messages", f"conversations/{conversation}/messages", query, may_be_gone=True)
         return [] if reply.status == 404 else _rows(reply.data, "messages", ("created_at",))
+
+    def conversation(self, id: int) -> dict[str, Any] | None:
+        """Return one conversation as the list has it; None where it is gone."""
+        reply = self._read("conversation", f"conversations/{id}", {}, may_be_gone=True)
+        if reply.status == 404:
+            return None
+        if not _is_row(reply.data, ACTIVE):
+            raise Again("Chatwoot's answer holds no conversation")
+        told: dict[str, Any] = reply.data
+        return told
 
     def _read(self, operation: str, path: str, query: Mapping[str, str], *, may_be_gone: bool = False) -> "Reply":
         reached = self._reached
@@ -93,9 +106,8 @@ class Api:
         if 200 <= status < 300:
             return
         if status in _TRANSIENT or status >= 500:
-            raise Again(
-                f"Chatwoot answered {status} to {operation}", retry_after_s=number(reply.headers, "retry-after")
-            )
+            kind = AgainUnanswered if status == 429 else Again
+            raise kind(f"Chatwoot answered {status} to {operation}", retry_after_s=number(reply.headers, "retry-after"))
         if status in (401, 403):
             told = f"answered {status}: the token's user must be an agent of this account, in every inbox that counts"
             raise ConfigError(told, setting=f"{setting}.token_env")

@@ -12,32 +12,47 @@ never a message.
 
 What is laid down is the message as the API told it, with the few lines of its conversation that say whose it is. It is
 keyed by the message and its state, for the contact's "last seen" in it changes all the time.
+
+A conversation that Chatwoot refuses to tell of while it tells of another is laid down as withheld, by its number, when
+it moved last, and from when on it was asked for; the others go on. So it is named anew once somebody writes in it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import orjson
 
-from adapters.channels.chatwoot.api import Api
+from adapters.channels.chatwoot.api import ACTIVE, Api
 from adapters.channels.chatwoot.events import POLLED
+from adapters.formats.withheld import Another, Sieve, first_of
 from sidecar.errors import TemporaryError
 from sidecar.ports import Captured, PollBatch
 
 MAX_PAGES = 10_000
 MAX_ROUNDS = 20
+WHOLE = 2**63 - 1
+"""Stands for a conversation's last message, where a place lies behind all of it."""
+OTHERS, MAX_LISTED = 5, 125
+"""How many other conversations are asked for to see whether any can be had, of how many that moved last."""
+_ANSWERED = Captured("", b"", "")
 _CONTACT = ("id", "name", "email", "phone_number", "identifier")
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """From when (inclusive) until when (exclusive, None is open), in seconds, and how large a message may be."""
+    """From when (inclusive) until when (exclusive, None is open), in seconds, and how large a message may be.
+
+    A conversation that is withheld is asked for again from `since` on, the same for all polls of a channel.
+    """
 
     floor: int
     until: int | None
     max_message_bytes: int
+    since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +73,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message that was read: its conversation's id, its own, when it was written, and what is laid down of it."""
+    """A message that was read: its conversation's id, its own, when it was written, and what is laid down of it.
+
+    Or all of a conversation that is withheld, when it moved last.
+    """
 
     conversation: int
     message: int
@@ -95,15 +113,44 @@ def moved(api: Api, floor: int) -> list[dict[str, Any]]:
 
 
 def found_in(
-    api: Api, account: str, conversations: Iterable[Mapping[str, Any]], bounds: Bounds, place: Place
+    api: Api,
+    account: str,
+    conversations: Iterable[Mapping[str, Any]],
+    bounds: Bounds,
+    place: Place,
+    another: Another,
 ) -> Iterator[Found]:
-    """Yield the messages between the bounds that lie behind a place, in order of conversations and messages."""
+    """Yield the messages between the bounds that lie behind a place, in order of conversations and messages.
+
+    What is withheld comes in its order, once something behind it was told or `another` says that it can be.
+    """
+    sieve, begin = Sieve(another), (place.conversation, place.message)
     for conversation in conversations:
-        if conversation["id"] >= place.conversation:
-            for message in _between(api, conversation["id"], bounds):
-                if (conversation["id"], message["id"]) > (place.conversation, place.message):
-                    told = _laid_down(account, conversation, message, bounds)
-                    yield Found(conversation["id"], message["id"], _created(message), told)
+        if (conversation["id"], WHOLE) > begin:
+            told = list[Found]()
+            read = partial(_read, api, account, conversation, bounds, told)
+            yield from _left_out(sieve.tried(read, _named(account, conversation, bounds)))
+            yield from (one for one in told if (one.conversation, one.message) > begin)
+    yield from _left_out(sieve.settled())
+
+
+def retrieved_in(api: Api, account: str, conversation: Mapping[str, Any], bounds: Bounds) -> list[Captured]:
+    """Return what is laid down of one conversation's messages between the bounds."""
+    told = list[Found]()
+    _read(api, account, conversation, bounds, told)
+    return [one.captured for one in told]
+
+
+def another_in(api: Api, counts: Callable[[Mapping[str, Any]], bool]) -> Another:
+    """Return what says whether one of the conversations that count and moved last can be had, but for some."""
+
+    def another(but: Collection[str]) -> bool:
+        held = {key.split(":")[1] for key in but}
+        rows = (row for row in islice(_listed(api, 0), MAX_LISTED) if counts(row))
+        others = islice((id for id in (str(row["id"]) for row in rows) if id not in held), OTHERS)
+        return first_of({id: partial(_answered, api, int(id)) for id in others}, ())
+
+    return another
 
 
 def batches(
@@ -129,6 +176,33 @@ def batches(
     end = here if goal is None else Place(goal, frozenset(recent))
     if group or end != place:
         yield PollBatch(tuple(group), end.told())
+
+
+def _read(
+    api: Api, account: str, conversation: Mapping[str, Any], bounds: Bounds, told: list[Found]
+) -> Captured | None:
+    """Read a conversation's messages between the bounds into a list; None where nothing is told of it."""
+    for message in _between(api, conversation["id"], bounds):
+        captured = _laid_down(account, conversation, message, bounds)
+        told.append(Found(conversation["id"], message["id"], _created(message), captured))
+    return _ANSWERED if told else None
+
+
+def _answered(api: Api, conversation: int) -> Captured | None:
+    return _ANSWERED if api.messages(conversation, None) else None
+
+
+def _named(account: str, conversation: Mapping[str, Any], bounds: Bounds) -> Captured:
+    """Return the name of a conversation that can't be read."""
+    told = {"conversation": conversation["id"], "at": active(conversation), "since": bounds.since}
+    headers = {name: str(value) for name, value in told.items()}
+    return Captured(account, b"", ":".join(("conversation", *headers.values())), headers)
+
+
+def _left_out(brought: Iterable[Captured]) -> Iterator[Found]:
+    for captured in brought:
+        if captured.withheld:
+            yield Found(int(captured.headers["conversation"]), WHOLE, int(captured.headers["at"]), captured)
 
 
 def _listed(api: Api, floor: int) -> Iterator[dict[str, Any]]:
@@ -185,7 +259,7 @@ def lay_down(account: str, conversation: Mapping[str, Any], message: Mapping[str
 
 def active(conversation: Mapping[str, Any]) -> int:
     """Return the time of a conversation's last activity, in seconds."""
-    told = (conversation.get(name) for name in ("last_activity_at", "timestamp"))
+    told = (conversation.get(name) for name in ACTIVE)
     return next((int(at) for at in told if isinstance(at, int | float)), 0)
 
 

@@ -5,7 +5,8 @@ say the same in pydantic), and an answer that they don't fit is a defect of the 
 people do in Chatwoot are methods here, and `webhook` returns what Chatwoot would post of a message.
 
 Source: chatwoot/chatwoot, read 2026-11: swagger/definitions/resource/{message,conversation}.yml, `ConversationFinder`
-(25 a page, newest activity first), `MessageFinder` (20 before an id), `Message#webhook_data`.
+(25 a page, newest activity first), `MessageFinder` (20 before an id), `Message#webhook_data`,
+`conversations/show.json.jbuilder` (one, as the list tells it).
 """
 
 import json
@@ -63,6 +64,7 @@ class Conversation(_Shape):
 _SHAPES: Mapping[str, TypeAdapter[Any]] = {
     "messages": TypeAdapter(list[Message]),
     "conversations": TypeAdapter(list[Conversation]),
+    "conversation": TypeAdapter(Conversation),
 }
 
 
@@ -196,7 +198,8 @@ class _Gateway:
 
     def operation(self, request: Request) -> str:
         """Return what the log calls this request."""
-        return "messages" if urlsplit(request.target).path.endswith("/messages") else "conversations"
+        last = urlsplit(request.target).path.rpartition("/")[2]
+        return last if last in ("messages", "conversations") else "conversation"
 
     def reply(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """Return a reply with a body of JSON."""
@@ -218,6 +221,9 @@ class _Gateway:
         if steps[4:] == ["conversations"]:
             rows = self._conversations(query)
             return self._judged("conversations", rows, {"data": {"meta": {"all_count": len(rows)}, "payload": rows}})
+        if len(steps) == 6 and steps[4] == "conversations" and int(steps[5]) in self.twin.conversations:
+            row = self.twin.shown(self.twin.conversations[int(steps[5])])
+            return self._judged("conversation", row, row)
         if len(steps) == 7 and steps[6] == "messages" and int(steps[5]) in self.twin.talk:
             rows = list(self._messages(int(steps[5]), query))
             return self._judged("messages", rows, {"meta": {}, "payload": rows})
@@ -236,7 +242,7 @@ class _Gateway:
         rows = [row for i, row in sorted(self.twin.talk[conversation].items()) if before is None or i < before]
         yield from rows[-MESSAGES_A_PAGE:]
 
-    def _judged(self, what: str, rows: list[dict[str, Any]], body: Any) -> Reply:
+    def _judged(self, what: str, rows: Any, body: Any) -> Reply:
         try:
             _SHAPES[what].validate_python(rows)
         except ValidationError as error:
