@@ -231,13 +231,13 @@ class TrafficReader:
                     found.update(connection.execute(sa.select(work.key).where(*named)).scalars())
         return found
 
-    def is_dismissed(self, key: WorkKey) -> bool:
-        """Say whether a person dismissed a piece of work, and nothing touched it since."""
+    def is_in_hand(self, key: WorkKey) -> bool:
+        """Say whether a piece of work is to be done, waits for a person, or was dismissed and not touched since."""
         work = t.work.c
         named = work.kind == key.kind.value, work.key == key.key
         with self._database.read() as connection:
-            ended = sa.select(work.key).where(*named, work.touched == work.done, work.waits_for.is_not(None))
-            return connection.execute(ended).first() is not None
+            found = sa.select(work.key).where(*named, sa.or_(work.touched > work.done, work.waits_for.is_not(None)))
+            return connection.execute(found).first() is not None
 
     def said_on(self, channel: str, since: datetime, after: tuple[str, str], limit: int) -> list[Said]:
         """Return a channel's activities since a time.

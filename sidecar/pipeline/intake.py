@@ -84,7 +84,11 @@ class Intake:
         entry = Entry(
             facts=facts,
             touches=(
-                *(Touch(key, if_new=not self._is_left(fact, cursor)) for key, fact in zip(keys, facts, strict=True)),
+                *(
+                    Touch(key, if_new=WITHHELD not in fact.headers or cursor is None)
+                    for key, fact in zip(keys, facts, strict=True)
+                    if not self._is_known_to_be_left(key, fact)
+                ),
                 *self._come(channel, batch),
             ),
             cursors=() if cursor is None else (CursorSet(channel, cursor, batch.cursor),),
@@ -176,13 +180,13 @@ class Intake:
     def _delivery(self, channel: str, captured: Captured) -> Delivery:
         return to_delivery(captured, channel, self._parts.clock(), self._journal.mint)
 
-    def _is_left(self, delivery: Delivery, cursor: str | None) -> bool:
-        """Say whether a cursor passes what a delivery stands for: then it is asked for, though it was before.
+    def _is_known_to_be_left(self, key: WorkKey, delivery: Delivery) -> bool:
+        """Say whether something is withheld whose own work is in hand, or was dismissed.
 
-        Not so once a person has said that nobody will mend it: a poll that lists it anew is no news of it.
+        That a poll lists it anew is no news of it: with each such touch its tries would begin anew. Once its work is
+        done it may be withheld again: then it is asked for, since the cursor passes it.
         """
-        is_left = WITHHELD in delivery.headers and cursor is not None
-        return is_left and not self._journal.is_dismissed(WorkKey(WorkKind.PARSE, delivery.id))
+        return WITHHELD in delivery.headers and self._journal.is_in_hand(key)
 
     def _is_matched(self, activity: Activity) -> bool:
         matches = self._journal.effects(activity.id, "match")

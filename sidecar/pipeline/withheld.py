@@ -3,7 +3,8 @@
 A poll that waited for it would hold back everything behind it. So it goes on, and leaves a delivery in the book that
 stands for the thing: no bytes, its name, and why. That is durable together with the cursor that passes it, so nothing
 is lost. The delivery's own work asks for the thing again, ever less often, and after some tries within some time waits
-for a person, by name; a retry, a poll that meets it again and `reconcile` still fetch it, under the ids it always had.
+for a person, by name; a retry, a poll that gets it after all and `reconcile` still fetch it, under the ids it always
+had. A poll that meets the refusal again changes nothing of that: neither when it is asked for, nor whether it waits.
 
 A try counts only while the channel's adapter sees that another thing can be had. During an outage, a pause or a refusal
 of our access the thing waits, and no try is counted; while the channel can't be polled nothing is even asked for.

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from adapters.channels.imap import ImapChannel, ImapOptions
-from sidecar.errors import ConfigError, TemporaryError
+from sidecar.errors import ConfigError, TemporaryError, Withheld
 from sidecar.model import Role
 from sidecar.ports import Captured
 from tests.contract.channel import (
@@ -199,6 +199,22 @@ class ImapContract(PollContract):
         assert [captured.raw for captured in found] == [first[1]]
         assert found[0].key is not None
         assert str((cursor or {})["Enquiries"]["uidvalidity"]) not in found[0].key
+
+    def test_a_mail_that_was_left_out_tells_of_its_folder(self, harness: ImapHarness) -> None:
+        """Where that is read no more, or was renamed, this lasts: no outage. Seen to fail as the operator's error."""
+        with harness.server.hand(harness.user) as hand:
+            hand.create("Enquiries")
+        uid = str(harness.lay(harness.mail(), "Enquiries"))
+        channel = harness.made(folders=["Enquiries"], sent_folders=[])
+        (captured,) = all_captured(channel.poll(None))
+        headers = dict(captured.headers) | {"uid": uid}
+        assert [one.key for one in channel.retrieve(str(captured.key), headers)] == [captured.key]
+        with pytest.raises(Withheld, match="isn't read any more"):
+            harness.channel.retrieve(str(captured.key), headers)
+        with harness.server.hand(harness.user) as hand:
+            hand.rename("Enquiries", "Questions")
+        with pytest.raises(Withheld, match="renamed or removed"):
+            channel.retrieve(str(captured.key), headers)
 
     def test_a_cursor_that_cant_be_read_is_a_lost_one(self, harness: ImapHarness) -> None:
         """Whatever has become of a cursor, mails are read again rather than missed."""

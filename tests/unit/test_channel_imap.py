@@ -28,7 +28,7 @@ def scripted(answers: Answers) -> Iterator[int]:
     """Serve one script: a verb's untagged lines and its status come from its answer; an empty one hangs up."""
 
     class Script(socketserver.StreamRequestHandler):
-        timeout = 10
+        timeout, disable_nagle_algorithm = 10, True
 
         def handle(self) -> None:
             self.wfile.write(b"* OK [CAPABILITY IMAP4rev1 SPECIAL-USE] ready\r\n")

@@ -256,6 +256,25 @@ def test_what_a_person_dismissed_is_not_asked_for_again(office: Office) -> None:
     assert not office.left()
 
 
+def test_a_poll_that_meets_it_again_changes_nothing(office: Office) -> None:
+    """Neither when it is asked for nor that it is parked, though news come with it; seen to fail with each touched."""
+    office.comes()
+    id, _ = office.comes()
+    office.refuse(id.rstrip("="))
+    office.poll()
+    (row,) = office.left()
+    for _ in range(6):
+        (row,) = office.left()
+        office.twin.rounds.expire("gone")  # the whole folder is listed anew
+        office.comes()
+        office.poll()
+        assert office.left() == [row]
+        office.pass_by(timedelta(minutes=15))
+    assert [parked.work for parked in office.house.parked()] == [row.work]
+    stand_ins = [fact for fact in office.house.facts("delivery") if "withheld" in getattr(fact, "headers", {})]
+    assert len(stand_ins) == 1
+
+
 def test_a_paused_channel_asks_for_nothing(office: Office) -> None:
     """What is left out waits with its channel; seen to fail with the provider asked during a pause."""
     office.comes()

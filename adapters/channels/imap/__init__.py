@@ -17,14 +17,14 @@ from typing import Any
 
 from adapters.channels.imap.batches import Bounds, Place, another_of, batches, read_cursor, resume, retrieved
 from adapters.channels.imap.idle import idle
-from adapters.channels.imap.mailbox import Given, Mailbox, MailFacts, open_mailbox
+from adapters.channels.imap.mailbox import Given, Mailbox, MailFacts, Opened, open_mailbox
 from adapters.channels.imap.options import ImapOptions, access_of
 from adapters.formats import withheld
 from adapters.formats.calendar_activity import mail_activities
 from adapters.formats.mime import parse_mail
 from adapters.http.consent import OAuthConsent
 from adapters.http.oauth import Grant
-from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
+from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature, Withheld
 from sidecar.model import Activity, Delivery
 from sidecar.ports import (
     Captured,
@@ -43,6 +43,7 @@ SEARCH_DAYS = 31
 DAY = timedelta(days=1)
 EPOCH = datetime(1990, 1, 1, tzinfo=UTC)
 MAX_SKEW = timedelta(minutes=5)
+INBOX = "INBOX"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -134,17 +135,18 @@ class ImapChannel:
                     yield PollBatch(batch.captured, {})
 
     def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
-        """Fetch a mail that a poll had to leave out; nothing where its folder was made anew and is listed anew."""
+        """Fetch a mail that a poll had to leave out; nothing where its folder was made anew and is listed anew.
+
+        `Withheld` as well where its folder is read no more: this lasts, and no other mail waits for it.
+        """
+        folder, uid = headers["folder"], int(headers["uid"])
         with self._open() as mailbox:
-            opened = mailbox.select(headers["folder"])
-            place, uid = (
-                Place(self.account, headers["folder"], opened.uidvalidity, headers["sent"] == "1"),
-                headers["uid"],
-            )
-            if place.key(int(uid)) != key:
+            opened = self._opened(mailbox, folder)
+            place = Place(self.account, folder, opened.uidvalidity, headers["sent"] == "1")
+            if place.key(uid) != key:
                 return ()
             another = another_of(mailbox, place, opened.uidnext)
-            return withheld.retrieved(key, lambda: retrieved(mailbox, place, int(uid), self._bounds), another)
+            return withheld.retrieved(key, lambda: retrieved(mailbox, place, uid, self._bounds), another)
 
     def consent(self) -> OAuthConsent:
         """Return an attempt of a person to let the channel into the mailbox."""
@@ -163,7 +165,7 @@ class ImapChannel:
                 names = {folder.name for folder in mailbox.folders()}
                 wanted = {*self.options.folders, *(self.options.sent_folders or ())}
                 there = ", ".join(sorted(names)[:20])
-                if missing := sorted(wanted - names - {"INBOX"}):
+                if missing := sorted(wanted - names - {INBOX}):
                     found.append(f"{self.name}: there is no folder {', '.join(missing)}; there are {there}")
                 if self.options.sent_folders is None and mailbox.sent_folder() is None:
                     problem = "no folder is marked as sent mail; name it in sent_folders, or set sent_folders = []"
@@ -188,6 +190,17 @@ class ImapChannel:
             found = mailbox.sent_folder()
             sent = (found,) if found else ()
         return [*((name, True) for name in sent), *((name, False) for name in self.options.folders if name not in sent)]
+
+    def _opened(self, mailbox: Mailbox, folder: str) -> Opened:
+        """Open the folder of a mail that was left out; `Withheld` where it is read no more, or isn't there."""
+        if folder not in dict(self._folders(mailbox)):
+            raise Withheld(f"its folder {folder!r} isn't read any more: folders and sent_folders say which ones are")
+        try:
+            return mailbox.select(folder)
+        except ConfigError:
+            if folder.upper() == INBOX or folder in {there.name for there in mailbox.folders()}:
+                raise
+            raise Withheld(f"its folder {folder!r} isn't in the mailbox any more: it was renamed or removed") from None
 
     def _is_ours(self, arrived_at: datetime | None) -> bool:
         return arrived_at is None or arrived_at >= self._live_since
