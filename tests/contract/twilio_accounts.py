@@ -4,7 +4,7 @@ import base64
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from sidecar.model import Activity
 from sidecar.ports import Captured, HookRequest
 from tests.contract.channel import CANARY, INSTALLED, NOW, Secrets, context, parsed
 from tests.twins.twilio import TOKEN, TwilioTwin
+from tests.twins.wire.faults import Status
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "twilio"
 SECOND, OTHER = "second-token-of-a-rotation", "token-of-another-account"
@@ -40,6 +41,7 @@ class TwilioHarness:
     parked: frozenset[str] = frozenset()
     hints: frozenset[str] = frozenset({"composed_intelligence_transcript_available.json"})
     sent: int = 0
+    withheld: dict[bytes, str] = field(default_factory=dict)
 
     @property
     def channel(self) -> TwilioChannel:
@@ -92,6 +94,25 @@ class TwilioHarness:
         self.sent += 1
         at = INSTALLED - timedelta(days=40) + timedelta(seconds=self.sent)
         return self.laid(self.twin.texts(ANN, US, f"An old question ({self.sent})", at))
+
+    def put_withheld(self) -> bytes:
+        """Let the customer send a picture whose row is listed, and whose files Twilio won't tell."""
+        sid = self.twin.texts(ANN, US, f"See this ({self.sent})", self.at())
+        file = self.twin.attaches(sid, "image/png", b"png")
+        self.twin.fault(Status(500), path=f"/Messages/{sid}/Media", times=None)
+        row = {**self.twin.messages[sid], "media": [self.twin.files[file][0]]}
+        raw = lay_down({"polled": "message", "message": row})
+        self.withheld[raw] = sid
+        return raw
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of a message, and its headers, as a poll names it that can't be told its files."""
+        body = json.loads(raw)["message"]["body"]
+        return f"message:{self.withheld[raw]}:{sha256(body.encode()).hexdigest()[:12]}", {}
+
+    def mend(self) -> None:
+        """Let Twilio be well."""
+        self.twin.heal()
 
     def put_oversized(self) -> None:
         """Let a message be larger than the limit."""

@@ -11,6 +11,7 @@ out, so it hears an empty one: as the address for incoming calls themselves this
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +21,7 @@ from adapters.channels.twilio.media import fetch, is_recording
 from adapters.channels.twilio.options import TwilioOptions
 from adapters.channels.twilio.signature import read_secrets, verify
 from adapters.channels.twilio.walk import Place, Walk, Window, backfilled, counted, older, polled, read_place
+from adapters.formats.withheld import retrieved
 from adapters.http.asking import Manners
 from sidecar.errors import ConfigError, PermanentError, RejectedInput, SidecarError
 from sidecar.model import Activity, Attachment, Delivery
@@ -57,6 +59,7 @@ class TwilioChannel:
         stamped=False,
         census=True,
         media=True,
+        withholds=True,
     )
 
     def __init__(self, name: str, options: TwilioOptions, context: Context) -> None:
@@ -123,19 +126,23 @@ class TwilioChannel:
         """Count what the lists hold between then and the first start, by reading them."""
         items = size_bytes = 0
         oldest: datetime | None = None
-        for one, _ in older(self._walk, since, self._installed(), None):
-            items, size_bytes = items + 1, size_bytes + len(self._walk.laid_down(one).raw)
+        for one in older(self._walk, since, self._installed(), None):
+            items, size_bytes = items + 1, size_bytes + sum(len(captured.raw) for captured in one.captured)
             oldest = one.at if oldest is None else min(oldest, one.at)
         return Extent(items, size_bytes, oldest)
 
     def backfill(self, since: datetime, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what lies between then and the first start, day by day."""
-        found = older(self._walk, since, self._installed(), cursor)
-        yield from backfilled(self._walk, found, self.options.batch_size)
+        yield from backfilled(older(self._walk, since, self._installed(), cursor), self.options.batch_size)
 
     def census(self, since: datetime, known: KnownKeys = nothing_known) -> Iterator[PollBatch]:
         """Yield all that the lists hold from then until now; a text that was changed or emptied has another key."""
         yield from counted(self._walk, Window(since), self.options.batch_size, known)
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch what a poll had to leave out; what has another state since then comes by the poll, under its key."""
+        another = partial(self._walk.another, f"{key.partition(':')[0]}s", like_decides=True)
+        return retrieved(key, lambda: self._walk.retrieved(key), another)
 
     def media(self, attachment: Attachment) -> Media:
         """Fetch a file of a message, or the recording of a call where words may be kept."""

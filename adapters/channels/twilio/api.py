@@ -73,9 +73,11 @@ class TwilioApi:
         return list(self._pages("sentences", at, path, "sentences", {}, SENTENCES_A_PAGE))
 
     def one(self, kind: str, sid: str) -> dict[str, Any] | None:
-        """Return a message, call or recording by its sid; None where it is gone."""
-        ask = Ask(kind, f"{self._reached.base_url}{self._path(f'{kind.capitalize()}/{sid}')}", may_lack=MISSING)
-        reply = self._api.ask(ask)
+        """Return a message, call, recording or transcript by its sid; None where it is gone."""
+        at = f"{self._reached.base_url}{self._path(f'{kind.capitalize()}/{sid}')}"
+        if kind == "transcripts":
+            at = f"{self._reached.intelligence_url}/v2/Transcripts/{sid}"
+        reply = self._api.ask(Ask(kind, at, may_lack=MISSING))
         if reply.status in MISSING:
             return None
         if not isinstance(reply.data, dict) or reply.data.get("sid") != sid:

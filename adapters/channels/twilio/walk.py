@@ -8,13 +8,16 @@ that has no text when it is first seen. (One of WhatsApp may be a place, of whic
 A cursor is `{"day": "2026-11-22", "read_s": seconds, "recent": {"messages": {sid: "state@day"}}}`. It is whole after
 each batch: a poll that was left reads the days again and leaves out what is in it. One that is lost costs a repetition
 under the same keys. What is laid down is Twilio's own row, for a transcript with its sentences and with the recording
-and the call that it was made of, since the row alone doesn't say who called.
+and the call that it was made of, since the row alone doesn't say who called. A row for which that is refused while
+another can be had is laid down as withheld; in an outage what came before is laid down, and the error is raised.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -25,12 +28,17 @@ from adapters.channels.twilio.api import TwilioApi
 from adapters.channels.twilio.calls import ENDED
 from adapters.channels.twilio.drafts import Rules, is_sid, moment
 from adapters.channels.twilio.messages import ours_of
+from adapters.channels.twilio.sifted import News, sifted
+from adapters.formats.withheld import first_of
+from sidecar.errors import SidecarError
 from sidecar.ports import Captured, KnownKeys, PollBatch
 
 KINDS = ("messages", "calls", "recordings", "transcripts")
 MAX_RECENT = 20_000
 MAX_LOOKED_UP = 50
 MAX_LEGS = 50
+MAX_SHOWN = 100
+"""Among so many rows at the head of a list another one is looked for that can be had."""
 GONE = "gone"
 _ONE = {kind: kind.removesuffix("s") for kind in KINDS}
 _DAYS = {"messages": "DateSent", "calls": "StartTime", "recordings": "DateCreated"}
@@ -83,11 +91,18 @@ class Found:
         return f"{_ONE[self.kind]}:{self.sid}:{self.state}"
 
     @property
+    def needs_more(self) -> bool:
+        """Say whether it can't be laid down as the list tells it."""
+        if self.kind == "messages":
+            return str(self.row.get("num_media") or "0") != "0"
+        return self.kind == "transcripts" or (self.kind == "calls" and is_sid(self.row.get("parent_call_sid"), "CA"))
+
+    @property
     def is_emptied(self) -> bool:
         """Say whether it is an SMS without words or files, as none is sent: its words were taken away since."""
         row = self.row
         is_sms = self.kind == "messages" and ":" not in f"{row.get('from')}{row.get('to')}"
-        return is_sms and not row.get("body") and str(row.get("num_media") or "0") == "0"
+        return is_sms and not row.get("body") and not self.needs_more
 
     @property
     def mark(self) -> str:
@@ -133,18 +148,59 @@ class Walk:
         """Return what is kept of a row, with what it can't be read without."""
         name = _ONE[one.kind]
         data: Row = {POLLED: name, name: one.row, **self._context(one)}
-        if one.kind == "messages" and str(one.row.get("num_media") or "0") != "0":
+        if one.kind == "messages" and one.needs_more:
             data[name] = {**one.row, "media": self._api.media(one.sid)}
         return self._captured(name, one.sid, one.state, lay_down(data))
+
+    def news(self, one: Found, *more: Captured) -> News:
+        """Return a row as news, and `more` behind it, if the row is at hand."""
+        if one.needs_more:
+            return News(one.sid, one.key, one.mark, one.at, fetch=partial(self.laid_down, one))
+        return News(one.sid, one.key, one.mark, one.at, (self.laid_down(one), *more))
+
+    def retrieved(self, key: str) -> Sequence[Captured]:
+        """Fetch what was withheld; nothing where it is gone, has another state by now, or may not be read any more."""
+        name, sid, state = key.split(":", 2)
+        kind = f"{name}s"
+        if kind not in self.kinds:
+            return ()
+        if state == GONE:
+            found = self.taken_back(sid)
+            return (found,) if found else ()
+        row = self._api.one(kind, sid)
+        one = self._found(kind, row) if row else None
+        return (self.laid_down(one),) if one and one.key == key else ()
+
+    def another(self, kind: str, but: Collection[str], *, like_decides: bool = False) -> bool:
+        """Say whether another row that needs more can be had, of the same list, or else a message or call by its sid.
+
+        With `like_decides` the latter counts only where there is none of the former: then it may be an outage of these.
+        """
+        like = {one.key: partial(self.laid_down, one) for one in self._shown(kind, but) if one.needs_more}
+        if first_of(like, but):
+            return True
+        if like and like_decides:
+            return False
+        plain = ([one for one in self._shown(other, but) if not one.needs_more] for other in KINDS[:2])
+        return any(first_of({one.key: partial(self._by_sid, one) for one in rows}, but) for rows in plain)
 
     def gone(self, sid: str) -> Captured:
         """Return what is kept of a message that was taken back."""
         raw = lay_down({POLLED: "gone", "gone": {"sid": sid, "account_sid": self.account}})
         return self._captured("message", sid, GONE, raw)
 
-    def is_gone(self, sid: str) -> bool:
-        """Say whether a message isn't found by its sid either."""
-        return self._api.one("messages", sid) is None
+    def taken_back(self, sid: str) -> Captured | None:
+        """Return what is kept of a message that a list doesn't hold, unless it is found by its sid."""
+        return self.gone(sid) if self._api.one("messages", sid) is None else None
+
+    def _shown(self, kind: str, but: Collection[str]) -> list[Found]:
+        """The rows at the head of a list that count, but for some."""
+        head = islice(self._api.listed(kind, {}, MAX_SHOWN), MAX_SHOWN)
+        return [one for row in head if (one := self._found(kind, row)) and one.key not in but]
+
+    def _by_sid(self, one: Found) -> Captured | None:
+        row = self._api.one(one.kind, one.sid)
+        return self.laid_down(replace(one, row=row)) if row else None
 
     def _found(self, kind: str, row: Row) -> Found | None:
         at = next((found for name in _TIMES[kind] if (found := moment(row.get(name)))), None)
@@ -161,7 +217,7 @@ class Walk:
 
     def _context(self, one: Found) -> Row:
         """The call that made a leg; the recording and call of a transcript, and the leg that a desk's call made."""
-        if one.kind == "calls" and is_sid(one.row.get("parent_call_sid"), "CA"):
+        if one.kind == "calls" and one.needs_more:
             return {"parent": self._api.one("calls", one.row["parent_call_sid"])}
         if one.kind != "transcripts":
             return {}
@@ -196,36 +252,42 @@ def polled(
     """Yield what isn't laid down yet in batches; the cursor of the last one is `done` with what was seen."""
     group: list[Captured] = []
     recent = {kind: dict(held) for kind, held in place.recent.items()}
-    seen = dict(recent)
-    for kind in kinds:
-        held, seen[kind] = recent.setdefault(kind, {}), {}
-        for sid, mark, captured in _news(walk, kind, window, held, seen[kind]):
-            if len(group) + len(captured) > size and group:
-                yield PollBatch(tuple(group), replace(place, recent=recent).told())
-                group = []
-            group += captured
-            held[sid] = mark
-    yield PollBatch(tuple(group), replace(done, recent=seen).told())
+    seen, error = dict(recent), None
+    try:
+        for kind in kinds:
+            held, seen[kind] = recent.setdefault(kind, {}), {}
+            news = _news(walk, kind, window, held, seen[kind])
+            for one, captured in sifted(walk.account, news, partial(walk.another, kind)):
+                if len(group) + len(captured) > size and group:
+                    yield PollBatch(tuple(group), replace(place, recent=recent).told())
+                    group = []
+                group += captured
+                held[one.sid] = one.mark
+    except SidecarError as refusal:
+        error = refusal
+    if group or not error:
+        yield PollBatch(tuple(group), (replace(place, recent=recent) if error else replace(done, recent=seen)).told())
+    if error:
+        raise error
 
 
-def _news(
-    walk: Walk, kind: str, window: Window, held: Mapping[str, str], seen: dict[str, str]
-) -> Iterator[tuple[str, str, list[Captured]]]:
-    """Yield what a list holds and isn't held yet, by sid and mark; `seen` takes in all that is there."""
+def _news(walk: Walk, kind: str, window: Window, held: Mapping[str, str], seen: dict[str, str]) -> Iterator[News]:
+    """Yield what a list holds and isn't held yet; `seen` takes in all that is there."""
     before = dict(held)
     for one in walk.rows(kind, window):
         seen[one.sid] = one.mark
         was = before.get(one.sid)
-        if was != one.mark:
-            was_emptied = kind == "messages" and was is not None and not one.row.get("body")
-            gone = [walk.gone(one.sid)] if was_emptied or one.is_emptied else []
-            yield one.sid, one.mark, gone if was_emptied else [walk.laid_down(one), *gone]
+        if kind == "messages" and was not in (None, one.mark) and not one.row.get("body"):
+            yield News(one.sid, one.key, one.mark, one.at, (walk.gone(one.sid),))
+        elif was != one.mark:
+            yield walk.news(one, *([walk.gone(one.sid)] if one.is_emptied else []))
     if kind == "messages":
         first = window.since.date().isoformat()
         missing = [sid for sid, mark in before.items() if sid not in seen and mark.partition("@")[2] > first]
         for sid in missing[:MAX_LOOKED_UP]:
-            if GONE not in before[sid] and walk.is_gone(sid):
-                yield sid, f"{GONE}@{before[sid].partition('@')[2]}", [walk.gone(sid)]
+            if GONE not in before[sid]:
+                mark = f"{GONE}@{before[sid].partition('@')[2]}"
+                yield News(sid, f"message:{sid}:{GONE}", mark, window.since, fetch=partial(walk.taken_back, sid))
         seen |= {sid: before[sid] for sid in missing[MAX_LOOKED_UP:]}
 
 
@@ -235,9 +297,7 @@ def counted(walk: Walk, window: Window, size: int, known: KnownKeys) -> Iterator
     for kind in walk.kinds:
         rows = walk.rows(kind, window)
         held = set(known(walk.account, [one.key for one in rows]))
-        for one in rows:
-            gone = [walk.gone(one.sid)] if one.is_emptied else []
-            captured = gone if one.key in held else [walk.laid_down(one), *gone]
+        for _, captured in sifted(walk.account, _counted(walk, rows, held), partial(walk.another, kind)):
             if len(group) + len(captured) > size and group:
                 yield PollBatch(tuple(group), {})
                 group = []
@@ -246,10 +306,26 @@ def counted(walk: Walk, window: Window, size: int, known: KnownKeys) -> Iterator
         yield PollBatch(tuple(group), {})
 
 
-def older(
-    walk: Walk, since: datetime, until: datetime, cursor: Mapping[str, Any] | None
-) -> Iterator[tuple[Found, Row]]:
-    """Yield the rows of each day between two times, each with the cursor that stands behind it."""
+def _counted(walk: Walk, rows: Iterable[Found], held: Collection[str]) -> Iterator[News]:
+    for one in rows:
+        gone = (walk.gone(one.sid),) if one.is_emptied else ()
+        if one.key not in held:
+            yield walk.news(one, *gone)
+        elif gone:
+            yield News(one.sid, one.key, one.mark, one.at, gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """What is laid down of an older row, when that was, and the cursor that stands behind it."""
+
+    at: datetime
+    captured: tuple[Captured, ...]
+    behind: Row
+
+
+def older(walk: Walk, since: datetime, until: datetime, cursor: Mapping[str, Any] | None) -> Iterator[Older]:
+    """Yield the rows of each day between two times; what is held of a day is settled before the next one."""
     first, last = since.astimezone(UTC).date(), until.astimezone(UTC).date()
     done, done_day, done_sids = _backfilled(cursor)
     for number, kind in enumerate(walk.kinds):
@@ -258,18 +334,19 @@ def older(
             if (number, day) < (done, done_day):
                 continue
             sids = list(done_sids) if (number, day) == (done, done_day) else []
-            for one in walk.rows(kind, Window(since, until, day)):
-                if one.sid not in sids:
-                    sids.append(one.sid)
-                    yield one, {"kind": number, "day": day.isoformat(), "sids": list(sids)}
+            rows = [one for one in walk.rows(kind, Window(since, until, day)) if one.sid not in sids]
+            for one, captured in sifted(walk.account, map(walk.news, rows), partial(walk.another, kind)):
+                sids.append(one.sid)
+                yield Older(one.at, captured, {"kind": number, "day": day.isoformat(), "sids": list(sids)})
 
 
-def backfilled(walk: Walk, found: Iterable[tuple[Found, Row]], size: int) -> Iterator[PollBatch]:
+def backfilled(found: Iterable[Older], size: int) -> Iterator[PollBatch]:
     """Yield older rows in batches, each with the cursor of its last one."""
     group: list[Captured] = []
     behind: Row = {}
-    for one, behind in found:
-        group.append(walk.laid_down(one))
+    for one in found:
+        group += one.captured
+        behind = one.behind
         if len(group) == size:
             yield PollBatch(tuple(group), behind)
             group = []
