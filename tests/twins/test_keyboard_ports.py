@@ -19,6 +19,7 @@ NOBODY = "http://127.0.0.1:9/hooks/x"
 TOLD = {
     "calcom": ("--hook", 'book "Ann" a@x.test 2026-12-01T10:00+00:00 "A kitchen"'),
     "calendly": ("--hook", 'book "Ann" a@x.test 2026-12-01T10:00+00:00 "A kitchen"'),
+    "chatwoot": ("--hook", 'begin "Ann" a@x.test "Do you deliver?"'),
     "intercom": ("--hook", 'begin "Ann" a@x.test "Do you deliver?"'),
     "meta": ("--door", "text 447700900123 Is Thursday free?"),
     "twilio": ("--door", 'text +447700900123 +442079460000 "Is Thursday free?"'),

@@ -174,7 +174,7 @@ class ChatwootTwin(Twin):
         return {**rest, **more, "messages": [], "timestamp": active, "last_activity_at": active}
 
     def _find(self, message: int) -> dict[str, Any]:
-        return next(talk[message] for talk in self.talk.values() if message in talk)
+        return {number: told for talk in self.talk.values() for number, told in talk.items()}[message]
 
 
 class _Gateway:
