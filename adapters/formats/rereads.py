@@ -37,7 +37,7 @@ class Found:
 
     `fetch` is asked for what isn't known yet, and answers None while there is nothing to fetch. Until then `otherwise`
     is laid down, under a key of its own: that there was a call at all. What `is_at_hand` is asked of nobody. `within`
-    is what it is a part of, if that is asked for as a whole.
+    is what it is a part of, if that is asked for as a whole, and `since` from when on what happened in it is wanted.
     """
 
     at: int
@@ -46,6 +46,7 @@ class Found:
     otherwise: Captured | None = None
     is_at_hand: bool = False
     within: str = ""
+    since: int | None = None
 
 
 def at_hand(at: int, captured: Captured) -> Found:
@@ -221,7 +222,8 @@ class _Sift:
             return list(self._sieve.settled())
         if one.is_at_hand:
             return [captured for captured in (one.fetch(),) if captured]
-        headers = {"at": str(one.at)} | ({"within": one.within} if one.within else {})
+        told = {"at": one.at, "within": one.within or None, "since": one.since}
+        headers = {name: str(value) for name, value in told.items() if value is not None}
         named, refused = Captured(self._account, b"", one.key, headers), list[Found]()
 
         def ask() -> Captured:

@@ -36,7 +36,7 @@ from sidecar.ports import Captured, ChannelCapabilities, Context, Greeting, Hook
 API_VERSION = "2.14"
 HEADER = "x-hub-signature"
 REFUSED = "conversation:"
-"""How the key of a conversation begins that can't be read: behind it when it changed, and its id."""
+"""How the key of a conversation begins that can't be read: then when it changed, from when on it is read, its id."""
 PAGE, MAX_PAGES, MAX_ROUNDS = 150, 1_000, 20
 REGIONS = {"us": "https://api.intercom.io", "eu": "https://api.eu.intercom.io", "au": "https://api.au.intercom.io"}
 _ABOUT = ("id", "created_at", "updated_at", "contacts", "title")
@@ -94,13 +94,14 @@ class IntercomChannel(Reconciled):
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield the messages of a span, and what was redacted in conversations that changed in it."""
         contacts: dict[str, Any] = {}
+        first = min(since, self.since())  # the same for all polls
         for id, moved in self._moved(since).items():
             try:
                 talk = self._conversation(id)
             except Unanswered:
                 raise
             except SidecarError as error:
-                yield Found(moved, f"{REFUSED}{moved}:{id}", partial(_refuse, error), within=id)
+                yield Found(moved, f"{REFUSED}{moved}:{first}:{id}", partial(_refuse, error), within=id, since=first)
                 continue
             for at, key, message in _messages(talk) if talk else ():
                 if since <= at < until:
@@ -114,8 +115,9 @@ class IntercomChannel(Reconciled):
 
         def fetch() -> Sequence[Captured]:
             contacts: dict[str, Any] = {}
+            since = int(headers.get("since", self.since()))
             told = [(one, message) for at, one, message in _messages(self._conversation(headers["within"]) or {})
-                    if (at >= self.since() if key.startswith(REFUSED) else one == key)]  # fmt: skip
+                    if (at >= since if key.startswith(REFUSED) else one == key)]  # fmt: skip
             return [self._kept(one, message, contacts) for one, message in told]
 
         return retrieved(key, fetch, self.another())
