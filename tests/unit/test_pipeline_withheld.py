@@ -269,7 +269,8 @@ def test_a_poll_that_meets_it_again_changes_nothing(office: Office) -> None:
         office.comes()
         office.poll()
         assert office.left() == [row]
-        office.pass_by(timedelta(minutes=15))
+        office.clock.move(QUARTER_S)
+        office.house.work()
     assert [parked.work for parked in office.house.parked()] == [row.work]
     stand_ins = [fact for fact in office.house.facts("delivery") if "withheld" in getattr(fact, "headers", {})]
     assert len(stand_ins) == 1

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.channels.imap.batches import Bounds, Place, another_of, batches, read_cursor, resume, retrieved
+from adapters.channels.imap.hangups import HangUps
 from adapters.channels.imap.idle import idle
 from adapters.channels.imap.mailbox import Given, Mailbox, MailFacts, Opened, open_mailbox
 from adapters.channels.imap.options import ImapOptions, access_of
@@ -24,7 +25,7 @@ from adapters.formats.calendar_activity import mail_activities
 from adapters.formats.mime import parse_mail
 from adapters.http.consent import OAuthConsent
 from adapters.http.oauth import Grant
-from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature, Withheld
+from sidecar.errors import ConfigError, PermanentError, SidecarError, Unanswered, UnsupportedFeature, Withheld
 from sidecar.model import Activity, Delivery
 from sidecar.ports import (
     Captured,
@@ -62,6 +63,7 @@ class ImapChannel:
         self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         self._clock = context.clock
         self._access = access_of(name, options, context)
+        self._hung = HangUps()
 
     def verify(self, request: HookRequest) -> Captured:
         """Refuse: a mailbox calls nobody."""
@@ -80,7 +82,7 @@ class ImapChannel:
                 last = max([done or 0, opened.uidnext - 1, *uids])
                 place = Place(self.account, folder, opened.uidvalidity, is_sent)
                 reached, another = None if last == done else last, another_of(mailbox, place, opened.uidnext)
-                yield from batches(mailbox, place, new, self._bounds, places, reached, another)
+                yield from batches(mailbox, place, new, self._bounds, places, reached, another, self._hung)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
         """Read one mail into its activity, and the invitations in it into theirs."""
@@ -113,7 +115,7 @@ class ImapChannel:
                 older = {uid: mail for uid, mail in self._older(mailbox, since).items() if uid > done}
                 place = Place(self.account, folder, opened.uidvalidity, is_sent)
                 another = another_of(mailbox, place, opened.uidnext)
-                yield from batches(mailbox, place, older, self._bounds, places, None, another)
+                yield from batches(mailbox, place, older, self._bounds, places, None, another, self._hung)
 
     def listen(self, is_over: Callable[[], bool], hint: Callable[[], None]) -> None:
         """Wait for news in the first folder, where `idle` is set."""
@@ -131,7 +133,7 @@ class ImapChannel:
                 held = set(known(self.account, [place.key(uid) for uid in there]))
                 rest = {uid: mail for uid, mail in there.items() if place.key(uid) not in held}
                 another = another_of(mailbox, place, opened.uidnext)
-                for batch in batches(mailbox, place, rest, self._bounds, {}, None, another):
+                for batch in batches(mailbox, place, rest, self._bounds, {}, None, another, self._hung):
                     yield PollBatch(batch.captured, {})
 
     def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
@@ -146,7 +148,18 @@ class ImapChannel:
             if place.key(uid) != key:
                 return ()
             another = another_of(mailbox, place, opened.uidnext)
-            return withheld.retrieved(key, lambda: retrieved(mailbox, place, uid, self._bounds), another)
+            try:
+                found = withheld.retrieved(key, lambda: retrieved(mailbox, place, uid, self._bounds), another)
+            except Unanswered as error:
+                hung_up = error
+            else:
+                self._hung.forgive(folder, opened.uidvalidity, uid)
+                return found
+        with self._open() as mailbox:
+            another = another_of(mailbox, place, self._opened(mailbox, folder).uidnext)
+            if withheld.can_be_had(another, {key}):
+                raise Withheld(f"{self.options.host} hangs up when it is asked for")
+        raise hung_up
 
     def consent(self) -> OAuthConsent:
         """Return an attempt of a person to let the channel into the mailbox."""

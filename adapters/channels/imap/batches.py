@@ -1,7 +1,8 @@
 """From a list of UIDs to batches of deliveries: bounded in number and bytes, each with the cursor that follows it.
 
 A cursor is `{folder: {"uidvalidity": n, "uid": n}}`. One that can't be read counts as lost, which costs a repetition
-and never a mail. A mail that the server refuses while it hands out another is laid down as withheld, by its UID.
+and never a mail. A mail that the server refuses, or at which it hangs up in poll after poll, while it hands out another
+is laid down as withheld, by its UID.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from adapters.channels.imap.hangups import HangUps
 from adapters.channels.imap.mailbox import Mailbox, MailFacts
 from adapters.formats.withheld import Another, Sieve, first_of
 from sidecar.errors import TemporaryError, Unanswered
@@ -68,11 +70,13 @@ def batches(
     cursor: Cursor,
     last: int | None,
     another: Another,
+    hung: HangUps,
 ) -> Iterator[PollBatch]:
     """Yield the mails of a folder in order; the last cursor says `last`, if one is given, though it be empty."""
-    groups, sieve = list(_groups(mails, bounds)), Sieve(another)
+    alone = {uid for uid in mails if hung.is_suspect(place.folder, place.uidvalidity, uid)}
+    groups, sieve = list(_groups(mails, bounds, alone)), Sieve(another)
     for number, group in enumerate(groups, 1):
-        captured = tuple(_captured(mailbox, place, {uid: mails[uid] for uid in group}, bounds, sieve))
+        captured = tuple(_captured(mailbox, place, {uid: mails[uid] for uid in group}, bounds, sieve, hung))
         reached = last if number == len(groups) and last is not None else group[-1]
         cursor[place.folder] = {"uidvalidity": place.uidvalidity, "uid": reached}
         yield PollBatch(captured, _copy(cursor))
@@ -81,12 +85,13 @@ def batches(
         yield PollBatch((), _copy(cursor))
 
 
-def _groups(mails: Mapping[int, MailFacts], bounds: Bounds) -> Iterator[Sequence[int]]:
+def _groups(mails: Mapping[int, MailFacts], bounds: Bounds, alone: Collection[int]) -> Iterator[Sequence[int]]:
     group: list[int] = []
     size_bytes = 0
     for uid in sorted(mails):
         more = min(mails[uid].size_bytes, bounds.max_message_bytes)
-        if group and (len(group) == bounds.batch_size or size_bytes + more > BATCH_BYTES):
+        is_full = len(group) == bounds.batch_size or size_bytes + more > BATCH_BYTES
+        if group and (is_full or uid in alone or group[-1] in alone):
             yield group
             group, size_bytes = [], 0
         group.append(uid)
@@ -113,20 +118,28 @@ def another_of(mailbox: Mailbox, place: Place, uidnext: int) -> Another:
 
 
 def _captured(
-    mailbox: Mailbox, place: Place, mails: Mapping[int, MailFacts], bounds: Bounds, sieve: Sieve
+    mailbox: Mailbox, place: Place, mails: Mapping[int, MailFacts], bounds: Bounds, sieve: Sieve, hung: HangUps
 ) -> Iterator[Captured]:
     """What is laid down of some mails, fetched together, or one by one where the server refuses that."""
-    fitting = [uid for uid, facts in mails.items() if facts.size_bytes <= bounds.max_message_bytes]
+    given_up = {uid for uid in mails if hung.is_given_up(place.folder, place.uidvalidity, uid)}
+    wanted = {uid: facts for uid, facts in mails.items() if uid not in given_up}
+    fitting = [uid for uid, facts in wanted.items() if facts.size_bytes <= bounds.max_message_bytes]
     bodies: Mapping[int, bytes] | None
     try:
-        bodies = mailbox.bodies(fitting)
+        with hung.noted(place.folder, place.uidvalidity, fitting):
+            bodies = mailbox.bodies(fitting)
     except Unanswered:
         raise
     except TemporaryError:
         bodies = None
     for uid, facts in mails.items():
         named = Captured(place.account, b"", place.key(uid), _headers(place, facts) | {"uid": str(uid)})
-        yield from sieve.tried(partial(_fetched, mailbox, place, uid, facts, bounds, bodies), named)
+        if uid in given_up:
+            yield from sieve.tried(_not_asked, named)
+            continue
+        with hung.noted(place.folder, place.uidvalidity, [uid]):
+            found = sieve.tried(partial(_fetched, mailbox, place, uid, facts, bounds, bodies), named)
+        yield from found
     yield from sieve.settled()
 
 
@@ -148,6 +161,10 @@ def _fetched(
         fault = f"mail of {size_bytes} bytes; at most {bounds.max_message_bytes} are read"
         return Captured(place.account, mailbox.header(uid), key, headers | {"fault": fault}, fault)
     return None if raw is None else Captured(place.account, raw, key, headers)
+
+
+def _not_asked() -> Captured | None:
+    raise TemporaryError("the server hangs up when it is asked for")
 
 
 def _begins(mailbox: Mailbox, place: Place, uid: int) -> Captured | None:
