@@ -261,6 +261,7 @@ class HumanWins(RuleBasedStateMachine):
         other = self.office.crm.create_by_person("contact", own)
         mine = self._record("contact")
         assert mine is not None
+        self._let_go()  # the other record's history won't tell of what we wrote into this one
         before = {place: self._ours(place) for place in PLACES}
         merged_at = self.office.wait()
         winner, loser = (mine, other) if ours_wins else (other, mine)
@@ -379,6 +380,13 @@ class HumanWins(RuleBasedStateMachine):
         found = self.office.records(kind)
         return next((r for r in found if kind != "contact" or r.ref == self.contact), None)
 
+    def _let_go(self) -> None:
+        """Let go of the holds over which newer words made us write."""
+        for place in PLACES:
+            record = self._record(place[0])
+            if record is not None:
+                self.owned.overtaken(place, self.office.history(place[0], record.ref, place[1]), self._overruns(place))
+
     def _settled_record(self, place: Property) -> Record | None:
         self.office.wait()
         return None if place in self.owned.fresh else self._record(place[0])
@@ -445,10 +453,7 @@ class HumanWins(RuleBasedStateMachine):
         self.office.wait()
         self.office.settle()
         self._find_contact()
-        for place in PLACES:
-            record = self._record(place[0])
-            if record is not None:
-                self.owned.overtaken(place, self.office.history(place[0], record.ref, place[1]), self._overruns(place))
+        self._let_go()
         for check in (
             self._each_value_is_its_owners,
             self._a_deal_is_made,
