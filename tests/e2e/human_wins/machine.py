@@ -106,7 +106,8 @@ class HumanWins(RuleBasedStateMachine):
     def arrives_late(self, what: str, n: int, minutes: int) -> None:
         """A message arrives long after it was written: it is evidence of then, not of now."""
         now = self.office.wait()
-        at = now - timedelta(minutes=minutes, seconds=30)
+        # No two are of one moment: which of those is the later one can't be told.
+        at = now - timedelta(minutes=minutes, seconds=30, milliseconds=self.office.said)
         self.office.say({what: VALUES[what][n]}, at=at)
         self.owned.said(what, VALUES[what][n], at, "customer")
 
