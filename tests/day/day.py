@@ -292,15 +292,16 @@ def _apart(day: Day, activities: Sequence[tuple[str, Activity]]) -> Iterator[str
     lone = {
         (provider.channel, id)
         for provider in day.providers
-        for id, kind in provider.fleeting
-        if kind == "deletion" and times[provider.channel, id] == 1
+        for id, _ in provider.fleeting
+        if times[provider.channel, id] == 1
     }
     for id, activity in activities:
         names = by_channel.get(activity.channel, {}).get(id)
         if names is None:
             continue
         group, party = groups[min(names)], owner.get(activity.id)
-        if party is None and (activity.channel, id) in lone:
+        is_end = activity.kind == "deletion" or activity.attributes.get("status") == "cancelled"
+        if party is None and is_end and (activity.channel, id) in lone:
             continue  # the end of something that was never seen is nobody's
         if party is None:
             without[group].append(f"{activity.channel}: {id} {activity.kind} has no party")
