@@ -144,12 +144,12 @@ def test_a_query_of_a_run_visits_no_more_rows_when_more_was_said(journal: Journa
 
 
 def bring(journal: Journal, numbers: range) -> None:
-    """Let a party write, be read, and the work of it be done."""
+    """Let a party write, be read, and the work of it be done: by turns before and after what stands."""
     facts: list[Fact] = []
     keys = []
     for number in numbers:
         delivery = a_delivery(journal, str(number), b"Hello")
-        activity = an_activity(journal, delivery, "Hello")
+        activity = an_activity(journal, delivery, "Hello", minutes=number if number % 2 else -number)
         match = a_match(journal, activity, "p", links=[email("ann")])
         facts += [delivery, activity, match, an_inference(journal, "p", [match])]
         keys.append(WorkKey(WorkKind.RESOLVE, delivery.id))
