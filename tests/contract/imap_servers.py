@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 PASSWORD = "correct-horse-battery"
-START_TRIES = 200
+START_TRIES = 800
 
 DOVECOT = """
 base_dir = {folder}/run
@@ -90,13 +92,6 @@ class Server:
         assert status == "OK", answer
         uid = re.search(rb"APPENDUID \d+ (\d+)", answer[0])
         return int(uid[1]) if uid else 0
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 USER, PASSWORD = "rep", "long-password-5d1"
 START_TRIES, TRY_S = 300, 0.05
 CONFIG = """[server]
@@ -27,9 +29,7 @@ level = error
 @contextmanager
 def radicale(base: Path) -> Iterator[str]:
     """Run a Radicale with its files in a folder and give its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (base / "users").write_text(f"{USER}:{PASSWORD}\n")
     (base / "config").write_text(CONFIG.format(port=port, base=base))
     command = [sys.executable, "-m", "radicale", "--config", str(base / "config")]

@@ -31,7 +31,8 @@ from tests.contract.channel import (
     last_cursor,
     parsed,
 )
-from tests.contract.imap_servers import PASSWORD, Refusing, Server, dovecot, free_port, mail_devel, tls_before
+from tests.contract.imap_servers import PASSWORD, Refusing, Server, dovecot, mail_devel, tls_before
+from tests.support.ports import free_port
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "email_rfc822"
 MAX_BYTES = 100_000

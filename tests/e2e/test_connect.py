@@ -1,7 +1,6 @@
 """`sidecar connect` and `disconnect` as a person uses them: codes, browsers, and what stands in the way."""
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import httpx2
 
 from tests.support.authorities import KEY, OTHER_KEY
+from tests.support.ports import free_port
 from tests.support.served import Sidecar, sidecar, until
 from tests.twins.gmail import GmailTwin
 from tests.twins.graph import GraphTwin
@@ -125,7 +125,7 @@ def test_what_stands_in_the_way_is_said_before_anybody_is_sent_anywhere(tmp_path
 
 def _connected(box: Sidecar, twin: GmailTwin) -> dict[str, Any]:
     """Connect with a browser that comes back to a port; return what the command says at its end."""
-    with running(box, "connect", "mail", "--listen", str(_free_port()), "--json") as process:
+    with running(box, "connect", "mail", "--listen", str(free_port()), "--json") as process:
         assert process.stdout and process.stderr
         back = twin.authority.visit(json.loads(process.stdout.readline())["open"])
         until(lambda: _opens(back), "the browser to be heard")
@@ -139,8 +139,3 @@ def _opens(address: str) -> bool:
         return httpx2.get(address, trust_env=False).status_code == 200
     except httpx2.HTTPError:
         return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])

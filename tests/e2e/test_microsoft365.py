@@ -1,7 +1,6 @@
 """Microsoft 365 into the book by the real command: mail, meetings, notices and their handshake over real sockets."""
 
 import json
-import socket
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 import httpx2
 
 from tests.contract.graph_mailboxes import FIRST, mail
+from tests.support.ports import free_port
 from tests.support.served import Sidecar, sidecar, until
 from tests.twins.graph import GraphTwin
 from tests.twins.wire.faults import Status
@@ -60,17 +60,10 @@ def book(box: Sidecar) -> Mapping[str, list[dict[str, Any]]]:
     return facts
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on; it must be in the config, because Graph is told it."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def test_mail_and_meetings_come_in_by_polls_that_notices_hasten(tmp_path: Path) -> None:
     """A notice makes an hourly poll due at once; an outage and dead tokens end with everything once."""
     with GraphTwin() as twin:
-        port = free_port()
+        port = free_port()  # it must be in the config, because Graph is told it
         given = {"mailbox": twin.mailbox, "tenant": twin.tenant, "client_id": twin.client_id, "url": twin.url}
         secrets = {"APP_SECRET": twin.client_secret, "STATE_SECRET": FIRST}
         config = CONFIG.format(port=port, seldom=3600, rest=REST.format(**given))

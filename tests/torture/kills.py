@@ -19,11 +19,11 @@ from typing import Any
 from sidecar.app import App
 from sidecar.journal import Journal
 from sidecar.model import Link
+from tests.support.ports import free_port
 from tests.torture import points
 from tests.torture.accounts import Account, Effects, forgive, is_idle, polls, reckon
 from tests.torture.far_crm import FarCrm
 from tests.torture.launcher import Mother, Order, Server
-from tests.torture.power_cut import free_port
 from tests.torture.senders import SECRET, Crowd, Event, message
 
 HASTE = {"first_backoff_s": 0.03, "max_backoff_s": 0.5, "min_retry_s": 0.02}

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +23,7 @@ from random import Random
 from sidecar.errors import SidecarError
 from sidecar.journal import Journal
 from sidecar.model import Delivery, WorkKind
+from tests.support.ports import free_port
 from tests.torture.disk import Disk
 from tests.torture.launcher import PID, Order, once
 from tests.torture.senders import SECRET, Crowd, Event, message
@@ -115,7 +115,8 @@ def live(folder: Path, *seeds: str, events: int, seed: int = 1, is_short: bool =
         for half in range(2):
             crowd = Crowd(port, _events(half, events // 2, seed), SENDERS, seed=seed).start()
             crowd.join()
-            answered |= crowd.answered()
+            for own_port, keys in crowd.answered().items():  # which the system may have given to a sender before
+                answered.setdefault(own_port, []).extend(keys)
             if half == 0 and not is_short:
                 time.sleep(IDLE_S)
     life = Life(read(folder / "trace", folder / "book"), answered)
@@ -204,11 +205,3 @@ def _events(half: int, many: int, seed: int) -> list[list[Event]]:
     random, now = Random(seed + half), datetime.now(UTC)
     texts = [f"Hello {n} " + "word " * (random.choice(BODY_CHARS) // 5) for n in range(many)]
     return [[message(f"m{half}-{n}", f"visitor{n % 7}", text, now)] for n, text in enumerate(texts)]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port

@@ -16,7 +16,7 @@ import pytest
 from adapters.channels.imap import ImapChannel, ImapOptions
 from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from tests.contract.channel import INSTALLED, Secrets, all_captured, context, delivered
-from tests.contract.imap_servers import free_port
+from tests.support.ports import free_port
 
 MAIL = b"From: ann@example.org\r\nDate: Sun, 22 Nov 2026 10:00:00 +0100\r\n\r\nHello\r\n"
 ARRIVED = '"22-Nov-2026 09:30:00 +0000"'

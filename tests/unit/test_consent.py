@@ -17,6 +17,7 @@ from sidecar.journal import Journal
 from sidecar.ports import Tokens, unobserved
 from tests.support.authorities import AuthorityTwin, vault
 from tests.support.facts import SetClock
+from tests.support.ports import free_port
 from tests.twins.authority import Authority
 from tests.twins.wire.faults import Status
 from tests.unit.test_oauth import TIMEOUTS
@@ -205,7 +206,7 @@ def test_an_address_is_good_once(twin: AuthorityTwin, tokens: Tokens, clock: Set
 def test_a_browser_that_comes_back_is_waited_for(twin: AuthorityTwin, tokens: Tokens, clock: SetClock) -> None:
     """On a port of this machine only the browser of this attempt ends the wait; others are answered with 404."""
     consent, trap = attempt(twin, tokens, clock), attempt(twin, tokens, clock)
-    port = _free_port()
+    port = free_port()
     ours, theirs = (twin.authority.visit(one.invite(port).address) for one in (consent, trap))
     base = f"http://127.0.0.1:{port}"
     seen: list[int] = []
@@ -236,7 +237,7 @@ def test_a_port_that_is_taken_is_said(twin: AuthorityTwin, tokens: Tokens, clock
 def test_nobody_waits_for_ever(twin: AuthorityTwin, tokens: Tokens, clock: SetClock) -> None:
     """A wait ends by itself, and an attempt after half an hour."""
     consent = attempt(twin, tokens, clock)
-    back = twin.authority.visit(consent.invite(_free_port()).address)
+    back = twin.authority.visit(consent.invite(free_port()).address)
     with pytest.raises(PermanentError, match="in time"):
         consent.listen(0.01)
     clock.move(timedelta(minutes=31).total_seconds())
@@ -250,8 +251,3 @@ def test_access_is_taken_back_at_the_provider(twin: AuthorityTwin, tokens: Token
     consent.take(twin.authority.visit(consent.invite(PORT).address))
     assert consent.end()
     assert not twin.authority.refreshes and not twin.authority.accesses
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
