@@ -1,7 +1,9 @@
 """A calendar under the contract, against a real Radicale over a real socket."""
 
 import base64
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -29,7 +31,9 @@ from tests.contract.channel import (
     parsed,
 )
 from tests.contract.radicale import PASSWORD, USER, radicale
+from tests.support.fronts import Front
 from tests.support.houses import House, buys
+from tests.twins.wire.faults import Status
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "ics"
 MAX_BYTES = 20_000
@@ -69,6 +73,8 @@ class CalendarHarness:
     batch_size: int = 3
     entries: int = 0
     url: str = field(init=False)
+    front: Front | None = None
+    opened: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         self.url = f"{self.server}/{USER}/{self.name}/"
@@ -87,7 +93,8 @@ class CalendarHarness:
         self, clock: Callable[[], datetime] = lambda: NOW, password: str = PASSWORD, **options: Any
     ) -> CaldavChannel:
         """Make a channel with some options changed."""
-        settings = {"url": self.url, "username": USER, "password_env": "PASSWORD", "timeout_s": 10}
+        url = f"{self.front.url}/{USER}/{self.name}/" if self.front else self.url
+        settings = {"url": url, "username": USER, "password_env": "PASSWORD", "timeout_s": 10}
         settings |= {"batch_size": self.batch_size, "max_entry_bytes": MAX_BYTES}
         made = context(self.base, Secrets(PASSWORD=password), clock)
         return CaldavChannel("calendar", CaldavOptions.model_validate({**settings, **options}), made)
@@ -114,6 +121,25 @@ class CalendarHarness:
         """Write an event that was over before the installation."""
         self.entries += 1
         return self.write(f"e{self.entries}", ics(f"{self.name}-{self.entries}", INSTALLED - timedelta(days=30)))
+
+    def put_withheld(self, status: int = 500) -> bytes:
+        """Write an event that is then answered with an error, by a front that passes everything else on."""
+        self.front = self.front or self.opened.enter_context(Front(self.server))
+        raw = self.put()
+        self.front.fault(Status(status), "GET", re.escape(f"/e{self.entries}.ics"), times=None)
+        return raw
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of an entry, and its headers, as a poll names it that can't fetch it."""
+        with Dav(Access(self.url, USER, PASSWORD, 10, "channels.x")) as dav:
+            there = dav.listing("").there
+            (path,) = (path for path in there if dav.entry(path, MAX_BYTES) == raw)
+        return f"{path}:{there[path]}", {"path": path, "etag": there[path]}
+
+    def mend(self) -> None:
+        """Let the server be well."""
+        assert self.front
+        self.front.heal()
 
     def put_oversized(self) -> None:
         """Write an event with a description that is too long."""
@@ -148,9 +174,11 @@ class CalendarHarness:
 
 
 @pytest.fixture
-def harness(server: str, tmp_path: Path) -> CalendarHarness:
+def harness(server: str, tmp_path: Path) -> Iterator[CalendarHarness]:
     """A calendar of its own for each test."""
-    return CalendarHarness(server, tmp_path, f"calendar-{next(NUMBERS)}")
+    made = CalendarHarness(server, tmp_path, f"calendar-{next(NUMBERS)}")
+    with made.opened:
+        yield made
 
 
 class TestCaldav(PollContract):
@@ -170,6 +198,23 @@ class TestCaldav(PollContract):
         assert (end.attributes["status"], end.thread) == ("removed", meeting.thread)
         assert not end.actor.authenticated
         assert not all_captured(harness.reopen().poll(last_cursor(harness.reopen().poll(cursor))))
+
+    def test_what_was_refused_comes_by_a_poll_and_its_removal_is_told(self, harness: CalendarHarness) -> None:
+        """Each poll asks for it again, so that its UID is known; seen to fail with the ETag alone remembered."""
+        harness.put()
+        raw = harness.put_withheld(403)
+        (left,) = (c for c in all_captured(harness.channel.poll(None)) if c.withheld)
+        cursor = last_cursor(harness.reopen().poll(None))
+        assert not all_captured(harness.reopen().poll(cursor))
+        harness.mend()
+        (come,) = all_captured(harness.reopen().poll(cursor))
+        assert (come.key, come.raw) == (left.key, raw)
+        cursor = last_cursor(harness.reopen().poll(cursor))
+        assert not all_captured(harness.reopen().poll(cursor))
+        harness.ask("DELETE", "e2.ics", b"", 200)
+        (removed,) = all_captured(harness.reopen().poll(cursor))
+        assert removed.headers["removed"] == f"{harness.name}-2"
+        assert not harness.channel.retrieve(str(left.key), left.headers)
 
     @pytest.mark.parametrize("token", ["", "http://radicale.org/ns/sync/never", "<&>"])
     def test_a_refused_token_costs_a_listing(self, harness: CalendarHarness, token: str) -> None:

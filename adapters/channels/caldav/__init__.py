@@ -5,14 +5,19 @@ bytes come as they lie there. Where the token is refused, or the server knows no
 in the cursor say what is new: so a token that was lost costs a listing and never an entry. What the listing lacks was
 deleted; since nobody says why, that is a removal and no cancellation.
 
+An entry that is refused while others come is left out by name, and each poll asks for it again: until it is read nobody
+knows its UID, by which its removal is told.
+
 What was over before the first start is history and isn't read, and tasks are no meetings. Our own calendar is a
 system's word only on what our side has begun: an invitation can be laid into it by anybody who writes a mail.
 
 The trade-off: the cursor holds ETag and UID of every entry, so a calendar has at most 20,000.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,8 +27,9 @@ from adapters.channels.caldav.dav import Access, Dav, Listing
 from adapters.formats.calendar_activity import entry_activities, removal_activity
 from adapters.formats.ics import ICS_BYTES_MAX, read_calendar
 from adapters.formats.ics_series import was_over
+from adapters.formats.withheld import Sieve, first_of, retrieved
 from adapters.http.options import is_loopback
-from sidecar.errors import ConfigError, PermanentError, SidecarError, UnsupportedFeature
+from sidecar.errors import ConfigError, PermanentError, SidecarError, Unanswered, UnsupportedFeature
 from sidecar.model import Activity, Delivery
 from sidecar.ports import (
     Captured,
@@ -39,8 +45,12 @@ from sidecar.ports import (
 ENTRIES_MAX = 20_000
 BATCH_BYTES = 32 * 1024 * 1024
 MAX_SKEW = timedelta(minutes=5)
+AGAIN, AGAIN_MAX = "?", 10
+"""What stands before the ETag of an entry that was refused, and how many of these a poll asks for again."""
 
 Items = dict[str, list[str]]
+News = tuple[str, list[str] | None, Captured | None]
+"""The path of an entry, what the cursor remembers of it from now on, and what it brings."""
 
 
 class CaldavOptions(BaseModel):
@@ -72,7 +82,7 @@ class CaldavChannel:
     """Polls one calendar."""
 
     Options = CaldavOptions
-    capabilities = ChannelCapabilities(poll=True, deletions=True, census=True)
+    capabilities = ChannelCapabilities(poll=True, deletions=True, census=True, withholds=True)
 
     def __init__(self, name: str, options: CaldavOptions, context: Context) -> None:
         setting = f"channels.{name}"
@@ -99,6 +109,21 @@ class CaldavChannel:
         """Yield every entry that wasn't over by then, nor before the first start: a calendar's past is never read."""
         for batch in self._changed(None, since, known):
             yield PollBatch(batch.captured, {})
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch an entry that a poll had to leave out; one that has another ETag since then comes by the poll."""
+        path, etag = headers["path"], headers["etag"]
+        with Dav(self._access) as dav:
+            there = dav.listing("").there
+            if there.get(path) != etag:
+                return ()
+
+            def fetch() -> Sequence[Captured]:
+                told: dict[str, News] = {}
+                self._fetched(dav, path, etag, self._live_since, told)
+                return [captured for _, _, captured in told.values() if captured]
+
+            return retrieved(key, fetch, lambda but: self._another(dav, there, but))
 
     def _changed(
         self, cursor: Mapping[str, Any] | None, since: datetime | None = None, known: KnownKeys = nothing_known
@@ -154,25 +179,77 @@ class CaldavChannel:
 
     def _news(
         self, dav: Dav, listing: Listing, items: Mapping[str, Sequence[str]], since: datetime, known: KnownKeys
-    ) -> Iterator[tuple[str, list[str] | None, Captured | None]]:
-        """What has changed: its path, what the cursor remembers of it from now on, and what it brings."""
+    ) -> Iterator[News]:
+        """What has changed; what was refused before is asked for again when all else was."""
         if listing.is_whole:
             gone = [path for path in items if path not in listing.there]
         else:
             gone = [path for path in listing.gone if path in items and path not in listing.there]
         removed = {path: items[path] for path in gone}
-        new = {path: etag for path, etag in listing.there.items() if path not in items or items[path][0] != etag}
-        held = set(known(self.account, [_key(path, etag) for path, etag in new.items()]))
-        for path, etag in new.items():
-            if _key(path, etag) in held:
-                continue
-            content = dav.entry(path, self.options.max_entry_bytes)
-            if content is not None:  # else it was deleted since it was listed
-                uid, captured = self._entry(path, etag, content, since)
-                yield path, [etag, uid], captured
+        seen = {path: etag.removeprefix(AGAIN) for path, (etag, _) in items.items()}
+        new = {path: etag for path, etag in listing.there.items() if seen.get(path) != etag}
+        left = [p for p, (etag, _) in items.items() if etag.startswith(AGAIN) and p not in new and p not in removed]
+        yield from self._sifted(dav, listing, new, items, since, known)
         for path, (etag, uid) in removed.items():
             headers = {"path": path, "removed": uid}
             yield path, None, Captured(self.account, b"", f"{path}:removed:{etag}", headers) if uid else None
+        told: dict[str, News] = {}
+        for path in islice(left, AGAIN_MAX):
+            try:
+                self._fetched(dav, path, seen[path], since, told)
+            except Unanswered:
+                break
+            except SidecarError:
+                continue
+        yield from told.values()
+
+    def _sifted(
+        self,
+        dav: Dav,
+        listing: Listing,
+        new: Mapping[str, str],
+        items: Mapping[str, Sequence[str]],
+        since: datetime,
+        known: KnownKeys,
+    ) -> Iterator[News]:
+        """What is new, and by name what is refused alone."""
+        told: dict[str, News] = {}
+
+        def others(but: Collection[str]) -> bool:
+            read = {path: etag for path, (etag, _) in items.items() if not etag.startswith(AGAIN)}
+            return self._another(dav, read | listing.there, but)
+
+        sieve, held = Sieve(others), set(known(self.account, [_key(path, etag) for path, etag in new.items()]))
+
+        def brought() -> Iterator[Captured]:
+            for path, etag in new.items():
+                if (key := _key(path, etag)) not in held:
+                    named = Captured(self.account, b"", key, {"path": path, "etag": etag})
+                    yield from sieve.tried(partial(self._fetched, dav, path, etag, since, told), named)
+            yield from sieve.settled()
+
+        for one in brought():
+            path = one.headers["path"]
+            uid = items[path][1] if path in items else ""
+            yield (path, [AGAIN + one.headers["etag"], uid], one) if one.withheld else told.pop(str(one.key))
+
+    def _fetched(self, dav: Dav, path: str, etag: str, since: datetime, told: dict[str, News]) -> Captured | None:
+        """An entry as it is now, noted under its key; None when it was deleted since it was listed."""
+        content = dav.entry(path, self.options.max_entry_bytes)
+        if content is None:
+            return None
+        key = _key(path, etag)
+        uid, captured = self._entry(path, etag, content, since)
+        told[key] = path, [etag, uid], captured
+        return captured or Captured(self.account, b"", key, {"path": path})
+
+    def _another(self, dav: Dav, there: Mapping[str, str], but: Collection[str]) -> bool:
+        """Say whether an entry but some can be read."""
+        fetches = {
+            _key(path, etag): partial(self._fetched, dav, path, etag, self._live_since, {})
+            for path, etag in there.items()
+        }
+        return first_of(fetches, but)
 
     def _entry(self, path: str, etag: str, content: bytes | int, since: datetime) -> tuple[str, Captured | None]:
         """An entry's UID and what it brings; nothing when it is no meeting, or was over by then."""

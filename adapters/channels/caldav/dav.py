@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from xml.etree import ElementTree
 
 from adapters.http.calls import CutOffError, NotSentError
-from sidecar.errors import ConfigError, TemporaryError
+from sidecar.errors import ConfigError, TemporaryError, Unanswered
 
 if TYPE_CHECKING:
     from adapters.http.raw import RawHttp, RawReply
@@ -157,6 +157,8 @@ class Dav:
         status, setting = answer.status, self._access.setting
         if status in good:
             return
+        if status == 429:
+            raise Unanswered(f"{setting}: the server answered {status}")
         if status >= 500 or status in _LATER:
             raise TemporaryError(f"{setting}: the server answered {status}")
         if status in (401, 403):

@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PATCH = do_PUT = do_DELETE = do_GET  # noqa: N815, RUF100
+    do_POST = do_PATCH = do_PUT = do_DELETE = do_PROPFIND = do_REPORT = do_GET  # noqa: N815, RUF100
 
     def _serve(self) -> None:
         owner = self.server.owner
