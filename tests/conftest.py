@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 pytest_plugins = [
     "tests.support.databases",
@@ -31,6 +32,10 @@ settings.register_profile(
     "search", max_examples=2_000, stateful_step_count=60, deadline=None, print_blob=True, suppress_health_check=_PATIENT
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Hypothesis also draws the literals of our modules that are loaded, which depends on the tests that ran before in this
+# process, and so on how xdist happened to deal the files: none are taken (6.170; seen in tests/unit/test_examples.py).
+providers._get_local_constants = lambda: providers._local_constants
 
 
 class OutsideConnectionError(AssertionError):
