@@ -57,7 +57,8 @@ class Finish:
 class Entry:
     """One transaction's worth of writing.
 
-    With a `fence` it is written only while that lease is ours, else `LeaseLost`. `parks` name work that waits for a
+    With a `fence` it is written only while that lease is ours, else `LeaseLost`, and with `only_while` only while
+    these settings of the installation are so, or empty, else `Overtaken`. `parks` name work that waits for a
     person from the start, with reasons. `watch_at` says when a party must be looked at again. `texts` are long constant
     texts by their sha256 (system prompts), kept once for all facts that name it. `unread` names the channel of each
     delivery that was read and brought no activity.
@@ -73,6 +74,7 @@ class Entry:
     texts: Mapping[str, str] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
     unread: Sequence[str] = ()
+    only_while: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,10 @@ class IdentifierTaken(TemporaryError):
 
 class RecordTaken(TemporaryError):
     """Another live party owns the CRM record that a Reading would tie to this one: look anew."""
+
+
+class Overtaken(SidecarError):
+    """A setting of this installation that an entry relies on is another by now."""
 
 
 class JournalFailed(SidecarError):

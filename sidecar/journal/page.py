@@ -18,7 +18,7 @@ from sidecar.errors import PermanentError
 from sidecar.journal import tables as t
 from sidecar.journal import work
 from sidecar.journal.codec import BODY, digest, encode, encode_value
-from sidecar.journal.entry import Entry, Receipt, Touch
+from sidecar.journal.entry import Entry, Overtaken, Receipt, Touch
 from sidecar.journal.projections import Projections
 from sidecar.journal.traffic import unread_rows
 from sidecar.journal.upserts import add, insert, keep, replace
@@ -65,6 +65,7 @@ def write(connection: Connection, pages: Sequence[Page], now: int) -> list[Recei
     for page in pages:
         if page.entry.fence is not None:
             work.guard(connection, page.entry.fence)
+        _check_settings(connection, page.entry)
         if page.entry.finish is not None:
             work.finish(connection, page.entry.finish, now)
     new = _new(connection, pages)
@@ -80,6 +81,14 @@ def write(connection: Connection, pages: Sequence[Page], now: int) -> list[Recei
         Receipt(frozenset(row.fact.id for row in rows), max((seqs[row.fact.id] for row in rows), default=0))
         for rows in new
     ]
+
+
+def _check_settings(connection: Connection, entry: Entry) -> None:
+    """Let a transaction go on only while the settings that an entry relies on are so."""
+    for key, value in entry.only_while.items():
+        held = connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == key)).scalar()
+        if held and held != value:
+            raise Overtaken(f"{key!r} is another by now")
 
 
 def _row(fact: Fact) -> Row:

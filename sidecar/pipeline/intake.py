@@ -11,13 +11,13 @@ from typing import Any
 
 from sidecar.capture import HINT, WITHHELD, capture, newly_read, to_delivery
 from sidecar.errors import ConfigError, PermanentError, RejectedInput
-from sidecar.journal import CursorSet, Entry, Finish, Receipt, Touch
+from sidecar.journal import CursorSet, Entry, Finish, Overtaken, Receipt, Touch
 from sidecar.model import Activity, Delivery, Identifier, Lease, Match, Outcome, Standing, WorkKey, WorkKind
 from sidecar.pipeline.brakes import BY_ITSELF
 from sidecar.pipeline.listening import to_hear
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.selection import is_appointment, is_at_once
-from sidecar.pipeline.sources import SOURCE, place_of
+from sidecar.pipeline.sources import SOURCE, another, place_of
 from sidecar.pipeline.withheld import retrieve
 from sidecar.ports import Captured, Channel, Greeter, Greeting, HookRequest, PollBatch
 from sidecar.resolve import identifiers_of, resolve
@@ -78,7 +78,12 @@ class Intake:
         self._journal.commit(Entry(finish=Finish(lease, "done"), meta=meta))
 
     def keep(self, channel: str, batch: PollBatch, cursor: str | None) -> int:
-        """Journal a batch, and its cursor under a name where one is given; returns how many deliveries were new."""
+        """Journal a batch, and its cursor under a name where one is given; returns how many deliveries were new.
+
+        `ConfigError` where a person has said meanwhile that the channel has moved: it was read at its old source.
+        """
+        adapter = self._channel(channel)
+        source = {SOURCE + channel: adapter.source}
         facts = tuple(self._delivery(channel, captured) for captured in batch.captured)
         keys = [WorkKey(WorkKind.PARSE, fact.id) for fact in facts]
         entry = Entry(
@@ -92,9 +97,13 @@ class Intake:
                 *self._come(channel, batch),
             ),
             cursors=() if cursor is None else (CursorSet(channel, cursor, batch.cursor),),
-            meta={} if cursor is None else {SOURCE + channel: self._channel(channel).source},
+            meta={} if cursor is None else source,
+            only_while=source if adapter.source else {},
         )
-        receipt = self._journal.commit(entry)
+        try:
+            receipt = self._journal.commit(entry)
+        except Overtaken:
+            raise another(adapter) from None
         batch.committed()
         self._parts.wake(keys)
         return len(receipt.new)

@@ -5,8 +5,8 @@ not be processed. What comes of it is captured as a delivery of its own and take
 read again because it has news. What can't be had any more, or nobody can hear, is said in the book and ends there; a
 transcriber or a provider that is away makes this work wait, and nothing else. No file is kept meanwhile: each try
 fetches it again, so those for a transcriber's sake become rare, and they end when those for the provider's do. A
-channel that refuses its files for want of a setting holds its own files alone (`media:NAME`): the others' are heard
-meanwhile.
+channel that refuses its files for want of a setting, or names another source, holds its own files alone
+(`media:NAME`): the others' are heard meanwhile.
 
 The trade-off: few files are heard at the same time, because a slow transcriber would else keep all threads from the
 conversations that can be read already.
@@ -30,6 +30,7 @@ from sidecar.model import Activity, Attachment, Delivery, Lease, Match, Outcome,
 from sidecar.pipeline.brakes import BY_ITSELF, pause_by_itself, resume_by_itself
 from sidecar.pipeline.parts import Parts
 from sidecar.pipeline.purse import until_tomorrow
+from sidecar.pipeline.sources import place_of
 from sidecar.ports import Channel, Media, MediaSource, Transcriber
 
 SPOKEN = frozenset({"voice", "audio"})
@@ -156,6 +157,7 @@ class Listening:
             raise PermanentError("its channel hands out no files")
         scope = OF + channel.name
         try:
+            place_of(self._journal, channel)  # another account may have another file under its name
             media = channel.media(attachment)
         except ConfigError as error:
             log.error("adapter_paused", scope=scope, reason=str(error))

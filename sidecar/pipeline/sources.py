@@ -24,12 +24,18 @@ SOURCE = "source:"
 def place_of(journal: Journal, channel: Channel) -> Mapping[str, Any] | None:
     """Return up to where a channel has been polled; `ConfigError`, without names, where that was another source."""
     if _former(journal, channel):
-        told = f"it names another source than was read under its name; `sidecar check` says which. {_choice(channel)}"
-        raise ConfigError(told, setting=f"channels.{channel.name}")
+        raise another(channel)
     cursor = journal.cursor(channel.name, "poll")
-    if cursor is not None and channel.source and not journal.meta(SOURCE + channel.name):
-        journal.set_meta(SOURCE + channel.name, channel.source)
+    held = journal.meta(SOURCE + channel.name)
+    if cursor is not None and channel.source and not held:
+        journal.swap_meta(SOURCE + channel.name, held, channel.source)
     return cursor
+
+
+def another(channel: Channel) -> ConfigError:
+    """Return the refusal, without names, of a channel that names another source than was read under its name."""
+    told = f"it names another source than was read under its name; `sidecar check` says which. {_choice(channel)}"
+    return ConfigError(told, setting=f"channels.{channel.name}")
 
 
 def see_source(journal: Journal, channel: Channel) -> None:

@@ -12,6 +12,7 @@ from sidecar.journal import Entry, Touch
 from sidecar.model import Activity, Claim, Delivery, WorkKey, WorkKind
 from sidecar.pipeline.brakes import pause, resume
 from sidecar.pipeline.listening import Listening
+from sidecar.pipeline.sources import SOURCE
 from sidecar.ports import HookRequest
 from sidecar.verify import verify
 from tests.e2e.test_meta import NUMBER, WABA, parties, served
@@ -246,6 +247,25 @@ def test_a_wrong_token_of_one_channel_keeps_no_other_from_being_heard(tmp_path: 
         assert [a.channel for a in it.activities() if a.text == HEARD] == ["other"]
         assert it.waiting() == 3 and list(it.house.journal.paused()) == ["media:meta"]
         assert it.meta.log.counts["object"] == asked + 1, "the refused one isn't asked for again and again"
+
+
+def test_a_file_is_not_fetched_from_another_account(tmp_path: Path) -> None:
+    """While its channel names another source than was read, a file stays where it is, and is heard once that is
+    settled; seen to fail by being fetched all the same.
+    """
+    (tmp_path / "token").write_text("another")
+    (tmp_path / "token").chmod(0o600)
+    with spoken(tmp_path, more=OTHER + 'pages = ["1"]\n') as it:
+        it.meta.token, it.channel = "another", "other"
+        it.house.journal.set_meta(SOURCE + "other", "graph.elsewhere.test")
+        it.speak()
+        it.house.work()
+        assert "names another source" in it.house.journal.paused()["media:other"].reason
+        assert it.waiting() == 1 and not it.meta.log.counts["object"] and not it.house.parked()
+        it.house.journal.set_meta(SOURCE + "other", it.house.app.channel("other").source)
+        it.house.clock.move(3_600)
+        until(lambda: it.house.work() and HEARD in [a.text for a in it.activities()], "the voice note to be heard")
+        assert not it.house.journal.paused()
 
 
 def test_a_pause_of_a_channel_s_files_is_a_person_s_to_end(tmp_path: Path) -> None:

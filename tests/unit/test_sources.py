@@ -187,6 +187,22 @@ def test_who_runs_on_with_old_settings_reads_no_more(folders: Folders) -> None:
     assert folders.paused()
 
 
+@pytest.mark.parametrize("cursor", ["poll", "backfill:2026-01-01"])
+def test_what_was_in_flight_when_it_moved_is_not_kept(folders: Folders, cursor: str) -> None:
+    """A batch that was read before the person's word, and is laid down after it, takes nothing of it back; seen to
+    fail with the old source and its cursor written over the new one.
+    """
+    folders.house.mail("ann@x.test", "Too late")
+    adapter, held = folders.house.app.channel("drop"), folders.journal.cursor("drop", "poll")
+    batch = next(iter(adapter.poll(held)))
+    folders.journal.begin_anew("drop", {SOURCE + "drop": "drop2"})
+    with pytest.raises(ConfigError, match="sidecar channels --moved drop"):
+        folders.house.app.pipeline.intake.keep("drop", batch, cursor)
+    assert folders.journal.meta(SOURCE + "drop") == "drop2"
+    assert folders.journal.cursor("drop", cursor) is None
+    assert len(list(folders.house.facts("delivery"))) == 1
+
+
 def test_a_cursor_of_nobody_is_adopted_once(folders: Folders) -> None:
     """In an older book the next poll makes a cursor its source's, and the one after that holds others to it."""
     assert folders.journal.swap_meta(SOURCE + "drop", "drop", None)
