@@ -29,7 +29,7 @@ every_s = 86400
 [ops.webhook]
 url_env = "OPS_URL"
 secret_env = "OPS_SECRET"
-timeout_s = 0.5
+timeout_s = 30.0
 """
 LOW = Condition("disk", "journal", "only 3 MB are free", "Make room.", is_fault=True)
 PAUSED = Condition("paused", "ledger", "ledger is paused: by hand", "Resume.")

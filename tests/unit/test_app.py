@@ -11,6 +11,7 @@ from sidecar.errors import ConfigError, PermanentError
 from sidecar.worker import BY_ERROR
 from tests.support.houses import SECRET, House, buys
 from tests.support.openings import Open, opener
+from tests.support.served import until
 
 PROMPT = Path("prompts/relationship.md").read_text()
 
@@ -320,10 +321,7 @@ def test_a_served_app_works_until_it_is_told_to_stop(open_house: Open) -> None:
     server.start()
     try:
         house.say("I want to buy")
-        for _ in range(200):
-            if house.records("contact"):
-                break
-            stop.wait(0.05)
+        until(lambda: house.records("contact"), "a contact in the CRM")
     finally:
         stop.set()
         server.join(30)

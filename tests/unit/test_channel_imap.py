@@ -28,7 +28,7 @@ def scripted(answers: Answers) -> Iterator[int]:
     """Serve one script: a verb's untagged lines and its status come from its answer; an empty one hangs up."""
 
     class Script(socketserver.StreamRequestHandler):
-        timeout, disable_nagle_algorithm = 10, True
+        timeout, disable_nagle_algorithm = 60, True
 
         def handle(self) -> None:
             self.wfile.write(b"* OK [CAPABILITY IMAP4rev1 SPECIAL-USE] ready\r\n")
@@ -53,7 +53,7 @@ def scripted(answers: Answers) -> Iterator[int]:
             yield server.server_address[1]
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(30)
 
 
 def body(command: str, mail: bytes = MAIL, size_bytes: int | None = None) -> list[bytes]:
@@ -81,7 +81,7 @@ GOOD: Answers = {
 
 def channel(port: int, base: Path, **options: Any) -> ImapChannel:
     """Return a channel for a server's inbox."""
-    settings: dict[str, Any] = {"host": "127.0.0.1", "port": port, "tls": False, "username": "rep", "timeout_s": 5}
+    settings: dict[str, Any] = {"host": "127.0.0.1", "port": port, "tls": False, "username": "rep", "timeout_s": 30}
     settings |= {"password_env": "P", "sent_folders": (), **options}
     return ImapChannel("mail", ImapOptions(**settings), context(base, Secrets(P="secret")))
 

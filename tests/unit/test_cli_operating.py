@@ -14,7 +14,8 @@ from tests.support.offices import CONFIG, Office
 from tests.support.receivers import Receiver, receiving
 
 WAIT_S = 30.0
-OPS = '\n[ops.webhook]\nurl_file = "ops.url"\ntimeout_s = 2.0\n'
+PATIENTLY = ("--timeout", "30")
+OPS = '\n[ops.webhook]\nurl_file = "ops.url"\ntimeout_s = 30.0\n'
 
 
 @pytest.fixture
@@ -68,8 +69,8 @@ def serving(office: Office) -> Iterator[App]:
 def test_a_health_check_knows_a_living_server_from_none(office: Office) -> None:
     """A container's check ends with 0 or 1, and says where it knocked; seen to fail with any answer taken."""
     with serving(office):
-        assert office.told("healthcheck").strip() == "ok"
-        assert office.data("healthcheck", "--ready") == {"ok": True, "status": "ready"}
+        assert office.told("healthcheck", *PATIENTLY).strip() == "ok"
+        assert office.data("healthcheck", "--ready", *PATIENTLY) == {"ok": True, "status": "ready"}
     dead = office.sidecar("healthcheck")
     assert (dead.exit_code, dead.stdout) == (1, "")
     assert "nothing answers on 127.0.0.1:" in dead.stderr
@@ -79,15 +80,15 @@ def test_readiness_is_another_question(office: Office) -> None:
     """What is paused is said, what is broken fails `--ready` and not the bare check; seen to fail with one for both."""
     with serving(office) as app:
         office.told("pause", "ledger", "--reason", "we move house")
-        assert "- ledger is paused: " in (said := office.told("healthcheck", "--ready"))
+        assert "- ledger is paused: " in (said := office.told("healthcheck", "--ready", *PATIENTLY))
         assert "we move house" in said
         app.settings = app.settings.model_copy(
             update={"ops": app.settings.ops.model_copy(update={"disk_free_mb": 10_000_000})}
         )
-        unready = office.sidecar("healthcheck", "--ready")
+        unready = office.sidecar("healthcheck", "--ready", *PATIENTLY)
         assert unready.exit_code == 1
         assert "disk_free_mb" in unready.stdout
-        assert office.told("healthcheck").strip() == "ok"
+        assert office.told("healthcheck", *PATIENTLY).strip() == "ok"
 
 
 def test_a_port_that_nobody_can_know_is_said(office: Office) -> None:
