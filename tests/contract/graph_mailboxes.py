@@ -298,6 +298,21 @@ class CalendarHarness(GraphHarness):
         """Let an event be larger than the limit."""
         self.plan(subject="x" * MAX_BYTES)
 
+    def put_withheld(self) -> bytes:
+        """Plan a meeting, and let Graph answer 500 to it."""
+        id = self.plan()
+        self.twin.fault(UNWELL, path=f"events/{re.escape(quote(id))}", times=None)
+        return self.bytes_of(id)
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of an event, and its headers, as a poll names it that can't fetch it."""
+        id = next(id for id in self.twin.events if self.bytes_of(id) == raw)
+        return f"event:{id}:{self.twin.events[id]['changeKey']}", {"id": id}
+
+    def mend(self) -> None:
+        """Let Graph be well."""
+        self.twin.heal()
+
     def broken(self) -> Captured:
         """Let an event stand there that has no name."""
         self.twin.events[self.plan(subject=CANARY)]["iCalUId"] = None

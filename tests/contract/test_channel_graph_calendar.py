@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from sidecar.errors import ConfigError, PermanentError
 from sidecar.model import Activity, Role
 from sidecar.ports import Captured
 from tests.contract.channel import INSTALLED, NOW, PollContract, WebhookContract, parsed
-from tests.contract.graph_mailboxes import SOON, CalendarHarness, graph
+from tests.contract.graph_mailboxes import SOON, UNWELL, CalendarHarness, graph
 from tests.twins.graph.rounds import SHAPES
 from tests.twins.wire.faults import Status
 
@@ -307,6 +308,48 @@ def test_a_count_gives_the_keys_of_the_poll(harness: CalendarHarness) -> None:
     assert sorted(map(str, counted)) == sorted(str(c.key) for c in polled)
     recent = [c.key for batch in harness.channel.census(NOW + timedelta(minutes=30)) for c in batch.captured]
     assert [key.split(":")[1] for key in map(str, recent)] == [late]
+
+
+def test_what_was_refused_comes_by_a_poll_and_its_removal_is_told(harness: CalendarHarness) -> None:
+    """A meeting, a series, and one that was known: each poll asks again. Seen to fail with no state remembered."""
+    harness.put()
+    known = harness.plan()
+    _, cursor = walked(harness.channel)
+    harness.clock.move(60)
+    harness.twin.changes_event(known, subject="Offer, new")
+    ids = [known, harness.plan(), harness.twin.repeats(SOON, 3)]
+    harness.twin.fault(UNWELL, path="events/(" + "|".join(map(quote, ids)) + ")", times=None)
+    left, cursor = walked(harness.channel, cursor)
+    assert sorted(c.headers["id"] for c in left if c.withheld) == sorted(ids)
+    again, cursor = walked(harness.channel, cursor)
+    assert not again
+    harness.mend()
+    come, cursor = walked(harness.channel, cursor)
+    assert sorted(c.raw for c in come) == sorted(map(harness.bytes_of, ids))
+    assert sorted(c.key for one in left for c in harness.channel.retrieve(str(one.key), one.headers)) == sorted(
+        c.key for c in come
+    )
+    for id in ids:
+        harness.twin.removes(id)
+    gone, cursor = read(harness, cursor)
+    assert sorted(a.thread for a in gone) == sorted(f"{id}@graph.test" for id in ids)
+    assert {a.attributes["status"] for a in gone} == {"removed"}
+    assert not harness.channel.retrieve(str(left[0].key), left[0].headers)
+
+
+def test_what_left_the_calendar_while_it_was_refused_is_removed(harness: CalendarHarness) -> None:
+    """That Graph said so isn't forgotten until the event is seen. Seen to fail with one state for all refused."""
+    harness.put()
+    id = harness.plan()
+    _, cursor = walked(harness.channel)
+    page = {"value": [{"@removed": {"reason": "deleted"}, "id": id}], "@odata.deltaLink": cursor["link"]}
+    harness.twin.fault(Status(200, page), path="delta")
+    harness.twin.fault(UNWELL, path=f"events/{quote(id)}", times=None)
+    (left,), cursor = walked(harness.channel, cursor)
+    assert left.withheld
+    harness.mend()
+    (activity,), _ = read(harness, cursor)
+    assert activity.attributes["status"] == "removed"
 
 
 def test_a_calendar_that_is_too_full_says_so(harness: CalendarHarness, monkeypatch: pytest.MonkeyPatch) -> None:

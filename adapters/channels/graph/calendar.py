@@ -3,7 +3,8 @@
 Each event that may be news is asked for by itself, so that its bytes are Graph's own answer, and only with the fields
 that are read: an invitation's text stays where it is. It becomes the same activity that the same meeting would become
 out of CalDAV or a mail. What vanished from the calendar was removed, for a reason that nobody tells; a meeting that its
-organizer called off says so itself.
+organizer called off says so itself. An event that is refused while others come is left out by name, and each poll asks
+for it again: until it is read nobody knows its UID, by which its removal is told.
 
 What was over before the first start is history and isn't read. Our own calendar is a system's word only on what our
 side has begun: an invitation can be laid into it by anybody who writes a mail.
@@ -12,25 +13,43 @@ The trade-off: Graph's delta knows the main calendar alone, and a deleted day of
 which its organizer called it off.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import Field
 
-from adapters.channels.graph.api import quoted, read_json
-from adapters.channels.graph.calendar_walk import MASTER, OCCURRENCE, Item, Known, Round, Window, read_known
+from adapters.channels.graph.api import Read, quoted, read_json
+from adapters.channels.graph.calendar_walk import (
+    LEFT,
+    LEFT_GONE,
+    MASTER,
+    OCCURRENCE,
+    Item,
+    Known,
+    Round,
+    Window,
+    read_known,
+    states_of,
+)
 from adapters.channels.graph.events import SELECT, clean_uid, read_event
 from adapters.channels.graph.hooked import THING, HookedChannel
 from adapters.channels.graph.options import GraphOptions
 from adapters.channels.graph.subscriptions import read_time
 from adapters.formats.calendar_activity import event_activities, removal_activity
-from sidecar.errors import PermanentError, UnsupportedFeature
+from adapters.formats.withheld import Sieve, first_of, retrieved
+from sidecar.errors import PermanentError, SidecarError, Unanswered, UnsupportedFeature
 from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, KnownKeys, PollBatch, nothing_known
 
 HOW = "an entry of our own calendar, by Microsoft Graph"
 NO_PAST = "a calendar's past shows only what was planned; drop an .ics export of it to read it"
+AGAIN_MAX, OTHERS = 10, 20
+"""How many events that were refused a poll asks for again, and of how many another one is looked for."""
+
+News = tuple[str, Item | None, Captured | None]
+"""An event's id, what the cursor remembers of it from now on, and what it brings."""
 
 
 class CalendarOptions(GraphOptions):
@@ -57,6 +76,7 @@ class CalendarChannel(HookedChannel):
         covers_body=False,
         census=True,
         subscriptions=True,
+        withholds=True,
     )
 
     def __init__(self, name: str, options: CalendarOptions, context: Context) -> None:
@@ -108,35 +128,101 @@ class CalendarChannel(HookedChannel):
         batch: list[Captured] = []
         there = self._window.there(self._window.around(self._clock()))
         there = {id: row for id, row in there.items() if _is_changed(row, since)}
-        keys = {id: _key(id, str(row["changeKey"])) for id, row in there.items() if row.get("changeKey")}
-        held = set(known(self.account, list(keys.values())))
-        for id in (id for id in there if keys.get(id) not in held):
+        states = states_of(there.values())
+        held = set(known(self.account, [_key(id, state) for id, state in states.items()]))
+        kept = [id for id in there if id in states and _key(id, states[id]) in held]
+        left = [id for id in there if id not in kept]
+
+        def look(id: str) -> News | None:
             item, captured = self._looked_at(id, None)
-            if captured and item and _is_changed(read_json(captured.raw), since):
-                batch.append(captured)
+            is_news = captured and item and _is_changed(read_json(captured.raw), since)
+            return None if item is None else (id, item, captured if is_news else None)
+
+        for _, _, captured in self._sifted(left, states, look, [*kept, *left]):
+            batch += [captured] if captured else []
             if len(batch) == self.options.batch_size:
                 yield PollBatch(tuple(batch), {})
                 batch = []
         yield PollBatch(tuple(batch), {})
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch an event that a poll had to leave out, in its present state; nothing where it is gone."""
+
+        def fetch() -> Sequence[Captured]:
+            _, captured = self._looked_at(headers["id"], None)
+            return (captured,) if captured else ()
+
+        def another(but: Collection[str]) -> bool:
+            rows = self._api.page("events", "events", {"$select": "id", "$top": str(OTHERS)}, OTHERS).rows
+            return first_of({row["id"]: partial(self._seen, row["id"]) for row in rows}, {headers["id"]})
+
+        return retrieved(key, fetch, another)
 
     def check(self) -> Sequence[str]:
         """Sign in, and look at the calendar of a day."""
         now = self._clock()
         return self._tried(lambda: self._window.there((now, now + timedelta(days=1))))
 
-    def _news(self, found: Round, known: Known) -> Iterator[tuple[str, Item | None, Captured | None]]:
-        """What has changed: its id, what the cursor remembers of it from now on, and what it brings."""
-        for id, is_gone in found.ids.items():
+    def _news(self, found: Round, known: Known) -> Iterator[News]:
+        """What has changed; what was refused before is asked for again when all else was."""
+        rest = {id: item[0] for id, item in known.items.items() if id not in found.ids}
+        left = [id for id, state in rest.items() if state in (LEFT, LEFT_GONE)]
+        good = [id for id in rest if id not in left]
+
+        def look(id: str) -> News | None:
             before = known.items.get(id)
             item, captured = self._looked_at(id, before)
+            is_gone = found.ids.get(id, rest.get(id) == LEFT_GONE)
             if before and (item is None or (is_gone and _is_inside(item, found))):
-                yield id, None, self._removed(id, before)
-            elif item is not None:
+                return id, None, self._removed(id, before)
+            return None if item is None else (id, item, captured)
+
+        for id, item, captured in self._sifted(found.ids, found.states, look, [*good, *found.ids]):
+            if captured and captured.withheld:
+                _, uid, end, kind = known.items.get(id, ("", "", "", ""))
+                yield id, (LEFT_GONE if found.ids[id] else LEFT, uid, end, kind), captured
+            else:
                 yield id, item, captured
+        for id in left[:AGAIN_MAX]:
+            try:
+                news = look(id)
+            except Unanswered:
+                return
+            except SidecarError:
+                continue
+            if news:
+                yield news
+
+    def _sifted(
+        self, ids: Iterable[str], states: Mapping[str, str], look: Callable[[str], News | None], others: Iterable[str]
+    ) -> Iterator[News]:
+        """What looking at some events brings, and by name what is refused alone."""
+        told: dict[str, News] = {}
+
+        def noted(id: str) -> Captured | None:
+            if (news := look(id)) is None:
+                return None
+            told[id] = news
+            return Captured(self.account, b"", id)
+
+        def brought() -> Iterator[Captured]:
+            fetches = {_key(id, states.get(id, "")): partial(self._seen, id) for id in others}
+            sieve = Sieve(lambda but: first_of(fetches, but))
+            for id in ids:
+                named = Captured(self.account, b"", _key(id, states.get(id, "")), {"id": id})
+                yield from sieve.tried(partial(noted, id), named)
+            yield from sieve.settled()
+
+        for one in brought():
+            yield (one.headers["id"], None, one) if one.withheld else told.pop(str(one.key))
+
+    def _seen(self, id: str) -> Captured | None:
+        """Something, if an event can be had."""
+        return Captured(self.account, b"", id) if self._read(id) else None
 
     def _looked_at(self, id: str, before: Item | None) -> tuple[Item | None, Captured | None]:
         """What an event is now, None when it isn't there; and what it brings, None when that is nothing new."""
-        read = self._api.thing("event", f"events/{quoted(id)}", self.options.max_event_bytes, {"$select": SELECT})
+        read = self._read(id)
         if read is None:
             return None, None
         if read.is_cut or read.fault:
@@ -155,6 +241,9 @@ class CalendarChannel(HookedChannel):
         if before is not None and state and before[0] == state:
             return item, None
         return item, Captured(self.account, read.raw, _key(id, state), {THING: "event"})
+
+    def _read(self, id: str) -> Read | None:
+        return self._api.thing("event", f"events/{quoted(id)}", self.options.max_event_bytes, {"$select": SELECT})
 
     def _removed(self, id: str, item: Item) -> Captured | None:
         """What vanished; nothing where it brought nothing, or was one day of a series."""

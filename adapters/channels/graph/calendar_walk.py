@@ -6,12 +6,13 @@ event (its state, UID, end and type) tells news from repetition; so a token that
 that moves on, cost a listing and neither lose nor double an event. A window moves every week.
 
 Occurrences of a series are not what somebody did; their series is, and so is an exception. Where something vanished
-that isn't remembered, it may have been an occurrence, and each series is looked at.
+that isn't remembered, it may have been an occurrence, and each series is looked at. The state `?` is that of an event
+that was refused, and is asked for again; `?gone` where it was said to be gone.
 
 A cursor is `{"window": [from, until], "link": address, "items": {id: [state, uid, end, type]}, "subscriptions": {}}`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ PAGES_MAX = 1_000
 ENTRIES_MAX = 20_000
 BACK = timedelta(days=30)
 ROLL = timedelta(days=7)
+LEFT, LEFT_GONE = "?", "?gone"
 MASTER, OCCURRENCE = "seriesMaster", "occurrence"
 TOLD = "type,seriesMasterId,changeKey,lastModifiedDateTime"
 
@@ -47,11 +49,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What to look at: ids with whether they are said to be gone; over which window; where the next round begins."""
+    """What to look at: ids with whether they are said to be gone; over which window; where the next round begins.
+
+    `states` are told of some.
+    """
 
     ids: Mapping[str, bool]
     window: tuple[datetime, datetime]
     link: str
+    states: Mapping[str, str]
 
 
 class Window:
@@ -71,7 +77,7 @@ class Window:
         if window and known.link and now < window[0] + BACK + ROLL:
             try:
                 rows, link = self._rows("delta", known.link, {})
-                return Round(self._changed(rows, known), window, link)
+                return Round(self._changed(rows, known), window, link, states_of(rows))
             except DeadTokenError:
                 pass  # all is listed below
         window = self.around(now)
@@ -79,7 +85,7 @@ class Window:
             rows, link = self._rows("delta", "calendarView/delta", _query(window))
         except DeadTokenError:
             raise TemporaryError("Graph begins a calendar anew without end", retry_after_s=600.0) from None
-        return Round(self._all(rows, known, window), window, link)
+        return Round(self._all(rows, known, window), window, link, states_of(rows))
 
     def there(self, window: tuple[datetime, datetime]) -> dict[str, dict[str, Any]]:
         """Return all events and series in a window by their ids, with what is told of them: of a series nothing."""
@@ -136,6 +142,11 @@ def read_known(cursor: Mapping[str, Any] | None) -> Known:
     held = {id: (str(item[0]), str(item[1]), str(item[2]), str(item[3])) for id, item in rows.items()}
     ends = [at for at in map(read_time, window) if at] if isinstance(window, list) else []
     return Known((ends[0], ends[1]), link, held) if len(ends) == 2 else Known(None, "", held)
+
+
+def states_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the states of the events that rows tell them of."""
+    return {str(row["id"]): str(row["changeKey"]) for row in rows if row.get("changeKey")}
 
 
 def _query(window: tuple[datetime, datetime]) -> dict[str, str]:
