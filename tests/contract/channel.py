@@ -60,6 +60,8 @@ OWN = Own(
 CANARY = "canary-7f3a quotation"
 MINT = Mint(b"a key of the contract suite's own journal")
 MAX_BATCHES, MAX_SOURCE_CHARS = 1_000, 300
+NOBODY = "http://127.0.0.1:9"
+"""Where nobody listens, nor may: the system gives this port to no one who asks for any."""
 NOT_FIXTURES = {"SOURCES.md"}
 DESCRIPTIONS = (".meta.json", ".meta.toml")
 

@@ -12,7 +12,7 @@ from adapters.channels.chatwoot import MAX_SKEW, ChatwootChannel, ChatwootOption
 from adapters.channels.chatwoot.walk import lay_down
 from sidecar.model import Activity
 from sidecar.ports import Captured, HookRequest
-from tests.contract.channel import CANARY, INSTALLED, NOW, Secrets, context, parsed
+from tests.contract.channel import CANARY, INSTALLED, NOBODY, NOW, Secrets, context, parsed
 from tests.twins.chatwoot import ChatwootTwin
 from tests.twins.wire.faults import Status
 
@@ -146,9 +146,7 @@ class ChatwootHarness:
 
     def unreachable(self) -> ChatwootChannel:
         """Return the channel with nobody at the other end."""
-        with ChatwootTwin() as gone:
-            url = gone.url
-        return self.made(base_url=url)
+        return self.made(base_url=NOBODY)
 
     def refused(self) -> ChatwootChannel:
         """Return the channel with a wrong token."""

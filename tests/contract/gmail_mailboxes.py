@@ -11,7 +11,7 @@ from typing import Any
 from adapters.channels.gmail import GmailChannel
 from adapters.channels.gmail.options import GmailOptions
 from sidecar.ports import Captured, Context, HookRequest
-from tests.contract.channel import CANARY, INSTALLED, NOW, OWN, Secrets, all_captured
+from tests.contract.channel import CANARY, INSTALLED, NOBODY, NOW, OWN, Secrets, all_captured
 from tests.twins.gmail import AUDIENCE, PUSH_EMAIL, GmailTwin, Mail
 from tests.twins.wire.faults import Status
 
@@ -194,9 +194,7 @@ class GmailHarness:
 
     def unreachable(self) -> GmailChannel:
         """Return the channel with nobody at the other end."""
-        with GmailTwin() as gone:
-            url = gone.url
-        return self.made(url=url, max_wait_s=0)
+        return self.made(url=NOBODY, max_wait_s=0)
 
     def refused(self) -> GmailChannel:
         """Return the channel whose access was taken back."""

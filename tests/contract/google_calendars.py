@@ -14,7 +14,7 @@ from adapters.channels.gcalendar.api import SCOPES
 from adapters.channels.gcalendar.options import GoogleCalendarOptions
 from sidecar.model import Activity
 from sidecar.ports import Captured, HookRequest, PollBatch
-from tests.contract.channel import CANARY, INSTALLED, NOW, Secrets, all_captured, context, parsed
+from tests.contract.channel import CANARY, INSTALLED, NOBODY, NOW, Secrets, all_captured, context, parsed
 from tests.twins.gcalendar import GoogleCalendarTwin
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "google_calendar"
@@ -123,7 +123,7 @@ class CalendarHarness:
 
     def unreachable(self) -> GoogleCalendarChannel:
         """Return the channel with nobody at the other end."""
-        return self.made(base_url="http://127.0.0.1:9")
+        return self.made(base_url=NOBODY)
 
     def refused(self) -> GoogleCalendarChannel:
         """Return the channel after the person has taken the access back."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sidecar.model import Activity
 from sidecar.ports import Captured, Context, HookRequest
-from tests.contract.channel import CANARY, NOW, Secrets, context, parsed
+from tests.contract.channel import CANARY, NOBODY, NOW, Secrets, context, parsed
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FIRST, SECOND, OTHER = "first-secret-of-the-hook", "second-secret-in-rotation", "secret-of-another-tenant"
@@ -117,9 +117,7 @@ class HookedHarness:
 
     def unreachable(self) -> Any:
         """Return the channel with nobody at the other end."""
-        with type(self.twin)() as gone:
-            url = gone.url
-        return self.made(base_url=url)
+        return self.made(base_url=NOBODY)
 
     def refused(self) -> Any:
         """Return the channel with a wrong token."""

@@ -11,7 +11,7 @@ from adapters.channels.meta import MetaChannel, MetaOptions
 from adapters.channels.meta.graph import MAX_ANSWER_BYTES
 from adapters.channels.meta.pages import PLATFORM, SIDE
 from sidecar.ports import Captured
-from tests.contract.channel import CANARY, INSTALLED, NOW, Secrets, context
+from tests.contract.channel import CANARY, INSTALLED, NOBODY, NOW, Secrets, context
 from tests.twins.meta import MetaTwin
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "meta_pages"
@@ -78,9 +78,7 @@ class PagesHarness:
 
     def unreachable(self) -> MetaChannel:
         """The same with nobody there."""
-        with MetaTwin() as gone:
-            url = gone.url
-        return self.reopen(graph_url=url)
+        return self.reopen(graph_url=NOBODY)
 
     def refused(self) -> MetaChannel:
         """The same with a token that Meta doesn't know."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.ports import free_port
 
 USER, PASSWORD = "rep", "long-password-5d1"
-START_TRIES, TRY_S = 300, 0.05
+START_TRIES, TRY_S = 800, 0.05
 CONFIG = """[server]
 hosts = 127.0.0.1:{port}
 [auth]
@@ -39,7 +39,7 @@ def radicale(base: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(40)
 
 
 def _await(port: int) -> None:

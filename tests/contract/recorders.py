@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.ports import Captured, Channel, Context, HookRequest
-from tests.contract.channel import CANARY, INSTALLED, NOW, Secrets, all_captured, context
+from tests.contract.channel import CANARY, INSTALLED, NOBODY, NOW, Secrets, all_captured, context
 from tests.twins.wire.faults import Status
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -124,9 +124,7 @@ class RecorderHarness:
 
     def unreachable(self) -> Any:
         """Return the channel with nobody at the other end."""
-        with type(self.twin)() as gone:
-            url = gone.url
-        return self.made(base_url=url)
+        return self.made(base_url=NOBODY)
 
     def refused(self) -> Any:
         """Return the channel with a wrong token."""

@@ -19,6 +19,7 @@ from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.model import Own
 from sidecar.ports import Context
 from tests.contract.notifier import NOTICE, NOW, SECRET, Heard, NotifierContract
+from tests.support.ports import free_port
 
 # A server on this machine is the one case in which a login goes without TLS.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
@@ -33,8 +34,7 @@ class MailDesk:
         self.recipients: list[str] = []
         self.code = ""
         self.greets = True
-        with socket.create_server(("127.0.0.1", 0)) as free:  # the controller asks for a port that it can name
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()  # the controller asks for a port that it can name
         self._controller = Controller(
             self,
             hostname="127.0.0.1",
@@ -44,6 +44,7 @@ class MailDesk:
             auth_required=True,
             tls_context=tls,
             require_starttls=tls is not None,
+            ready_timeout=60,
         )
         self._controller.start()
         self._silence: socket.socket | None = None
@@ -53,7 +54,7 @@ class MailDesk:
         """Return a notifier with other options."""
         given: dict[str, object] = {
             "host": "127.0.0.1", "port": self.port, "tls": False, "username": "sidecar", "password_env": "PASSWORD",
-            "from": "sidecar@ours.test", "to": ["ops@ours.test", "night@ours.test"], "timeout_s": 2.0,
+            "from": "sidecar@ours.test", "to": ["ops@ours.test", "night@ours.test"], "timeout_s": 30,
         }  # fmt: skip
         context = Context(clock=lambda: NOW, own=Own(), base=Path(), secret=lambda env, file: SECRET)
         kept = {name: value for name, value in (given | options).items() if value is not None}

@@ -26,7 +26,7 @@ class HttpDesk(Receiver):
     def __init__(self) -> None:
         super().__init__(SECRET)
         self.observed: list[tuple[str, int | None]] = []
-        self.notifier = self.made(url_env="URL", secret_env="SIGNING", timeout_s=0.5)
+        self.notifier = self.made(url_env="URL", secret_env="SIGNING", timeout_s=30)
 
     @property
     def heard(self) -> list[Heard]:
@@ -51,6 +51,7 @@ class HttpDesk(Receiver):
             self.close()
         elif how == "silent":
             self.is_silent = True
+            self.notifier = self.made(url_env="URL", secret_env="SIGNING", timeout_s=0.5)
         else:
             self.answer = (STATUSES[how], {})
 

@@ -17,7 +17,7 @@ from adapters.channels.twilio.signature import verify
 from adapters.channels.twilio.walk import lay_down
 from sidecar.model import Activity
 from sidecar.ports import Captured, HookRequest
-from tests.contract.channel import CANARY, INSTALLED, NOW, Secrets, context, parsed
+from tests.contract.channel import CANARY, INSTALLED, NOBODY, NOW, Secrets, context, parsed
 from tests.twins.twilio import TOKEN, TwilioTwin
 from tests.twins.wire.faults import Status
 
@@ -164,9 +164,7 @@ class TwilioHarness:
 
     def unreachable(self) -> TwilioChannel:
         """Return the channel with nobody at the other end."""
-        with TwilioTwin() as gone:
-            url = gone.url
-        return self.made(base_url=url, intelligence_url=url)
+        return self.made(base_url=NOBODY, intelligence_url=NOBODY)
 
     def refused(self) -> TwilioChannel:
         """Return the channel with a key that isn't the account's."""

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.support.facts import SetClock
+from tests.support.served import until
 from tests.twins.salesforce import Drop, Late, SalesforceTwin, expired, html, ids
 from tests.twins.salesforce.asking import ROOT, Teller
 
-PATIENCE_S = 0.3
+PATIENCE_S = 0.1
 CALLS = "sforce-limit-info"
 
 
@@ -84,12 +85,12 @@ def test_what_was_done_may_go_untold_or_be_done_later(salesforce: SalesforceTwin
     with pytest.raises(http.client.RemoteDisconnected):
         tell("PATCH", f"/sobjects/Contact/{ann}", {"Title": "Boss"})
     assert salesforce.value("contact", ann, "Title") == "Boss"
-    salesforce.fault(Late(after_s=PATIENCE_S, hold_s=PATIENCE_S), method="POST")
-    impatient = Teller(salesforce, timeout_s=PATIENCE_S / 3)
+    salesforce.fault(Late(after_s=60), method="POST")
+    impatient = Teller(salesforce, timeout_s=PATIENCE_S)
     with contextlib.closing(impatient), pytest.raises(TimeoutError):
         impatient("POST", "/sobjects/Contact", {"LastName": "Dee"})
     assert len(salesforce.all("contact")) == 1
-    salesforce.settle()
+    until(salesforce.hasten, "the late work")
     assert len(salesforce.all("contact")) == 2
     salesforce.fault(html(502, after_work=True), method="DELETE")
     assert tell("DELETE", f"/sobjects/Contact/{ann}").body.startswith("<html>")

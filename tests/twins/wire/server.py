@@ -1,7 +1,8 @@
 """The socket: HTTP/1.1 with keep-alive on loopback, where faults strike.
 
 Threads of the standard library's server, each with one connection. `down` closes the listening socket and every
-connection, `up` opens the same port again.
+connection, `up` opens the same port again; between the two the port is bound and not listened on, or the system would
+give it to the next who asks for any.
 """
 
 import contextlib
@@ -29,11 +30,13 @@ class Server:
         self.timers: list[threading.Timer] = []
         self._listener: _Listener | None = None
         self._thread: threading.Thread | None = None
+        self._kept: socket.socket | None = None
 
     def up(self) -> None:
         """Open the port and serve."""
         if self._listener is None:
             self.stopping.clear()
+            self.leave()
             self._listener = _Listener(self, self.port)
             self.port = self._listener.server_address[1]
             self._thread = threading.Thread(target=self._listener.serve_forever, args=(POLL_S,), daemon=True)
@@ -45,9 +48,16 @@ class Server:
             self.stopping.set()
             self._listener.shutdown()
             self._listener.server_close()
+            self._kept = _bound(self.port)
             self._listener.hang_up()
             self._thread.join(JOIN_S)
             self._listener = None
+
+    def leave(self) -> None:
+        """Give the port back, if it is kept while nobody listens on it."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def settle(self, timeout_s: float = JOIN_S) -> None:
         """Wait until all late work is done."""
@@ -67,6 +77,13 @@ class Server:
         timer.daemon = True
         self.timers.append(timer)
         timer.start()
+
+
+def _bound(port: int) -> socket.socket:
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", port))
+    return kept
 
 
 class _Listener(ThreadingHTTPServer):
