@@ -20,6 +20,7 @@ from sidecar.ports import Captured, HookRequest
 from tests.contract.channel import (
     CANARY,
     INSTALLED,
+    NOBODY,
     NOW,
     Secrets,
     all_captured,
@@ -86,9 +87,7 @@ class GraphHarness:
 
     def unreachable(self) -> Any:
         """Return the channel with nobody at the other end."""
-        with GraphTwin() as gone:
-            url = gone.url
-        return self.made(graph_url=url)
+        return self.made(graph_url=NOBODY)
 
     def refused(self) -> Any:
         """Return the channel with an app's secret that was deleted."""
