@@ -4,16 +4,19 @@ Its API has no list of what changed: events are listed by when they begin. So a 
 come, looks into the events that changed since the last one, and again into those of the last days, because somebody is
 marked as a no-show afterwards. What it finds has the ids that the webhook would have given it.
 
+An event whose invitees are refused while others' come is left out by its id.
+
 The trade-off: a mark that is taken back is told by webhook alone, since the API then shows an invitee without one.
 
-Source: developer.calendly.com (List Events, List Event Invitees, rate limits), read 2026-11: 100 a page; 500 calls a
-minute for each user, 50 on the free plan; an organization's events for its owners and admins alone.
+Source: developer.calendly.com (List Events, Get Event, List Event Invitees, rate limits), read 2026-11: 100 a page; 500
+calls a minute for each user, 50 on the free plan; an organization's events for its owners and admins alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -24,7 +27,8 @@ from pydantic_core import PydanticCustomError
 from adapters.channels.calendly.events import last_part, lay_down, read_activities
 from adapters.channels.calendly.signature import verify
 from adapters.formats.outside import read_time
-from adapters.formats.rereads import Found
+from adapters.formats.rereads import Found, at_hand
+from adapters.formats.withheld import MAX_LOOKED_AT, Sieve, first_of, retrieved
 from adapters.http.asking import Api, Ask, rows
 from adapters.http.options import Address, host_of
 from adapters.http.patience import Again
@@ -49,7 +53,9 @@ class CalendlyChannel(Reconciled):
     """Takes Calendly's webhooks, and asks its API for what they left out."""
 
     Options = CalendlyOptions
-    capabilities = ChannelCapabilities(webhook=True, poll=True, backfill=True, bookings=True, census=True)
+    capabilities = ChannelCapabilities(
+        webhook=True, poll=True, backfill=True, bookings=True, census=True, withholds=True
+    )
     VENDOR = "Calendly"
     REMEDY = "is the token still valid, and may its user see this scope? An organization's events are for its admins"
 
@@ -70,15 +76,32 @@ class CalendlyChannel(Reconciled):
 
     def found(self, since: int, until: int) -> Iterator[Found]:
         """Yield the invitees that changed in a span, whose events begin after it or up to some days before."""
-        begin = since - self.options.no_show_days * DAY_S
-        for event in self._events(begin):
+        first = min(since, self.since())  # the same for all polls
+        sieve, times = Sieve(self._another), dict[str, int]()
+        for event in self._events(self._begin(since)):
             started, changed = _seconds(event, "start_time"), _seconds(event, "updated_at")
             is_shared = isinstance(counter := event.get("invitees_counter"), dict) and counter.get("limit") != 1
             if changed >= since or started < until - DAY_S or is_shared:
-                for invitee in self._invitees(event):
+                id, invitees = last_part(event["uri"]), list[dict[str, Any]]()
+                named = Captured(self.account, b"", f"event:{changed}:{first}:{id}", {"event": id, "since": str(first)})
+                times[str(named.key)] = min(max(changed, since), until - 1)
+                brought = sieve.tried(partial(self._looked_into, event, invitees), named)
+                yield from (at_hand(times[str(left.key)], left) for left in brought if left.withheld)
+                for invitee in invitees:
                     at = _changed(invitee)
                     if since <= at < until:
                         yield Found(at, key := _key(invitee), partial(self._kept, key, event, invitee))
+        yield from (at_hand(times[str(left.key)], left) for left in sieve.settled())
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch what is ours of an event's invitees that a poll had to leave out."""
+
+        def fetch() -> Sequence[Captured]:
+            event, since = self._event(headers["event"]), int(headers["since"])
+            invitees = self._invitees(event) if event else ()
+            return [self._kept(_key(one), event, one) for one in invitees if event and _changed(one) >= since]
+
+        return retrieved(key, fetch, self._another)
 
     def check(self) -> Sequence[str]:
         """Ask for the first page of what the poll asks for."""
@@ -91,7 +114,31 @@ class CalendlyChannel(Reconciled):
     def _kept(self, key: str, event: Mapping[str, Any], invitee: Mapping[str, Any]) -> Captured:
         return self.laid(key, lay_down(event, invitee))
 
-    def _events(self, begin: int) -> Iterator[dict[str, Any]]:
+    def _looked_into(self, event: Mapping[str, Any], invitees: list[dict[str, Any]]) -> Captured:
+        invitees += list(self._invitees(event))
+        return Captured(self.account, b"", last_part(event["uri"]))
+
+    def _another(self, but: Collection[str]) -> bool:
+        """Say whether the invitees of another event can be had; the last part of a key is the event's id."""
+        newest = islice(self._events(self._begin(self.since()), "desc"), MAX_LOOKED_AT)
+        others = {last_part(event["uri"]): partial(self._looked_into, event, []) for event in newest}
+        return first_of(others, {key.rpartition(":")[2] for key in but})
+
+    def _begin(self, since: int) -> int:
+        """From when on an event begins into which is looked for what changed since a time."""
+        return since - self.options.no_show_days * DAY_S
+
+    def _event(self, id: str) -> dict[str, Any] | None:
+        url = f"{self.options.base_url}/scheduled_events/{quote(id, safe='')}"
+        reply = self._api.ask(Ask("event", url, may_lack=(404,)))
+        if reply.status == 404:
+            return None
+        told = reply.data.get("resource") if isinstance(reply.data, dict) else None
+        if not isinstance(told, dict) or not told.get("uri"):
+            raise Again("Calendly's answer holds no event")
+        return told
+
+    def _events(self, begin: int, order: str = "asc") -> Iterator[dict[str, Any]]:
         me = self._api.ask(Ask("user", f"{self.options.base_url}/users/me"))
         resource = me.data.get("resource") if isinstance(me.data, dict) else None
         field = "current_organization" if self.options.scope == "organization" else "uri"
@@ -99,7 +146,7 @@ class CalendlyChannel(Reconciled):
         if not isinstance(whose, str):
             raise Again("Calendly doesn't say who we are")
         after = datetime.fromtimestamp(begin, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        query = {self.options.scope: whose, "min_start_time": after, "sort": "start_time:asc"}
+        query = {self.options.scope: whose, "min_start_time": after, "sort": f"start_time:{order}"}
         yield from self._pages("events", f"{self.options.base_url}/scheduled_events", query)
 
     def _invitees(self, event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -227,6 +227,8 @@ class CalendlyTwin(Twin):
             return told(200, {"resource": {"uri": USER, "current_organization": ORGANIZATION, "timezone": "UTC"}})
         if request.method == "GET" and steps == ["scheduled_events"]:
             return self._events(query)
+        if request.method == "GET" and len(steps) == 2 and steps[1] in self.events:
+            return told(200, {"resource": self.events[steps[1]]})
         if request.method == "GET" and len(steps) == 3 and steps[2] == "invitees" and steps[1] in self.events:
             uri = self.events[steps[1]]["uri"]
             rows = [row for row in self.invitees.values() if row["event"] == uri]
@@ -239,7 +241,8 @@ class CalendlyTwin(Twin):
             return told(403, {"title": "Permission Denied", "message": "You do not have permission"})
         since = datetime.fromisoformat(query["min_start_time"])
         rows = [row for row in self.events.values() if datetime.fromisoformat(row["start_time"]) >= since]
-        return self._page("events", sorted(rows, key=lambda row: str(row["start_time"])), query)
+        is_down = query.get("sort") == "start_time:desc"
+        return self._page("events", sorted(rows, key=lambda row: str(row["start_time"]), reverse=is_down), query)
 
     def _page(self, what: str, rows: list[dict[str, Any]], query: Mapping[str, str]) -> Reply:
         begin, size = int(query.get("page_token", "0")), min(int(query.get("count", "20")), self.page)
