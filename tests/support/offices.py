@@ -8,7 +8,8 @@ import base64
 import hmac
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,12 @@ class Office:
         (self.base / SCRIPT).write_text(json.dumps(rules))
         return self
 
-    def mail(self, sender: str, text: str, *, subject: str = "Hello", day: str = "Fri, 20 Nov 2026") -> None:
-        """Drop a mail to us into the folder."""
-        number = next(self._numbers)
+    def mail(self, sender: str, text: str, *, subject: str = "Hello", days_ago: int = 3) -> None:
+        """Drop a mail to us into the folder, of ten o'clock so many days ago: what old words suggest is dropped."""
+        number, day = next(self._numbers), datetime.now(UTC) - timedelta(days=days_ago)
+        date = format_datetime(day.replace(hour=10, minute=0, second=0))
         lines = (
-            f"From: {sender}", "To: desk@ours.test", f"Subject: {subject}", f"Date: {day} 10:00:00 +0000",
+            f"From: {sender}", "To: desk@ours.test", f"Subject: {subject}", f"Date: {date}",
             f"Message-ID: <{number}@x.test>", "Content-Type: text/plain; charset=utf-8", "", text, "",
         )  # fmt: skip
         (self.base / "drop" / f"{number}.eml").write_bytes("\n".join(lines).encode())

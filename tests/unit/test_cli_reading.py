@@ -61,7 +61,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Office:
     office.chat({"external_id": "v1", "name": "Phil", "phone": PHONE}, "Hello, this is Phil")
     office.chat({"external_id": "v2"}, "", kind="message.exploded")
     office.run()
-    office.mail("Ben Ho <ben@x.test>", "So perhaps a booking, perhaps not.", day="Sat, 21 Nov 2026")
+    office.mail("Ben Ho <ben@x.test>", "So perhaps a booking, perhaps not.", days_ago=2)
     office.chat({"external_id": "v9", "name": "Ann Lee", "email": "ann@x.test", "phone": PHONE}, "It is me")
     office.run()
     return office
