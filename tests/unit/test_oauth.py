@@ -19,7 +19,7 @@ from tests.support.facts import SetClock
 from tests.twins.authority import Authority
 from tests.twins.wire.faults import Status
 
-TIMEOUTS = Timeouts(2.0, 5.0, 10.0)
+TIMEOUTS = Timeouts(20.0, 20.0, 60.0)
 SCOPES = ("mail.read",)
 
 
@@ -140,7 +140,7 @@ def test_threads_renew_once(twin: AuthorityTwin, tokens: Tokens, clock: SetClock
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(seen) == 8 and len(set(seen)) == 1
     assert twin.calls("token") == 1
 

@@ -91,7 +91,7 @@ def test_a_mere_hint_is_nothing_unread(tmp_path: Path) -> None:
         app.clock = lambda: NOON
         for number in ("1", "2"):
             told = {f"{name}{key}": value for key, value in {**headers, "message-number": number}.items()}
-            (delivery,) = app.pipeline.receive("cal", HookRequest(told, b"")).result(10).new
+            (delivery,) = app.pipeline.receive("cal", HookRequest(told, b"")).result(30).new
             _run(app, WorkKey(WorkKind.PARSE, delivery))
         since, focus = app.journal.now() - timedelta(days=1), b'{"id": "f1", "eventType": "focusTime"}'
         assert app.journal.unread("cal", since) == 0
@@ -112,7 +112,7 @@ def _receive(pipeline: Pipeline, data: dict[str, Any], kind: str = "message.crea
         "webhook-id": name, "webhook-timestamp": str(int(NOON.timestamp())),
         "webhook-signature": signature,
     }  # fmt: skip
-    (delivery,) = pipeline.receive("web", HookRequest(headers, body.encode())).result(10).new
+    (delivery,) = pipeline.receive("web", HookRequest(headers, body.encode())).result(30).new
     return delivery
 
 

@@ -180,7 +180,7 @@ def test_a_defect_leaves_nobody_waiting() -> None:
     for thread in waiting:
         thread.start()
     for thread in waiting:
-        thread.join(10)
+        thread.join(60)
     assert told == ["the disk is full", "the disk is full"]
 
 

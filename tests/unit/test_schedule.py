@@ -43,7 +43,7 @@ def test_a_poll_comes_round_by_its_rhythm_and_ends_with_the_schedule(house: Hous
     schedule, drop = Schedule(house.app), WorkKey(WorkKind.POLL, "drop")
     schedule.start()
     waited = threading.Event()
-    for _ in range(100):
+    for _ in range(300):
         if touches(house)[drop] > 1:
             break
         waited.wait(0.1)

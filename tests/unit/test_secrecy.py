@@ -29,7 +29,7 @@ def test_a_test_that_lets_a_secret_out_fails(line: str, ended: int, tmp_path: Pa
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.secrecy", "-p", "no:cacheprovider", "-c",
                str(tmp_path / "none.ini"), "--rootdir", str(tmp_path), str(test)]  # fmt: skip
     (tmp_path / "none.ini").write_text(f"[pytest]\npythonpath = {ROOT}\n")
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == ended, done.stdout + done.stderr
 
 

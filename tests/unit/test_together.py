@@ -52,6 +52,12 @@ class Counted(LocalLedger):
         return super().write(writes)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine is no straggler: nobody is gone on without because its thread got no turn for half a second."""
+    monkeypatch.setattr(module, "PATIENCE_S", 60.0)
+
+
 @pytest.fixture
 def crm(tmp_path: Path) -> Counted:
     """A CRM in a file."""
@@ -183,9 +189,8 @@ def test_nobody_waits_for_a_straggler_for_ever(crm: Counted, monkeypatch: pytest
     assert all_at_once(crm, straggler, quick) == [True, 1]
 
 
-def test_a_member_that_leaves_is_not_waited_for(crm: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_that_leaves_is_not_waited_for(crm: Counted) -> None:
     """The last to be busy, once gone, releases the rest at once; seen to fail without the notice."""
-    monkeypatch.setattr(module, "PATIENCE_S", 60.0)
     waits = threading.Event()
 
     def leaver(member: Member) -> None:
@@ -212,9 +217,8 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield opened.start()
 
 
-def test_a_hundred_parties_cost_the_calls_of_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hundred_parties_cost_the_calls_of_one(house: House) -> None:
     """New customers are written in one call a kind, however many; seen to fail with a call a party."""
-    monkeypatch.setattr(module, "PATIENCE_S", 60.0)  # a slow machine is no straggler
     people = [f"p{number}" for number in range(60)]
     for who in people:
         house.say("I want to buy. We are ready", who)

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from sidecar.errors import ConfigError, TemporaryError
 from sidecar.ports import HookRequest
 from sidecar.web import Limits, serve_http
-from tests.unit.web_wire import CANARY, LONG, PATIENCE_S, QUICK, KeepingDoor, Running, Wire, ask, chunked, post, running
+from tests.unit.web_wire import CANARY, LONG, PATIENCE_S, KeepingDoor, Running, Wire, ask, chunked, look, post, running
 
 
 @pytest.fixture
@@ -30,13 +30,6 @@ def server(door: KeepingDoor) -> Iterator[Running]:
         yield server
 
 
-@pytest.fixture
-def quick(door: KeepingDoor) -> Iterator[Running]:
-    """Serve the door with little patience."""
-    with running(door, QUICK) as server:
-        yield server
-
-
 # What is taken --------------------------------------------------------------------------------------------------------
 
 
@@ -44,7 +37,11 @@ def quick(door: KeepingDoor) -> Iterator[Running]:
 def test_the_door_is_given_the_very_bytes(door: KeepingDoor, server: Running, body: bytes) -> None:
     """Signatures are checked on what was sent, so nothing may be decoded or tidied; seen to fail with a strip()."""
     answer = httpx2.post(
-        f"http://127.0.0.1:{server.port}/hooks/web?a=1&b=%C3%A9&c=", content=body, headers={"Signature": "right"}
+        f"http://127.0.0.1:{server.port}/hooks/web?a=1&b=%C3%A9&c=",
+        content=body,
+        headers={"Signature": "right"},
+        timeout=PATIENCE_S,
+        trust_env=False,
     )
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
     assert door.kept[0].body == body
@@ -91,7 +88,7 @@ def test_a_connection_is_kept_for_the_next_request(server: Running) -> None:
 def test_five_hundred_at_once_are_each_acknowledged_after_their_own_commit(door: KeepingDoor) -> None:
     """Nobody hears 202 before its own bytes are durable; seen to fail with 202 said at once, or after any commit."""
     door.keep = lambda request: Future()
-    with running(door) as server:
+    with running(door, Limits(header_timeout_s=120.0, ack_timeout_s=120.0)) as server:  # the last one waits for all
         asyncio.run(_post_and_commit_one_by_one(door, server.port, 500))
 
 
@@ -150,13 +147,14 @@ def test_what_could_not_be_kept_is_to_be_sent_again(
     assert CANARY not in str(logs) + str(heard)
 
 
-def test_a_commit_that_takes_too_long_is_not_given_up(door: KeepingDoor, quick: Running) -> None:
+def test_a_commit_that_takes_too_long_is_not_given_up(door: KeepingDoor) -> None:
     """The sender hears 503 in its own time while the commit goes on; seen to fail with the future cancelled."""
     door.keep = lambda request: Future()
-    heard = ask(quick.port, post())
-    assert (heard.status, heard.headers["retry-after"]) == (503, "5")
-    assert not door.pending[0].cancelled()
-    door.pending[0].set_result(None)
+    with running(door, Limits(ack_timeout_s=0.3)) as server:
+        heard = ask(server.port, post())
+        assert (heard.status, heard.headers["retry-after"]) == (503, "5")
+        assert not door.pending[0].cancelled()
+        door.pending[0].set_result(None)
 
 
 def test_who_hangs_up_disturbs_nobody(door: KeepingDoor, server: Running) -> None:
@@ -267,13 +265,12 @@ def test_many_connections_leave_the_journal_its_files(door: KeepingDoor) -> None
 
 def test_operators_see_life_and_readiness(door: KeepingDoor, server: Running) -> None:
     """Alive is not the same as ready, and each reason is named; seen to fail with one answer for both."""
-    url = f"http://127.0.0.1:{server.admin_port}"
-    assert httpx2.get(f"{url}/readyz").json() == {"status": "ready"}
+    assert look(server.admin_port, "/readyz").json() == {"status": "ready"}
     door.found = ["journal: the disk is full"]
-    not_ready = httpx2.get(f"{url}/readyz")
+    not_ready = look(server.admin_port, "/readyz")
     assert (not_ready.status_code, not_ready.json()["problems"]) == (503, ["journal: the disk is full"])
-    assert httpx2.get(f"{url}/healthz").status_code == 200
-    assert httpx2.get(f"{url}/healthz").headers["cache-control"] == "no-store"
+    alive = look(server.admin_port, "/healthz")
+    assert (alive.status_code, alive.headers["cache-control"]) == (200, "no-store")
 
 
 def test_readiness_that_cannot_be_found_out_is_not_ready() -> None:
@@ -284,7 +281,7 @@ def test_readiness_that_cannot_be_found_out_is_not_ready() -> None:
             raise OSError(CANARY)
 
     with running(Broken()) as server:
-        heard = httpx2.get(f"http://127.0.0.1:{server.admin_port}/readyz")
+        heard = look(server.admin_port, "/readyz")
     assert heard.status_code == 503
     assert CANARY not in heard.text
 

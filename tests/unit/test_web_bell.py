@@ -75,7 +75,8 @@ def test_who_waits_too_long_is_told_so_and_disturbs_nobody() -> None:
 
     async def wait() -> None:
         bell, (late, done) = Bell(), futures(2)
-        waits = [asyncio.ensure_future(bell.wait(future, 0.05)) for future in (late, done)]
+        patience = ((late, 0.05), (done, PATIENCE_S))
+        waits = [asyncio.ensure_future(bell.wait(future, wait_s)) for future, wait_s in patience]
         await asyncio.sleep(0)
         done.set_result(None)
         await waits[1]

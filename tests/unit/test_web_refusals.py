@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from sidecar.web import Limits
 from sidecar.web.sparing import SparingLog
-from tests.unit.web_wire import CANARY, LONG, QUICK, KeepingDoor, Running, Wire, ask, chunked, post, running
+from tests.unit.web_wire import CANARY, LONG, PATIENCE_S, QUICK, KeepingDoor, Running, Wire, ask, chunked, post, running
 
 
 @pytest.fixture
@@ -175,9 +175,9 @@ def test_who_asks_first_is_told_to_go_on(door: KeepingDoor, server: Running) -> 
 
 
 @pytest.mark.parametrize("data", [post(b"x" * 4_000_000), chunked(*[b"x" * 100_000] * 40)], ids=["length", "chunks"])
-def test_who_sends_too_much_may_finish_and_reads_the_answer(server: Running, data: bytes) -> None:
+def test_who_sends_too_much_may_finish_and_reads_the_answer(door: KeepingDoor, data: bytes) -> None:
     """A sender that writes all before it reads hears why, not a reset; seen to fail with a close at once."""
-    with Wire(server.port) as wire:
+    with running(door, Limits(linger_s=PATIENCE_S)) as server, Wire(server.port) as wire:
         wire.say(data)
         heard = wire.hear()
         assert heard is not None
@@ -192,9 +192,9 @@ def _say_regardless(wire: Wire, data: bytes) -> None:
         return  # the server has waited long enough
 
 
-def test_a_body_without_an_end_is_cut(quick: Running) -> None:
+def test_a_body_without_an_end_is_cut(door: KeepingDoor) -> None:
     """A refused sender can't go on for ever; seen to fail without a bound of the lingering."""
-    with Wire(quick.port) as wire:
+    with running(door, Limits(linger_s=0.3)) as server, Wire(server.port) as wire:
         wire.say(post(b"", length="1000000"))
         heard = wire.hear()
         assert heard is not None
@@ -266,9 +266,9 @@ def test_slow_headers_of_a_second_request_are_cut(quick: Running, said: bytes) -
         assert heard.status == 408
 
 
-def test_headers_without_an_end_are_cut(server: Running) -> None:
+def test_headers_without_an_end_are_cut(door: KeepingDoor) -> None:
     """A head is refused when it is too large, not when it is complete; seen to fail with complete headers counted."""
-    with Wire(server.port) as wire:
+    with running(door, Limits(linger_s=PATIENCE_S)) as server, Wire(server.port) as wire:
         _say_regardless(wire, b"POST /hooks/web HTTP/1.1\r\nx: " + b"x" * 600_000)
         heard = wire.hear()
         assert heard is not None
@@ -303,11 +303,11 @@ def test_a_slow_body_is_cut(door: KeepingDoor, start: bytes, rest: bytes) -> Non
     assert not door.kept
 
 
-def test_a_body_that_keeps_its_rate_is_taken(door: KeepingDoor, quick: Running) -> None:
+def test_a_body_that_keeps_its_rate_is_taken(door: KeepingDoor) -> None:
     """A slow line is not a hostile one: what came earns time; seen to fail with a fixed deadline."""
-    with Wire(quick.port) as wire:
+    with running(door, Limits(body_timeout_s=0.3, body_rate=20)) as server, Wire(server.port) as wire:
         wire.say(post(b"", length="1001") + b"x" * 1_000)
-        threading.Event().wait(2 * QUICK.body_timeout_s)
+        threading.Event().wait(0.6)
         wire.say(b"x")
         heard = wire.hear()
         assert heard is not None
@@ -318,10 +318,10 @@ def test_an_answer_that_is_due_is_not_cut_short(door: KeepingDoor) -> None:
     """Garbage or a slow head behind a good request can't take its 202 away; seen to fail with a refusal at once."""
     for behind in (b"\x00\x01\x02\r\n\r\n", b"POST /hoo"):
         door.keep = lambda request: Future()
-        with running(door, Limits(header_timeout_s=0.2)) as server, Wire(server.port) as wire:
+        with running(door, QUICK) as server, Wire(server.port) as wire:
             wire.say(post() + behind)
             door.wait_for(1)
-            threading.Event().wait(0.5)
+            threading.Event().wait(QUICK.header_timeout_s + 0.3)
             door.pending[-1].set_result(None)
             heard = wire.hear()
             assert heard is not None

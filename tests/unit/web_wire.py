@@ -14,6 +14,7 @@ from datetime import date
 from types import TracebackType
 from typing import Self
 
+import httpx2
 import orjson
 
 from sidecar.errors import RejectedInput
@@ -24,7 +25,8 @@ from sidecar.web import Limits, serve_http
 PATIENCE_S = 30.0
 CANARY = "ann.lee@customer.test"
 LONG = "x" * 70_000
-QUICK = Limits(header_timeout_s=0.3, body_timeout_s=0.3, body_rate=100, ack_timeout_s=0.3, linger_s=0.3)
+QUICK = Limits(header_timeout_s=1.0, linger_s=0.3)
+"""Little patience with heads; a second of it, since a test that is to say something must get to it in time."""
 
 
 @dataclass
@@ -112,7 +114,7 @@ class Running:
         """Say whether a new connection is taken."""
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S).close()
-        except ConnectionRefusedError:
+        except ConnectionError:  # refused, or reset in the midst of closing
             return False
         return True
 
@@ -225,6 +227,12 @@ def chunked(*chunks: bytes) -> bytes:
     """Write a request with a chunked body."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
     return post(body, headers={"content-length": "-", "transfer-encoding": "chunked"})
+
+
+def look(port: int, path: str) -> httpx2.Response:
+    """Get what a listener shows, as a well-behaved client does, and straight from it whatever proxies there are."""
+    with httpx2.Client(trust_env=False) as client:
+        return client.get(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S)
 
 
 def ask(port: int, data: bytes, *, body: bool = True) -> Heard:
