@@ -28,7 +28,7 @@ tls = false
 username = "rep"
 password_env = "BOX_PASSWORD"
 sent_folders = []
-timeout_s = 5
+timeout_s = 30
 folders = {folders}
 """
 

@@ -22,6 +22,7 @@ from sidecar.errors import (
 from sidecar.model import AuthorKind, Gone, Identifier, Link, Record
 from sidecar.ports import Create, FieldSpec, Update, Written
 from tests.contract.ledger.crm import PROPERTIES, error, record
+from tests.support.served import until
 from tests.support.zoho_orgs import ZohoHarness
 from tests.twins.zoho import Drop, Late, Slow, Status, Truncated, html, refused, too_many, unavailable
 
@@ -79,14 +80,15 @@ def test_a_creation_that_is_applied_late_runs_over_nothing(tmp_path: Path) -> No
 
     Seen to fail with an upsert that may write over what it meets.
     """
-    box = ZohoHarness(tmp_path, {"max_wait_s": 0.1, "read_timeout_s": 0.3}, {})
+    box = ZohoHarness(tmp_path, {"max_wait_s": 0.1}, {})
     box.ledger.provision({"contact": PROPERTIES}, False)
     wanted = Create("contact", "key", {**box.sample("contact"), "ai_text": "ours"})
-    box.twin.fault(Late(1.2, hold_s=1.2), method="POST", path=UPSERT)
-    assert isinstance(error(box.ledger.write([wanted])[0]), UnknownOutcome)
+    box.twin.fault(Late(60.0), method="POST", path=UPSERT)
+    box.options = {"read_timeout_s": 1.0}
+    assert isinstance(error(box.reopen().write([wanted])[0]), UnknownOutcome)
     again = record(box.ledger.write([wanted])[0])
     box.person_edits("contact", again.ref, {"ai_text": "typed"})
-    box.twin.settle()
+    until(box.twin.hasten, "the late work")
     assert [each.id for each in box.twin.all("contact")] == [again.ref]
     assert read(box, "contact", again.ref).fields["ai_text"] == "typed"
     box.twin.stop()
@@ -249,7 +251,7 @@ def test_one_access_token_serves_a_process(box: ZohoHarness) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert box.twin.tokens.minted == 2, "one when the org was furnished, one now"
 
 
