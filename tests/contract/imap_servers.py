@@ -202,7 +202,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         while data := source.recv(65536):
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
-    except OSError:
+    except (OSError, ValueError):  # of a socket with TLS that the other thread has ended
         return  # the other side has gone
 
 

@@ -45,7 +45,7 @@ class Gate:
         self._listener.close()
 
     def _pass(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self._target), 10) as server:
+        with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._target), 10) as server:
             server.settimeout(None)
             self._passing.add(client)
             back = threading.Thread(target=_copy, args=(server, client), daemon=True)
