@@ -29,10 +29,10 @@ tls = false
 username = "{user}"
 password_env = "MAIL_PASSWORD"
 every_s = 600
-timeout_s = 10
+timeout_s = 30
 [ops.webhook]
 url_env = "OPS_URL"
-timeout_s = 5
+timeout_s = 30
 """
 
 

@@ -96,10 +96,10 @@ def book(box: Sidecar) -> Iterator[Callable[[str], list[Fact]]]:
 
 def test_a_text_and_a_call_become_a_deal_that_leads_back_to_who_said_what(tmp_path: Path) -> None:
     """One person's SMS, live words and recorded call are one party; the agent's words book, and are the evidence."""
-    now = datetime.now(UTC)  # a webhook about a text tells no time: its receipt's is taken, and the call comes after it
     with TwilioTwin() as twin:
         box = opened(tmp_path, twin, "transcripts = true\ntrusted_speakers = true")
         with box.serve(), book(box) as held:
+            now = datetime.now(UTC)  # a text's webhook tells no time: its receipt's is taken, and the call is later
 
             def posted(value: str) -> bool:
                 return any(isinstance(fact, Posting) and fact.value == value for fact in held("posting"))

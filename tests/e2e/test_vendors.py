@@ -101,7 +101,8 @@ def test_conversations_reach_the_crm_and_reps_words_come_back(
         until(lambda: only(crm, "note"), "the note")
 
         llmock.reply(answer(("stage", "booked", "a2", "We would like to book Thursday 3 December at 10")))
-        imap.append("sales@acme.test", "INBOX", mail(MAIL, now + timedelta(seconds=5)), now + timedelta(seconds=5))
+        said_at = datetime.now(UTC)  # after the chat, and before what the rep does
+        imap.append("sales@acme.test", "INBOX", mail(MAIL, said_at), said_at)
         until(lambda: value(crm, "deal", "stage") == "booked", "the deal to be booked")
         contact, deal = only(crm, "contact"), only(crm, "deal")
         assert (contact.fields["name"], contact.fields["email"]) == ("Ann Lee", "ann@customer.test")

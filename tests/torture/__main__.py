@@ -19,7 +19,7 @@ from tests.support.crms import CRMS as VENDORS
 from tests.support.crms import crm_class
 from tests.torture.accounts import Account
 from tests.torture.far_crm import FarCrm, Moods
-from tests.torture.kills import ALL_AT_ONCE, ENV, Crm, Office, far, kill_at_points, kill_at_random, passed
+from tests.torture.kills import ALL_AT_ONCE, ENV, POINT_S, Crm, Office, far, kill_at_points, kill_at_random, passed
 from tests.torture.launcher import Mother
 from tests.torture.postgres import Postgres, postgres, trouble
 from tests.torture.power_cut import can_trace, cut, live
@@ -140,7 +140,7 @@ def _points(crm: str, much: float, database: Postgres | None = None) -> bool:
         unreached: list[str] = []
         for _ in range(2):
             wanted = [point for point in passed(office) if point not in tried][:: max(1, round(1 / much))]
-            unreached += kill_at_points(office, wanted)
+            unreached += kill_at_points(office, wanted, POINT_S)
             tried.update(wanted)
         account = office.settle()
     figures = {"crm": crm, "database": _kind(database), "points": len(tried), "unreached": unreached}

@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from sidecar.errors import SidecarError
 from sidecar.journal import Journal
 from sidecar.model import Delivery, WorkKind
 from tests.support.ports import free_port
@@ -163,7 +162,7 @@ def _look(image: Mapping[str, bytes], acked: set[str], folder: Path, found: Cuts
             (folder / Path(path).name).write_bytes(data)
     try:
         kept, faults = _opened(folder)
-    except (SidecarError, AssertionError) as error:
+    except Exception as error:  # damaged bytes break whatever reads them first, each in its own way
         kept, faults = set(), [f"{type(error).__name__}: {error}"]
     if faults:
         found.corrupt += 1

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 OFTEN_PAGES = 200
 """Pages after which SQLite checkpoints by itself under `often_checkpointed`; the product's own figure is far larger."""
-LATER_S = 0.05
+LATER_S = 0.5
 """How long after its answer an acknowledged delivery is written down, where that is the bug."""
 
 

@@ -19,8 +19,8 @@ from typing import Any
 import standardwebhooks
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode()
-PATIENCE_S = 60.0
-TIMEOUT_S = 10.0
+PATIENCE_S = 90.0
+TIMEOUT_S = 30.0
 AGAIN_S = 0.02
 REPEATED = 0.05
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.torture.far_crm import FarCrm, Moods
-from tests.torture.kills import ALL_AT_ONCE, Office, far, kill_at_points, passed
+from tests.torture.kills import ALL_AT_ONCE, POINT_S, Office, far, kill_at_points, passed
 from tests.torture.launcher import Mother
 
-SETTLE_S, LATE_S = 1.0, 0.3
+SETTLE_S, LATE_S = 3.0, 0.3
+"""What is done late is done within the settle time however long a busy machine holds it up: that is the CRM's word."""
 NEVER_S = 600.0
 """Late enough that it is done only when the CRM is asked to do all that it owes."""
 POINTS = 12
@@ -36,7 +37,7 @@ def test_dying_at_named_points_nothing_is_lost_and_nothing_twice(tmp_path: Path,
         here.work()
         every = passed(here)
         here.crowd(200, 2, pace_s=0.2)
-        kill_at_points(here, every[:: max(1, len(every) // POINTS)])
+        kill_at_points(here, every[:: max(1, len(every) // POINTS)], POINT_S)
         account = here.settle()
     assert len(every) > 40
     assert account.is_clean, account

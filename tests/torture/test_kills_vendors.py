@@ -11,7 +11,8 @@ from tests.torture.kills import ALL_AT_ONCE, Office, kill_at_points, kill_at_ran
 from tests.torture.launcher import Mother
 from tests.torture.vendor_crm import vendor
 
-SETTLE_S, LATE_S, LAG_S = 1.0, 0.3, 0.3
+SETTLE_S, LATE_S, LAG_S = 3.0, 0.3, 0.3
+"""What is done late is done and found within the settle time, also on a busy machine."""
 KILLS = 3
 """So many servers are killed on each CRM; `make torture` kills a hundred."""
 POINTED = ("salesforce", "zoho")

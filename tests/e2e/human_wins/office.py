@@ -231,7 +231,7 @@ class Office:
             "webhook-signature": "v1," + base64.b64encode(mac).decode(),
             "content-type": "application/json",
         }
-        self.app.receive("web", HookRequest(headers, body)).result(10)
+        self.app.receive("web", HookRequest(headers, body)).result(60)
 
     def edit(self, kind: str, ref: str, name: str, value: Value, author: Author = PERSON) -> None:
         """Change one property, as a person or as an automation of the CRM."""
