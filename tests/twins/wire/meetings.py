@@ -26,7 +26,7 @@ class MeetingKeyboard(Keyboard):
         id, url = shlex.split(line)
         now = datetime.now(UTC)
         body = self.twin.webhook(id, now)
-        with httpx2.Client(trust_env=False, timeout=10) as client:
+        with httpx2.Client(trust_env=False, timeout=30) as client:
             answer = client.post(url, content=body, headers=self.twin.signed(body, now))
         self.say(f"{answer.status_code} {answer.text[:200]}".strip())
 

@@ -9,5 +9,5 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
     """Post a body to an address on this machine and return the status of the answer."""
     if not url.startswith("http://127.0.0.1:"):
         raise ValueError("a twin posts to 127.0.0.1 alone")
-    with httpx2.Client(trust_env=False, timeout=10) as client:
+    with httpx2.Client(trust_env=False, timeout=30) as client:
         return client.post(url, content=body, headers={"Content-Type": "application/json", **headers}).status_code
