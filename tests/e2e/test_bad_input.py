@@ -124,7 +124,7 @@ def bad_requests(box: Sidecar) -> dict[str, int]:
         ).status_code,  # and time goes on
         "too large": raw_post(box, b"x" * 100_001, key="b4").status_code,
     }
-    with httpx2.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False, timeout=20) as client:
         url = f"http://127.0.0.1:{box.port}"
         found["unsigned"] = client.post(url + "/hooks/web", content=good).status_code
         found["unknown channel"] = client.post(url + "/hooks/nobody", content=good).status_code

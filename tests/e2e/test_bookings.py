@@ -63,7 +63,7 @@ def begun(tmp_path: Path, name: str, url: str, token: str) -> Sidecar:
 
 def post(box: Sidecar, name: str, body: bytes, headers: Mapping[str, str]) -> int:
     """Post a body to the door."""
-    with httpx2.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False, timeout=20) as client:
         url = f"http://127.0.0.1:{box.port}/hooks/{name}"
         return client.post(url, content=body, headers=dict(headers)).status_code
 

@@ -60,7 +60,7 @@ def test_what_is_posted_and_what_was_lost_come_in_once(tmp_path: Path) -> None:
         with box.serve():
             body = twin.webhook(posted)
             headers = dict(signed(body, str(int(time.time())), FIRST).headers)
-            with httpx2.Client(trust_env=False) as client:
+            with httpx2.Client(trust_env=False, timeout=20) as client:
                 url = f"http://127.0.0.1:{box.port}/hooks/chat"
                 assert client.post(url, content=body, headers=headers).status_code == 202
                 assert client.post(url, content=body + b" ", headers=headers).status_code == 401

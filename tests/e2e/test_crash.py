@@ -113,7 +113,7 @@ def test_killed_at_random_instants_it_ends_where_it_would_have_ended(
     folder, random = _copy(furnished, tmp_path / "killed"), Random(7)
     with Incarnations(folder, {"WEB_SECRET": SECRET}) as incarnations:
         lives = [random.uniform(0.1, 0.5) for _ in range(KILLS)]
-        ended = [incarnations.live(killed_after_s=life_s, slowed_s=0.02) for life_s in lives]
+        ended = [incarnations.live(killed_after_s=life_s, slowed_s=0.04) for life_s in lives]
         rested(folder, incarnations)
     assert ended.count(False) >= 10, "they were killed at work"
     assert outcome(folder) == undisturbed

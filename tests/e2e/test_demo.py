@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 OURS = ("SIDECAR_", "ANTHROPIC_")
 
 

@@ -29,6 +29,7 @@ from tests.unit.web_wire import PATIENCE_S, Heard, Wire, chunked
 
 MAX_BODY_BYTES = 2_048
 CONNECTIONS = 60
+KEEP_ALIVE_S = 4
 CONFIG = f"""
 [web]
 host = "127.0.0.1"
@@ -50,7 +51,7 @@ max_body_bytes = {MAX_BODY_BYTES}
 header_bytes = 8192
 header_timeout_s = 2
 connections = {CONNECTIONS}
-keep_alive_s = 4
+keep_alive_s = {KEEP_ALIVE_S}
 """
 WEB, DESK, NOBODY = (
     b"the secret of the web chat ....",
@@ -106,12 +107,15 @@ class Honest(threading.Thread):
     __hash__ = threading.Thread.__hash__
 
     def run(self) -> None:
-        """Send until told to stop."""
+        """Send until told to stop; a line that rested, as on a busy machine, may be closed at once: take a new one."""
         numbers = itertools.count()
         while not self.stopping.is_set():
             with Wire(self.port) as wire:
-                while not self.stopping.wait(0.02) and self._send(wire, next(numbers)):
-                    pass
+                used = time.monotonic()
+                while not self.stopping.wait(0.02) and time.monotonic() - used < KEEP_ALIVE_S - 1:
+                    if not self._send(wire, next(numbers)):
+                        break
+                    used = time.monotonic()
 
     def _send(self, wire: Wire, number: int) -> bool:
         key, body = f"honest-{number}", event(number)
@@ -341,7 +345,7 @@ def test_any_unsigned_request_is_the_senders_to_mend(
     street: Street, key: bytes, stamp: bytes | None, signature: bytes | None, body: bytes
 ) -> None:
     """However the three headers and the body read, it is 4xx; seen to fail with an unforeseen error in the check."""
-    headers = fields(b"any", body, key=key, stamp=b"%d" % time.time() if stamp is None else stamp)
+    headers = fields(b"none that is drawn " * 5, body, key=key, stamp=b"%d" % time.time() if stamp is None else stamp)
     if signature is not None:
         headers = [*headers[:-1], (b"webhook-signature", signature)]
     with Wire(street.box.port) as wire:
@@ -496,16 +500,21 @@ def test_the_configured_limits_hold_at_the_served_door(street: Street) -> None:
 
 def test_a_crowd_is_told_to_come_again_and_the_honest_are_served(street: Street) -> None:
     """As many connections as are configured are served, the next is 503; seen to fail with the default instead."""
+    heard = until(lambda: _told_in_a_crowd(street), "the door to be full")  # a crowd that is silent soon has to go
+    assert heard.headers["retry-after"] == "1"
+    street.check()
+
+
+def _told_in_a_crowd(street: Street) -> Heard | None:
     crowd = [socket.create_connection(("127.0.0.1", street.box.port), timeout=30) for _ in range(CONNECTIONS)]
     try:
         with Wire(street.box.port) as wire:
             wire.say(request(fields(b"crowd", b"{}", signature=b"v1,AAAA"), b"{}"))
             heard = wire.hear()
         assert heard is not None
-        assert (heard.status, heard.headers["retry-after"]) == (503, "1")
         served = len(street.honest.acked)
         until(lambda: len(street.honest.acked) > served or street.honest.other, "the honest sender to be served")
     finally:
         for connection in crowd:
             connection.close()
-    street.check()
+    return heard if heard.status == 503 else None

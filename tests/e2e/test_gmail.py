@@ -111,7 +111,7 @@ def test_somebody_lets_us_in_and_mails_come_in_once(tmp_path: Path, twin: GmailT
         until(lambda: any(f"{first}?format=raw" in r.path for r in twin.requests), "the first mail to be read")
         answer = twin.sends(mail("Re Budget", "Thursday at ten is fine.", MAILBOX, "mariana@customer.test"))
         headers, body = twin.push()
-        with httpx2.Client(trust_env=False) as client:
+        with httpx2.Client(trust_env=False, timeout=20) as client:
             url = f"http://127.0.0.1:{box.port}/hooks/mail"
             until(lambda: client.post(url, content=body, headers=headers).status_code == 202, "the push to be taken")
             forged = headers | {"authorization": headers["authorization"][:-8] + "AAAAAAAA"}

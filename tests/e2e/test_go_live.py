@@ -57,6 +57,11 @@ def contact(app: App) -> Any:
     return next((record.fields["ai_intent"] for record in crm.show("contact")), None)
 
 
+def moves(served: Sidecar) -> list[str]:
+    """The rungs that the server told of."""
+    return [event["ledger"] for event in list(served.log) if event.get("event") == "mode_moved"]
+
+
 def test_a_running_server_follows_each_move(tmp_path: Path) -> None:
     """Nothing in shadow, all within seconds of going live, nothing new after the way down; seen to fail with rungs
     read at the start."""
@@ -72,7 +77,6 @@ def test_a_running_server_follows_each_move(tmp_path: Path) -> None:
         served.run("mode", "shadow", "--reason", "odd intents")
         say(served, "Sorry, I want to cancel my order", 2)
         until(lambda: intent(app) != "buy", "the second message to be understood")
+        until(lambda: moves(served) == ["auto", "shadow"], "the server to know of it as it would write")
         assert contact(app) == "buy"
         assert app.ladder.moves()[-1]["reason"] == "odd intents"
-    moves = [event["ledger"] for event in served.log if event.get("event") == "mode_moved"]
-    assert moves == ["auto", "shadow"]

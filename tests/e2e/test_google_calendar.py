@@ -119,7 +119,7 @@ def test_a_calendar_is_let_in_polled_and_pushed(tmp_path: Path, twin: GoogleCale
         twin.deletes(id)
         del publisher.events["a"]
         headers = twin.notifies(next(iter(twin.channels)))
-        with httpx2.Client(trust_env=False) as client:
+        with httpx2.Client(trust_env=False, timeout=20) as client:
             url = f"http://127.0.0.1:{box.port}/hooks/diary"
             assert client.post(url, headers=headers).status_code == 202
             assert client.post(url, headers={**headers, "x-goog-channel-token": "0" * 64}).status_code == 401

@@ -51,4 +51,5 @@ def hint(box: Sidecar, url: str, secret: str, events: list[dict[str, Any]]) -> i
     body, stamp = json.dumps(events), str(int(datetime.now(UTC).timestamp() * 1000))
     signature = Signature.get_signature(secret, body, "v3", url, "POST", stamp)
     headers = {"X-HubSpot-Signature-v3": signature, "X-HubSpot-Request-Timestamp": stamp}
-    return httpx2.post(f"http://127.0.0.1:{box.port}/hooks/ledger", content=body, headers=headers).status_code
+    with httpx2.Client(trust_env=False, timeout=20) as client:
+        return client.post(f"http://127.0.0.1:{box.port}/hooks/ledger", content=body, headers=headers).status_code

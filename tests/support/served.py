@@ -112,7 +112,7 @@ class Sidecar:
         finally:
             process.terminate()
             code = process.wait(40)
-            reader.join(5)
+            reader.join(30)
             if process.stderr:
                 process.stderr.close()
         assert code == 0, self.log[-5:]
