@@ -8,11 +8,13 @@ The trade-off: an answer is cut after `MAX_ANSWER_BYTES`, which suits those that
 that hands out documents.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
 from time import perf_counter
 
 from sidecar.errors import ConfigError, PermanentError, TemporaryError
@@ -22,6 +24,19 @@ MAX_ANSWER_BYTES = 65_536
 MAX_RETRY_S = 86_400.0
 _LATER = frozenset({408, 421, 423, 425, 429})
 _REFUSED = frozenset({401, 403, 404, 405, 407, 410})
+
+
+def see_proxies(setting: str) -> None:
+    """Refuse a proxy of the environment that httpx2 can't call through, which it would say in the midst of a call."""
+    told = {name.lower(): value for name, value in sorted(os.environ.items())}  # of two spellings the small one counts
+    if "*" in told.get("no_proxy", "").replace(" ", "").split(","):
+        return
+    spoken = {"http", "https", *(("socks5", "socks5h") if find_spec("socksio") else ())}
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        scheme, is_named, _ = told.get(name, "").partition("://")
+        if is_named and scheme.lower() not in spoken:
+            problem = f"the environment's {name} names a proxy that isn't spoken here"
+            raise ConfigError(f"{problem}; name one of http://, or unset it for this program", setting=setting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,7 @@ class Http:
     """Sends requests for one adapter; `setting` is what its errors name."""
 
     def __init__(self, setting: str, timeout_s: float, clock: Clock, observe: Observe = unobserved) -> None:
+        see_proxies(setting)
         self._setting, self._timeout_s, self._clock, self._observe = setting, timeout_s, clock, observe
 
     def post(self, operation: str, url: str, headers: Mapping[str, str], content: bytes) -> Reply:

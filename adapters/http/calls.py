@@ -20,6 +20,10 @@ class NotSentError(Exception):
     """No connection was opened, so nothing can have happened."""
 
 
+class BusyError(NotSentError):
+    """All connections of our own were taken, so it was not even tried: of the other side that says nothing."""
+
+
 class CutOffError(Exception):
     """The connection ended, or the time, after the request may have been sent: nobody knows what happened."""
 
@@ -59,10 +63,13 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 def answer(vendor: str, asked: Asked, observe: Observe, send: Callable[[], A]) -> A:
     """Send once and observe it; `Again` or `UnknownOutcome` when `send` raised `NotSentError` or `CutOffError`."""
-    began, status = time.monotonic(), None
+    began, status, is_call = time.monotonic(), None, True
     try:
         reply = send()
         status = reply.status
+    except BusyError:
+        is_call = False
+        raise AgainUnanswered(f"{vendor} was not asked for {asked.operation}: our own connections are taken") from None
     except NotSentError as error:
         raise AgainUnanswered(f"{vendor} can't be reached: {error}") from None
     except CutOffError as error:
@@ -72,7 +79,8 @@ def answer(vendor: str, asked: Asked, observe: Observe, send: Callable[[], A]) -
     else:
         return reply
     finally:
-        observe(asked.operation, status, time.monotonic() - began)
+        if is_call:
+            observe(asked.operation, status, time.monotonic() - began)
 
 
 def whole(parts: Iterable[bytes]) -> bytes:

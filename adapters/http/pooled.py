@@ -17,12 +17,12 @@ from typing import Any
 
 import httpx2
 
-from adapters.http.calls import CutOffError, NotSentError, Timeouts, TooLateError, whole
+from adapters.http.calls import BusyError, CutOffError, NotSentError, Timeouts, TooLateError, whole
 from adapters.http.deadline import within
 from adapters.http.wires import bound
 
 AGENT = "crm-sidecar"
-_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+_UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,8 @@ class Pooled:
                 yield answer
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
             raise NotSentError("this is no address that could be called") from None
+        except httpx2.PoolTimeout:
+            raise BusyError("our own connections are taken") from None
         except _UNSENT as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise NotSentError("its certificate is not trusted; is a proxy between, or the clock wrong?") from None

@@ -5,9 +5,11 @@ from itertools import repeat
 
 import pytest
 
-from adapters.http.calls import CutOffError, NotSentError, answer, number, whole
+from adapters.http.calls import CutOffError, NotSentError, Timeouts, answer, number, whole
 from adapters.http.patience import Again, AgainUnanswered
+from adapters.http.pooled import Pooled
 from sidecar.errors import UnknownOutcome
+from tests.unit.test_http_deadline import WHOLE, Says, hostile
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,24 @@ def test_what_may_have_been_done_is_not_sent_again(error: Exception, effect: boo
         answer("Vendor", _Call("write", effect), lambda what, status, _: seen.append((what, status)), fail)
     assert type(caught.value) is expected
     assert seen == [("write", None)]
+
+
+def test_a_pool_of_ours_that_is_busy_is_no_outage_of_theirs() -> None:
+    """Who waits for a connection in vain says whose they are, asked nobody, and sets nothing aside; seen to fail with
+    "Vendor can't be reached", and a call without an answer counted.
+    """
+    seen: list[str] = []
+    with hostile(Says(WHOLE, b"")) as server:
+        pooled, url = Pooled(Timeouts(20.0, 0.05, 20.0), 1), f"http://127.0.0.1:{server.port}"
+        with (
+            pooled._client.stream("GET", url, timeout=20.0),  # takes the only one, and isn't read to its end
+            pytest.raises(AgainUnanswered, match="Vendor was not asked for write: our own connections"),
+        ):
+            answer(
+                "Vendor", _Call("write", True), lambda what, *_: seen.append(what), lambda: pooled.send("GET", url, {})
+            )
+        pooled._client.close()
+    assert not seen
 
 
 def test_a_body_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from adapters.http import see_proxies
 from adapters.llms.anthropic.batches import AnthropicBatches
 from adapters.llms.anthropic.calls import Caller, Effort, Endpoint
 from adapters.llms.anthropic.prices import Prices
@@ -71,6 +72,7 @@ class AnthropicLLM:
         self.effort: str = options.effort
         self._options = options
         self._clock = context.clock
+        see_proxies("llm.base_url")
         self._prices = Prices(context.base / Path(options.prices) if options.prices else None)
         key = context.secret(options.api_key_env, options.api_key_file)
         extra = {"x-api-key": key} if options.api_key_header == "x-api-key" else {}
