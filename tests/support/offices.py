@@ -8,7 +8,7 @@ import base64
 import hmac
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
@@ -85,15 +85,16 @@ class Office:
         (self.base / SCRIPT).write_text(json.dumps(rules))
         return self
 
-    def mail(self, sender: str, text: str, *, subject: str = "Hello", days_ago: int = 3) -> None:
-        """Drop a mail to us into the folder, of ten o'clock so many days ago: what old words suggest is dropped."""
+    def mail(self, sender: str, text: str, *, subject: str = "Hello", days_ago: int = 3) -> date:
+        """Drop a mail to us into the folder, of so many days ago, since old words suggest nothing; returns its day."""
         number, day = next(self._numbers), datetime.now(UTC) - timedelta(days=days_ago)
-        date = format_datetime(day.replace(hour=10, minute=0, second=0))
+        at = format_datetime(day.replace(hour=10, minute=0, second=0))
         lines = (
-            f"From: {sender}", "To: desk@ours.test", f"Subject: {subject}", f"Date: {date}",
+            f"From: {sender}", "To: desk@ours.test", f"Subject: {subject}", f"Date: {at}",
             f"Message-ID: <{number}@x.test>", "Content-Type: text/plain; charset=utf-8", "", text, "",
         )  # fmt: skip
         (self.base / "drop" / f"{number}.eml").write_bytes("\n".join(lines).encode())
+        return day.date()
 
     def chat(self, sender: dict[str, str], text: str, *, kind: str = "message.created") -> None:
         """Post a signed message of the web chat, and wait until it is durable."""

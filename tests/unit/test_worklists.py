@@ -34,13 +34,13 @@ def test_reps_find_who_waits_and_who_is_ready_highest_first(tmp_path: Path) -> N
     office.mail("Ann Lee <ann@x.test>", "I am ready to buy.")
     office.run()
     office.mail("Hal Low <hal@x.test>", "Hello, anybody there?")
-    office.mail("Bo Hill <bo@x.test>", "Can I come for a visit?")
+    day = office.mail("Bo Hill <bo@x.test>", "Can I come for a visit?")
     office.mail("Cat Fox <cat@x.test>", "I will sign it at once.")
     office.run()
     assert office.data("ledger", "list")["lists"] == [READY, WAITING]
     ready = [record["fields"] for record in office.data("ledger", "list", READY)["records"]]
     assert [fields["name"] for fields in ready] == ["Bo Hill", "Ann Lee"]
-    assert (ready[0]["ai_channel"], ready[0]["ai_last_touch"]) == ("mail", "2026-11-20")
+    assert (ready[0]["ai_channel"], ready[0]["ai_last_touch"]) == ("mail", day.isoformat())
     assert [r["fields"]["name"] for r in office.data("ledger", "list", WAITING)["records"]] == ["Cat Fox"]
     assert "Bo Hill" in office.told("ledger", "list", READY)
     assert "there is no list 'Nobody'" in office.refused("ledger", "list", "Nobody")
