@@ -16,6 +16,7 @@ from sidecar.model import Activity
 from sidecar.ports import Captured, HookRequest, PollBatch
 from tests.contract.channel import CANARY, INSTALLED, NOBODY, NOW, Secrets, all_captured, context, parsed
 from tests.twins.gcalendar import GoogleCalendarTwin
+from tests.twins.wire.faults import Status
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "google_calendar"
 MAX_BYTES = 20_000
@@ -95,6 +96,23 @@ class CalendarHarness:
     def put_old(self) -> bytes:
         """Have planned a meeting that was over before the installation."""
         return self.laid(self.twin.puts(INSTALLED - timedelta(days=30)))
+
+    def put_withheld(self) -> bytes:
+        """Delete a meeting whose id alone is told, and let Google answer 500 to whoever asks for more."""
+        self.count += 1
+        id = self.twin.puts(SOON)
+        self.twin.deletes(id, bare=True)
+        self.twin.fault(Status(500), path=f"/events/{id}$", times=None)
+        return self.laid(id)
+
+    def name_of(self, raw: bytes) -> tuple[str, Mapping[str, str]]:
+        """Return the key of what is told of it, and its headers, as a poll names it that can't ask for more."""
+        item = json.loads(raw)
+        return f"event:{item['id']}:" + item["etag"].strip('"'), {"item": raw.decode()}
+
+    def mend(self) -> None:
+        """Let Google be well."""
+        self.twin.heal()
 
     def put_oversized(self) -> None:
         """Plan a meeting with a description that is too long."""

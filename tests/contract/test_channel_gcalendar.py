@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from adapters.channels.gcalendar import GoogleCalendarChannel
 from adapters.channels.gcalendar.push import token
-from sidecar.errors import ConfigError, PermanentError, RejectedInput, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, RejectedInput, TemporaryError, Withheld
 from sidecar.ports import HookRequest
 from tests.contract.channel import INSTALLED, NOW, PollContract, all_captured, delivered, door, last_cursor, parsed
 from tests.contract.google_calendars import (
@@ -142,6 +142,44 @@ class TestGoogleCalendar(PollContract):
         assert {c.key for c in again} & known == {c.key for c in first if str(c.key).split(":")[1] in ids[3:]}
         assert harness.polled(after)[0] == []
         assert set(after["items"]) == {*ids[3:], new}
+
+    def test_a_deletion_that_google_wont_tell_of_holds_nothing_back(self, harness: CalendarHarness) -> None:
+        """After 410 an event that can't be asked for comes by name; seen to fail with it asked for without a sieve."""
+        ids = [harness.twin.puts(SOON + timedelta(hours=n)) for n in range(6)]
+        _, cursor = harness.polled(None)
+        harness.twin.forgets()
+        for id in ids[:2]:
+            harness.twin.forgets(id)
+        harness.twin.deletes(ids[2])
+        harness.twin.fault(Status(403), path=f"/events/({ids[0]}|{ids[2]})$", times=None)
+        found, cursor = harness.polled(cursor)
+        left, told = [c for c in found if c.withheld], [c for c in found if not c.withheld]
+        assert [str(c.key).split(":")[1] for c in left] == ids[:1]
+        assert {ids[1], ids[2]} == {harness.read(c).thread.partition("@")[0] for c in told} - set(ids[3:])
+        assert harness.polled(cursor)[0] == []
+        with pytest.raises(Withheld):
+            harness.channel.retrieve(str(left[0].key), left[0].headers)
+        harness.mend()
+        (come,) = harness.channel.retrieve(str(left[0].key), left[0].headers)
+        assert (come.key, harness.read(come).attributes["status"]) == (left[0].key, "removed")
+
+    def test_a_day_of_a_series_that_google_wont_tell_of_holds_nothing_back(self, harness: CalendarHarness) -> None:
+        """It comes by name, with ids and times alone, and later in its series' thread unless it is back."""
+        uid = "040000008200E00074C5B7101A82E008@imported"
+        series = harness.twin.puts(INSTALLED - timedelta(days=30), iCalUID=uid, summary="Surgery")
+        harness.put()
+        _, cursor = harness.polled(None)
+        harness.twin.cancels_day(series, SOON)
+        harness.twin.fault(Status(500), path=f"/events/{series}$", times=None)
+        (left,), cursor = harness.polled(cursor)
+        assert left.withheld
+        assert set(left.headers) == {"item"}
+        assert "Surgery" not in str(left)
+        harness.mend()
+        (come,) = harness.channel.retrieve(str(left.key), left.headers)
+        assert (come.key, harness.read(come).thread) == (left.key, uid)
+        harness.twin.edits(str(left.key).split(":")[1], status="confirmed")
+        assert not harness.channel.retrieve(str(left.key), left.headers)
 
     def test_a_token_dies_in_the_middle_of_a_listing(self, harness: CalendarHarness) -> None:
         """The listing begins anew, and ends with everything."""

@@ -20,7 +20,7 @@ from adapters.channels.gcalendar.api import Calendar
 from adapters.channels.gcalendar.events import from_vendor
 from adapters.channels.gcalendar.options import GoogleCalendarOptions, access
 from adapters.channels.gcalendar.push import read_secrets, token, verify
-from adapters.channels.gcalendar.walk import Bounds, Place, census, read_place, walk
+from adapters.channels.gcalendar.walk import Bounds, Place, census, read_place, retrieve, walk
 from adapters.formats.calendar_activity import cancelled_activity, event_activities, removal_activity
 from adapters.http.consent import OAuthConsent
 from adapters.http.oauth import Grant
@@ -56,6 +56,7 @@ class GoogleCalendarChannel:
         covers_body=False,
         census=True,
         subscriptions=True,
+        withholds=True,
     )
 
     def __init__(self, name: str, options: GoogleCalendarOptions, context: Context) -> None:
@@ -93,6 +94,10 @@ class GoogleCalendarChannel:
         floor = max(since.astimezone(UTC), self._bounds.floor)
         told = (self._bounds.max_event_bytes, self._bounds.size, self._bounds.zone)
         return census(self._calendar, Bounds(self.account, floor, *told), self._clock())
+
+    def retrieve(self, key: str, headers: Mapping[str, str]) -> Sequence[Captured]:
+        """Fetch what a poll had to leave out."""
+        return retrieve(self._calendar, self._bounds, self._clock(), key, headers)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
         """Read an event into its activities; a push is only a hint, and what is no meeting yields nothing."""

@@ -16,7 +16,7 @@ from adapters.http.asking import Api, Ask, Manners
 from adapters.http.calls import Timeouts, number
 from adapters.http.oauth import Access
 from adapters.http.patience import Again
-from sidecar.errors import ConfigError, TemporaryError
+from sidecar.errors import ConfigError, Unanswered
 from sidecar.ports import Observe
 
 SCOPES = ("https://www.googleapis.com/auth/calendar.events.readonly",)
@@ -92,7 +92,7 @@ class Calendar:
             reasons = _reasons(reply.data)
             if reasons & _LIMITS:
                 wait_s = number(reply.headers, "retry-after")
-                raise TemporaryError("Google's limit of calls is used up for now", retry_after_s=wait_s or 60.0)
+                raise Unanswered("Google's limit of calls is used up for now", retry_after_s=wait_s or 60.0)
             told = f"Google answered 403 to {operation}: may the account see this calendar, and is the API enabled?"
             raise ConfigError(told, setting=f"{self._setting}.calendar")
         if not isinstance(reply.data, dict):

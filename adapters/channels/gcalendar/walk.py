@@ -8,13 +8,16 @@ and what the listing lacks is asked for by itself: so a deletion that fell into 
 
 An event is laid down as Google told it, keyed by its id and ETag. Where it doesn't bring its iCalUID (a cancelled day,
 a deleted event) that is taken from what is remembered, else asked for; for an event of Google's own it follows from the
-id. The trade-off: the cursor holds an entry for each event to come, so at most 20,000 are remembered; of those behind
-them a deletion within a gap isn't noticed.
+id. What must be asked for by itself, and is refused while another event can be had, is left out by name.
+
+The trade-off: the cursor holds an entry for each event to come, so at most 20,000 are remembered; of those behind them
+a deletion within a gap isn't noticed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -24,12 +27,15 @@ from adapters.channels.gcalendar.api import Calendar
 from adapters.channels.gcalendar.events import from_vendor, stamp
 from adapters.formats.ics import Event
 from adapters.formats.ics_series import is_over
+from adapters.formats.withheld import MAX_LOOKED_AT, Sieve, first_of, retrieved
 from sidecar.errors import PermanentError, TemporaryError
 from sidecar.ports import Captured, PollBatch
 
 PAGES_MAX = 2_000
 ITEMS_MAX = 20_000
 UID_ASKED_MAX = 200
+BARE = ("kind", "etag", "id", "status", "recurringEventId", "originalStartTime")
+"""What Google tells of a deleted event, or of a cancelled day."""
 
 Items = dict[str, list[str]]
 
@@ -93,7 +99,7 @@ def walk(calendar: Calendar, bounds: Bounds, place: Place, now: datetime) -> Ite
             place.token, place.page, place.fresh, restarted = "", "", {}, True
             continue
         one = _Page(calendar, bounds, place, now)
-        captured = tuple(one.captured(item) for item in told.get("items", []) if one.counts(item))
+        captured = tuple(_brought(one, told.get("items", [])))
         more = told.get("nextPageToken")
         if more:
             place.page = str(more)
@@ -114,6 +120,29 @@ def census(calendar: Calendar, bounds: Bounds, now: datetime) -> Iterator[PollBa
     for batch in walk(calendar, bounds, Place(size=bounds.size), now):
         if batch.captured:
             yield PollBatch(batch.captured, {})
+
+
+def retrieve(
+    calendar: Calendar, bounds: Bounds, now: datetime, key: str, headers: Mapping[str, str]
+) -> Sequence[Captured]:
+    """Fetch what a poll had to leave out: an item that lacked its iCalUID, or whether an event was deleted."""
+    one = _Page(calendar, bounds, Place(), now)
+
+    def fetch() -> Sequence[Captured]:
+        if "item" not in headers:
+            found = one.missed(headers["id"], headers["uid"])
+        else:
+            item = orjson.loads(headers["item"])
+            told = calendar.event(str(item["id"])) or item
+            is_back = told.get("status") != item.get("status")  # which a poll says
+            found = None if is_back else one.captured(item)
+        return (found,) if found else ()
+
+    def another(but: Collection[str]) -> bool:
+        told = calendar.page("", "", MAX_LOOKED_AT) or {}
+        return one.another((str(item["id"]) for item in told.get("items", [])), but)
+
+    return retrieved(key, fetch, another)
 
 
 class _Page:
@@ -146,16 +175,40 @@ class _Page:
 
     def captured(self, item: Mapping[str, Any]) -> Captured:
         """Lay an item down."""
-        raw = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
-        id, etag = str(item["id"]), str(item.get("etag") or sha256(raw).hexdigest()).strip('"')
-        key = f"event:{id}:{etag}"
+        raw, id, key = orjson.dumps(item, option=orjson.OPT_SORT_KEYS), str(item["id"]), _key(item)
         headers = {} if item.get("iCalUID") else {"uid": self._uid(item)}
         if item.get("status") == "cancelled":
             self.place.items.pop(id, None)
         if len(raw) <= self.bounds.max_event_bytes:
-            return Captured(self.bounds.account, raw, key[:700], headers)
+            return Captured(self.bounds.account, raw, key, headers)
         fault = f"event of {len(raw)} bytes; at most {self.bounds.max_event_bytes} are read"
-        return Captured(self.bounds.account, b"", key[:700], headers | {"fault": fault}, fault)
+        return Captured(self.bounds.account, b"", key, headers | {"fault": fault}, fault)
+
+    def named(self, item: Mapping[str, Any]) -> Captured | None:
+        """Return the name of an item for which something must be asked; None where nothing must."""
+        if item.get("iCalUID") or self._known_uid(item):
+            return None
+        told = orjson.dumps({name: item[name] for name in BARE if name in item}, option=orjson.OPT_SORT_KEYS)
+        return Captured(self.bounds.account, b"", _key(item), {"item": told.decode()})
+
+    def missed(self, id: str, uid: str) -> Captured | None:
+        """Return the deletion of an event that a listing lacks; None where it is there."""
+        told = self.calendar.event(id)
+        if told is None:
+            return Captured(self.bounds.account, b"", f"event:{id}:removed"[:700], {"removed": uid, "uid": uid})
+        return self.captured({"id": id, **told}) if told.get("status") == "cancelled" else None
+
+    def another(self, ids: Iterable[str], but: Collection[str]) -> bool:
+        """Say whether one of some events can be had, but for those of some keys."""
+        refused = {key.split(":")[1] for key in but}
+        return first_of({id: partial(self._seen, id) for id in ids}, refused)
+
+    def known(self, but: Collection[str]) -> bool:
+        """Say whether an event that is remembered can be had, but for those of some keys."""
+        return self.another([*self.place.fresh, *self.place.items], but)
+
+    def _seen(self, id: str) -> Captured | None:
+        return Captured(self.bounds.account, b"", id) if self.calendar.event(id) else None
 
     def _remember(self, id: str, event: Event) -> None:
         """Keep of an event that may still change what a later cancellation may lack."""
@@ -167,35 +220,62 @@ class _Page:
         if not _is_past(entry, self.now) and (id in held or len(held) < ITEMS_MAX):
             held[id] = entry
 
+    def _known_uid(self, item: Mapping[str, Any]) -> str:
+        id = _uid_at(item)
+        held = next((held[id][0] for held in (self.place.fresh, self.place.items) if id in held), "")
+        return held or self._asked.get(id, "")
+
     def _uid(self, item: Mapping[str, Any]) -> str:
         """The iCalUID of an item that doesn't bring it."""
-        id = str(item.get("recurringEventId") or item["id"])
-        for held in (self.place.fresh, self.place.items):
-            if id in held:
-                return held[id][0]
+        if known := self._known_uid(item):
+            return known
+        id = _uid_at(item)
         if id not in self._asked and len(self._asked) < UID_ASKED_MAX:
             told = self.calendar.event(id) or {}
             self._asked[id] = str(told.get("iCalUID") or "")
         return self._asked.get(id) or f"{id}@google.com"
 
 
+def _brought(one: _Page, items: Iterable[Mapping[str, Any]]) -> Iterator[Captured]:
+    """What the items of a page bring, and by name what is refused alone; what needs no asking is proof of nothing."""
+    sieve = Sieve(one.known)
+    for item in items:
+        if one.counts(item):
+            named = one.named(item)
+            yield from sieve.tried(partial(one.captured, item), named) if named else (one.captured(item),)
+    yield from sieve.settled()
+
+
 def _missed(one: _Page) -> Iterator[PollBatch]:
     """Yield the deletions of events that were known and that a whole listing lacks."""
     place, batch = one.place, list[Captured]()
-    for id, (uid, until) in [(id, entry) for id, entry in place.items.items() if id not in place.fresh]:
-        if _is_past([uid, until], one.now):
-            continue
-        told = one.calendar.event(id)
-        if told is None:
-            headers = {"removed": uid, "uid": uid}
-            batch.append(Captured(one.bounds.account, b"", f"event:{id}:removed"[:700], headers))
-        elif told.get("status") == "cancelled":
-            batch.append(one.captured({"id": id, **told}))
+    sieve = Sieve(one.known)
+
+    def brought() -> Iterator[Captured]:
+        for id, (uid, until) in [(id, entry) for id, entry in place.items.items() if id not in place.fresh]:
+            if not _is_past([uid, until], one.now):
+                named = Captured(one.bounds.account, b"", f"event:{id}:removed"[:700], {"id": id, "uid": uid})
+                yield from sieve.tried(partial(one.missed, id, uid), named)
+        yield from sieve.settled()
+
+    for captured in brought():
+        batch.append(captured)
         if len(batch) >= one.bounds.size:
             yield PollBatch(tuple(batch), place.told())
             batch = []
     if batch:
         yield PollBatch(tuple(batch), place.told())
+
+
+def _key(item: Mapping[str, Any]) -> str:
+    told = item.get("etag") or sha256(orjson.dumps(item, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    etag = str(told).strip('"')
+    return f"event:{item['id']}:{etag}"[:700]
+
+
+def _uid_at(item: Mapping[str, Any]) -> str:
+    """The id of the event that has an item's iCalUID."""
+    return str(item.get("recurringEventId") or item["id"])
 
 
 def _is_over(event: Event, at: datetime) -> bool:
