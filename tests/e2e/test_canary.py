@@ -225,7 +225,7 @@ def _work_goes_wrong(day: Day) -> None:
         text = f"sabotage:{kind} {PEOPLE['words']} {PEOPLE['accented name']}"
         assert box.post("web", _message(text, f"s{number}"), f"s{number}", secret=ENV["WEB_SECRET"]) == 202
     assert box.post("web", _message("sabotage_door"), "door", secret=ENV["WEB_SECRET"]) == 503
-    until(lambda: len(_events(box, "work_broke")) >= 3, "the defects")
+    until(lambda: len(_events(box, "work_broke")) >= 3 and _events(box, "library"), "the defects")
     model.mood = 401
     assert box.post("web", _message(PEOPLE["words"], "last", "99"), "last", secret=ENV["WEB_SECRET"]) == 202
     until(lambda: [e for e in _events(box, "adapter_paused") if e["scope"] == "llm"], "the model to be paused")
@@ -243,7 +243,7 @@ def _forge(box: Sidecar) -> set[int]:
     """Knock at the door in every wrong way, with people's names in every place that a request has."""
     body = json.dumps(_message(PEOPLE["words"]))
     name, key = PEOPLE["address"], ENV["WEB_SECRET"]
-    with httpx2.Client(trust_env=False, base_url=f"http://127.0.0.1:{box.port}") as door:
+    with httpx2.Client(trust_env=False, base_url=f"http://127.0.0.1:{box.port}", timeout=20) as door:
         answers = [
             door.post("/hooks/web", content=body),
             door.post("/hooks/web", content=body, headers={"webhook-id": name, "webhook-signature": key}),
@@ -309,13 +309,19 @@ def _seen_by_others(box: Sidecar) -> dict[str, str]:
     pid = box.process.pid
     seen = {"command line": Path(f"/proc/{pid}/cmdline").read_text()} if Path("/proc/self").exists() else {}
     for thread in Path(f"/proc/{pid}/task").glob("*/comm"):
-        seen[f"thread {thread.parent.name}"] = thread.read_text()
+        seen[f"thread {thread.parent.name}"] = _read_of(thread)
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            seen[f"child {child}"] = "".join(
-                Path(f"/proc/{child}/{part}").read_text() for part in ("cmdline", "environ")
-            )
+        for child in _read_of(children).split():
+            seen[f"child {child}"] = "".join(_read_of(Path(f"/proc/{child}/{part}")) for part in ("cmdline", "environ"))
     return seen
+
+
+def _read_of(path: Path) -> str:
+    """Return what the kernel tells, nothing of a thread or child that has ended since it was listed."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_no_log_line_holds_a_canary(day: Day) -> None:
