@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,11 +25,12 @@ from tests.container.boxes import reason_against
 from tests.container.dockerfile import read
 from tests.container.image import Image, StepFailed, build, running
 from tests.container.traces import tracer, written
+from tests.support.ports import free_port
 from tests.support.served import SECRET, Sidecar, until
 
 ROOT = Path(__file__).parents[2]
 ANY_USER = "1234567:0"
-STOP_S = 10
+STOP_S = 30
 CONFIG = """
 [web]
 port = {port}
@@ -209,7 +209,7 @@ class Served:
 @pytest.fixture
 def container(image: Image, tmp_path: Path) -> Container:
     """A container of the image under a user that nobody has heard of."""
-    port, admin_port = _free_ports()
+    port, admin_port = free_port(), free_port()
     (tmp_path / "config.toml").write_text(CONFIG.format(port=port, admin_port=admin_port))
     (tmp_path / "config.toml").chmod(0o644)
     (tmp_path / "data").mkdir()
@@ -234,7 +234,7 @@ def test_it_works_for_any_user_and_writes_to_its_volume_alone(container: Contain
     with container.serve(tracer(trace)) as served:
         assert container.door.post("web", _message("ann"), "m1") == 202
         _drop(container, "bea.eml", MAIL)
-        until(lambda: {"ann@customer.test", "bea@customer.test"} <= _contacts(container), "the CRM to know both", 60)
+        until(lambda: {"ann@customer.test", "bea@customer.test"} <= _contacts(container), "the CRM to know both", 120)
         assert served.environment_owner() == 0, "its neighbours can't read its environment, not even as its own user"
         healthy = container.run(*container.image.health)
         assert healthy.returncode == 0, healthy.stderr
@@ -306,10 +306,3 @@ def _contacts(container: Container) -> set[str]:
     shown = container.run("sidecar", "ledger", "show", "--json")
     assert shown.returncode == 0, shown.stderr
     return {r["fields"].get("email", "") for r in json.loads(shown.stdout)["records"] if r["kind"] == "contact"}
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
