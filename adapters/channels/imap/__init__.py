@@ -13,9 +13,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from adapters.channels.imap.batches import Bounds, Place, another_of, batches, read_cursor, resume, retrieved
+from adapters.channels.imap.batches import (
+    Bounds,
+    Place,
+    another_of,
+    batches,
+    facts_of,
+    read_cursor,
+    resume,
+    retrieved,
+)
 from adapters.channels.imap.hangups import HangUps
 from adapters.channels.imap.idle import idle
 from adapters.channels.imap.mailbox import Given, Mailbox, MailFacts, Opened, open_mailbox
@@ -63,7 +73,7 @@ class ImapChannel:
         self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         self._clock = context.clock
         self._access = access_of(name, options, context)
-        self._hung = HangUps()
+        self._hung, self._unknown = HangUps(), HangUps()  # at what is fetched, and at what is asked of it before
 
     def verify(self, request: HookRequest) -> Captured:
         """Refuse: a mailbox calls nobody."""
@@ -77,11 +87,12 @@ class ImapChannel:
                 opened = mailbox.select(folder)
                 done = resume(places, folder, opened.uidvalidity)
                 uids = self._listed(mailbox, self._live_since, None) if done is None else mailbox.after(done)
-                facts = mailbox.facts(uids)
+                place = Place(self.account, folder, opened.uidvalidity, is_sent)
+                another = another_of(mailbox, place, opened.uidnext)
+                facts = facts_of(mailbox, place, uids, another, self._unknown)
                 new = {uid: mail for uid, mail in facts.items() if self._is_ours(mail.arrived_at)}
                 last = max([done or 0, opened.uidnext - 1, *uids])
-                place = Place(self.account, folder, opened.uidvalidity, is_sent)
-                reached, another = None if last == done else last, another_of(mailbox, place, opened.uidnext)
+                reached = None if last == done else last
                 yield from batches(mailbox, place, new, self._bounds, places, reached, another, self._hung)
 
     def parse(self, delivery: Delivery) -> Sequence[Activity]:
@@ -127,12 +138,12 @@ class ImapChannel:
         with self._open() as mailbox:
             for folder, is_sent in self._folders(mailbox):
                 opened = mailbox.select(folder)
-                facts = mailbox.facts(self._listed(mailbox, since, None))
-                there = {uid: mail for uid, mail in facts.items() if not mail.arrived_at or mail.arrived_at >= since}
                 place = Place(self.account, folder, opened.uidvalidity, is_sent)
+                another = another_of(mailbox, place, opened.uidnext)
+                facts = facts_of(mailbox, place, self._listed(mailbox, since, None), another, self._unknown)
+                there = {uid: mail for uid, mail in facts.items() if not mail.arrived_at or mail.arrived_at >= since}
                 held = set(known(self.account, [place.key(uid) for uid in there]))
                 rest = {uid: mail for uid, mail in there.items() if place.key(uid) not in held}
-                another = another_of(mailbox, place, opened.uidnext)
                 for batch in batches(mailbox, place, rest, self._bounds, {}, None, another, self._hung):
                     yield PollBatch(batch.captured, {})
 
@@ -149,7 +160,8 @@ class ImapChannel:
                 return ()
             another = another_of(mailbox, place, opened.uidnext)
             try:
-                found = withheld.retrieved(key, lambda: retrieved(mailbox, place, uid, self._bounds), another)
+                fetch = partial(retrieved, mailbox, place, uid, self._bounds, another, self._unknown)
+                found = withheld.retrieved(key, fetch, another)
             except Unanswered as error:
                 hung_up = error
             else:

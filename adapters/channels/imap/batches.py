@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from adapters.channels.imap.hangups import HangUps
-from adapters.channels.imap.mailbox import Mailbox, MailFacts
-from adapters.formats.withheld import Another, Sieve, first_of
+from adapters.channels.imap.mailbox import FACTS_PER_FETCH, Mailbox, MailFacts
+from adapters.formats.withheld import Another, Sieve, can_be_had, first_of
 from sidecar.errors import TemporaryError, Unanswered
 from sidecar.ports import Captured, PollBatch
 
@@ -20,6 +20,7 @@ BATCH_BYTES = 32 * 1024 * 1024
 NEWEST = 200
 """How many UIDs back another mail is looked for."""
 
+NOTHING = MailFacts(0, None)
 Cursor = dict[str, dict[str, int]]
 
 
@@ -62,6 +63,27 @@ def resume(cursor: Cursor, folder: str, uidvalidity: int) -> int | None:
     return place["uid"] if place and uidvalidity and place["uidvalidity"] == uidvalidity else None
 
 
+def facts_of(
+    mailbox: Mailbox, place: Place, uids: Sequence[int], another: Another, hung: HangUps
+) -> Mapping[int, MailFacts]:
+    """Return what is known of mails; nothing of one at which the server hangs up in poll after poll, and not at others.
+
+    While no other can be had it is an outage, after which those that it hit are asked about again.
+    """
+    given_up = {uid for uid in uids if hung.is_given_up(place.folder, place.uidvalidity, uid)}
+    if given_up and not can_be_had(another, {place.key(uid) for uid in given_up}):
+        for uid in given_up:
+            hung.forgive(place.folder, place.uidvalidity, uid)
+        given_up = set()
+    facts = dict.fromkeys(given_up, NOTHING)
+    alone = {uid for uid in uids if hung.is_suspect(place.folder, place.uidvalidity, uid)}
+    asked = dict.fromkeys((uid for uid in uids if uid not in given_up), NOTHING)
+    for some in _groups(asked, Bounds(FACTS_PER_FETCH, 0), alone):
+        with hung.noted(place.folder, place.uidvalidity, some):
+            facts |= mailbox.facts(some)
+    return facts
+
+
 def batches(
     mailbox: Mailbox,
     place: Place,
@@ -100,9 +122,11 @@ def _groups(mails: Mapping[int, MailFacts], bounds: Bounds, alone: Collection[in
         yield group
 
 
-def retrieved(mailbox: Mailbox, place: Place, uid: int, bounds: Bounds) -> Sequence[Captured]:
+def retrieved(
+    mailbox: Mailbox, place: Place, uid: int, bounds: Bounds, another: Another, unknown: HangUps
+) -> Sequence[Captured]:
     """Fetch a mail that was withheld from the folder that is open; nothing where it is gone."""
-    mails = mailbox.facts([uid])
+    mails = facts_of(mailbox, place, [uid], another, unknown)
     found = _fetched(mailbox, place, uid, mails[uid], bounds) if uid in mails else None
     return (found,) if found else ()
 

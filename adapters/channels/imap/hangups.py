@@ -3,7 +3,8 @@
 A connection that breaks off says nothing of why. So where it broke is kept: the mails that were being fetched are
 fetched one by one by the next poll, and one at which it broke in so many polls in a row is asked for no more here. It
 is left out by name if another mail can be had then; else it is an outage, as before. What can't be connected to or
-listed counts nothing, for no mail was being fetched.
+listed counts nothing, for no mail was being fetched. Where it broke when it was asked for the size and the arrival of
+mails is kept apart, and of one at which it did so in a row nothing of that is known: it is fetched all the same.
 
 The trade-off: this is kept by the process and not by the book, so a start begins to count anew.
 """
