@@ -12,7 +12,7 @@ import pytest
 
 from adapters.channels.calcom import CalcomChannel, CalcomOptions
 from adapters.channels.calcom.events import lay_down
-from sidecar.errors import ConfigError, TemporaryError
+from sidecar.errors import ConfigError, PermanentError, TemporaryError
 from sidecar.model import Activity, Identifier, Role
 from sidecar.ports import Captured, Context
 from tests.contract.channel import (
@@ -100,6 +100,17 @@ def harness(tmp_path: Path) -> Iterator[CalcomHarness]:
 
 class TestCalcomChannel(WebhookContract, PollContract):
     """Cal.com keeps every promise of a channel that is called, and of one that asks."""
+
+
+def test_a_polled_booking_that_cannot_be_read_is_parked(harness: CalcomHarness) -> None:
+    """It is kept with its bytes for a person, and its neighbour is read. Seed: what can't be read left where it is."""
+    harness.twin.books(START, harness.at(), uid="x" * 600)
+    neighbour = harness.put()
+    bad, good = sorted(all_captured(harness.channel.poll(None)), key=lambda captured: captured.raw == neighbour)
+    with pytest.raises(PermanentError):
+        parsed(harness.channel, bad)
+    assert b"x" * 600 in bad.raw
+    assert parsed(harness.channel, good)
 
 
 def test_a_booking_by_webhook_and_by_poll_is_one_activity(harness: CalcomHarness) -> None:

@@ -13,7 +13,7 @@ import pytest
 from adapters.channels.calendly import CalendlyChannel, CalendlyOptions
 from adapters.channels.calendly.events import lay_down
 from adapters.http.reconciled import MAX_SKEW
-from sidecar.errors import ConfigError, TemporaryError, Withheld
+from sidecar.errors import ConfigError, PermanentError, TemporaryError, Withheld
 from sidecar.model import Activity, Identifier, Match, Outcome, Role, Standing
 from sidecar.model.fold.meetings import met
 from sidecar.ports import Captured, Context
@@ -306,6 +306,17 @@ def test_only_what_changed_is_looked_into(harness: CalendlyHarness) -> None:
     asked = harness.twin.calls("invitees")
     assert not all_captured(harness.channel.poll(cursor))
     assert harness.twin.calls("invitees") == asked + 1  # the newest, which lies within the overlap
+
+
+def test_a_polled_invitee_that_cannot_be_read_is_parked(harness: CalendlyHarness) -> None:
+    """It is kept with its bytes for a person, and its neighbour is read. Seed: what can't be read left where it is."""
+    harness.twin.books(START, harness.at(), uri=f"https://api.calendly.com/scheduled_events/X/invitees/{'x' * 600}")
+    neighbour = harness.put()
+    bad, good = sorted(all_captured(harness.channel.poll(None)), key=lambda captured: captured.raw == neighbour)
+    with pytest.raises(PermanentError):
+        parsed(harness.channel, bad)
+    assert b"x" * 600 in bad.raw
+    assert parsed(harness.channel, good)
 
 
 def test_a_history_in_which_one_event_is_refused_is_read(harness: CalendlyHarness) -> None:
