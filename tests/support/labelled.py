@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,9 @@ def defaults(home: Path) -> Settings:
 def side(settings: Settings, llm: LLM, *means: str, name: str = "") -> Side:
     """Return a side whose prompt says what words mean (`"buy" means intent = buy`)."""
     shipped = prompts_of(folder(settings.base), settings.fields)["relationship"]
-    prompt = replace(shipped, text=f"{shipped.text}\n" + "\n".join(means), sha256=f"{abs(hash(means)):064x}"[:64])
+    prompt = replace(
+        shipped, text=f"{shipped.text}\n" + "\n".join(means), sha256=sha256("\n".join(means).encode()).hexdigest()
+    )
     return Side(name, prompt, settings.policy(), settings.own(), llm)
 
 
