@@ -215,7 +215,7 @@ class Google(Agenda):
 
     def hint(self) -> None:
         """Push to every channel that stands: headers without a body."""
-        for channel in self.twin.channels.keys() - set(self.twin.stopped):
+        for channel in [one for one in self.twin.channels if one not in self.twin.stopped]:
             self.owed.append(Push(self.channel, b"", partial(_said, self.twin.notifies(channel))))
 
     def _guests(self, meeting: Meeting) -> list[dict[str, object]]:
