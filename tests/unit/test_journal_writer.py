@@ -244,7 +244,7 @@ def test_a_lost_connection_is_made_anew(postgres_url: str) -> None:
         journal.commit(Entry(touches=(Touch(key),)))
         [lease] = journal.claim([key], 60)
         with engine_of(postgres_url).begin() as connection:
-            mine = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            mine = "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = current_database()"
             connection.execute(sa.text(f"{mine} AND pid <> pg_backend_pid()"))
         assert journal.commit(Entry(facts=(a_delivery(journal, "1"),), finish=Finish(lease, "done"))).seq == 1
         assert journal.failed is None
