@@ -46,7 +46,8 @@ def box(tmp_path: Path, crm: HubSpotCrm, monkeypatch: pytest.MonkeyPatch) -> Sid
     monkeypatch.setattr(opening, "MAX_PAUSE_S", 0.2)
     rule = '{"match": "visit", "answer": {"ops": [{"field": "stage", "value": "qualified",'
     (tmp_path / "script.json").write_text(f'[{rule} "evidence": [{{"quote": "visit"}}]}}]}}}}]')
-    made = office(tmp_path, crm, max_wait_s=0.1)
+    # Who is away refuses at once, so a time-out would be the machine's.
+    made = office(tmp_path, crm, max_wait_s=0.1, connect_timeout_s=20, read_timeout_s=20, call_timeout_s=60)
     with opened(made) as app:
         app.ledger.provision(wanted(app), False)
         app.ready()
