@@ -21,7 +21,10 @@ MAX_BYTES = 20_000
 TOPIC = "projects/northwind/topics/gmail"
 MAILBOX = "sales@ours.test"
 UNWELL = Status(500, {"error": {"code": 500, "message": "Backend Error"}}, {"Retry-After": "0"})
-PUSHES: Mapping[str, Any] = {"topic": TOPIC, "push_audience": AUDIENCE, "push_email": PUSH_EMAIL}
+PUSHES: Mapping[str, Any] = {
+    "topic": TOPIC, "push_audience": AUDIENCE, "push_email": PUSH_EMAIL, "connect_timeout_s": 30.0,
+}  # fmt: skip
+"""Google's keys are waited for no longer than a connection is, and a twin on a busy machine is no outage."""
 
 
 class Kept:
