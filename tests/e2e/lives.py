@@ -47,6 +47,7 @@ class Life(Office):
         self.app.close()
         (self.base / "script.json").write_text(json.dumps(SCRIPT))
         self.app = self._start()
+        self.app.worker._together = 1  # whose record of a batch is made first is a matter of threads
 
     def config(self) -> str:
         """Return the config of a sidecar with a stronger model."""

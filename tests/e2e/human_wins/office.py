@@ -132,7 +132,7 @@ class Office:
         """Do what an operator does once, before the first start: nothing here."""
 
     def _start(self, prepare: Callable[[App], None] = lambda app: None) -> App:
-        """Start on what is there; a new book gets a key that is always the same, lest its ids vary from run to run."""
+        """Start on what is there; key, nonces and the waits after failures are the same in each run of a story."""
         secret = "whsec_" + base64.b64encode(SECRET).decode()
         app = App(load(self.base / "config.toml", {"WEB": secret, **self.secrets}), clock=self.clock, wait=False)
         with pytest.MonkeyPatch.context() as patch:
@@ -142,6 +142,7 @@ class Office:
         numbers = itertools.count(1)
         incarnation = next(self.incarnations)
         app.pipeline.parts.nonce = lambda: f"nonce-{incarnation}-{next(numbers)}"
+        app.worker._random.seed(incarnation)
         return app
 
     def close(self) -> None:

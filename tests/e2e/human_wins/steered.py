@@ -48,11 +48,12 @@ class Steered(HumanWins):
         record = self._settled_record(place)
         # The name of the CRM's own stage is that of our field, and so stands for both.
         meant = {place, ("deal", "ai_stage")} if place == ("deal", "stage") else {place}
-        if record is None or meant & self.owned.fresh:
+        said = meant - self.listed  # what stands there says nothing new, also where a command has released it since
+        if record is None or meant & self.owned.fresh or not said:
             return
-        self.listed |= meant
+        self.listed |= said
         self._write_list(place[0], record.ref)
-        for each in meant:
+        for each in said:
             self.owned.pinned[each] = record.fields.get(each[1])
         self._then(then)
 
