@@ -64,6 +64,19 @@ class Sieve:
         return taken
 
 
+class Turns:
+    """Takes a few of what is to be asked for again, each time the next ones: those that never come hold no other."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._begin = most, 0
+
+    def next(self, left: Sequence[str]) -> Sequence[str]:
+        """Return whose turn it is."""
+        begin = self._begin if self._begin < len(left) else 0
+        self._begin = min(begin + self._most, len(left))
+        return left[begin : self._begin]
+
+
 def retrieved(key: str, fetch: Callable[[], Sequence[Captured]], another: Another) -> Sequence[Captured]:
     """Fetch what was withheld; `Withheld` where it alone is refused still."""
     try:

@@ -1,6 +1,7 @@
 """A calendar under the contract, against a real Radicale over a real socket."""
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -216,6 +217,40 @@ class TestCaldav(PollContract):
         assert removed.headers["removed"] == f"{harness.name}-2"
         assert not harness.channel.retrieve(str(left.key), left.headers)
 
+    def test_many_that_are_refused_hold_nothing_back(self, harness: CalendarHarness) -> None:
+        """All but the last that is listed, at the first poll; then each has its turn, and its removal is told.
+
+        Seen to fail with the listing's first ones asked whether any can be had, and with the same ten asked again.
+        """
+        with Front(harness.server) as harness.front, Dav(Access(harness.url, USER, PASSWORD, 10, "channels.x")) as dav:
+            _ = [harness.put() for _ in range(12)]
+            *paths, good = dav.listing("").there
+            harness.front.fault(Status(500), "GET", "|".join(map(re.escape, paths)), times=None)
+            channel = harness.channel
+            found, cursor = walked(channel, None)
+            assert sorted(c.headers["path"] for c in found if c.withheld) == sorted(paths)
+            assert [c.headers["path"] for c in found if c.raw] == [good]
+            last = max(paths)
+            harness.mend()
+            harness.front.fault(Status(500), "GET", "|".join(re.escape(p) for p in paths if p != last), times=None)
+            come, cursor = walked(channel, cursor)
+            more, cursor = walked(channel, cursor)
+            assert [c.headers["path"] for c in (*come, *more)] == [last]
+            harness.ask("DELETE", last.rpartition("/")[2], b"", 200)
+            (removed,), _ = walked(channel, cursor)
+            assert removed.headers["path"] == last
+
+    def test_what_is_known_shows_that_entries_can_be_had(self, harness: CalendarHarness) -> None:
+        """A count asks what the book has, before all that is refused. Seen to fail with what is listed alone."""
+        with Front(harness.server) as harness.front, Dav(Access(harness.url, USER, PASSWORD, 10, "channels.x")) as dav:
+            _ = [harness.put() for _ in range(7)]
+            there = dav.listing("").there
+            (middle,) = list(there)[3:4]
+            harness.front.fault(Status(403), "GET", "|".join(re.escape(p) for p in there if p != middle), times=None)
+            held = [f"{middle}:{there[middle]}"]
+            batches = harness.channel.census(INSTALLED, lambda _, asked: [key for key in asked if key in held])
+            assert len([c for c in all_captured(batches) if c.withheld]) == 6
+
     @pytest.mark.parametrize("token", ["", "http://radicale.org/ns/sync/never", "<&>"])
     def test_a_refused_token_costs_a_listing(self, harness: CalendarHarness, token: str) -> None:
         """With a token that the server forgot, what is new and what is gone is found by ETags, and no more."""
@@ -307,6 +342,12 @@ def test_a_calendar_reaches_the_party_and_so_does_its_removal(server: str, tmp_p
         matches = {m.activity: m.party for m in house.facts("match") if isinstance(m, Match)}
         assert [matches[a.id] for a in meetings] == [house.standing().party] * 2
         assert not house.parked()
+
+
+def walked(channel: CaldavChannel, cursor: Any) -> tuple[list[Captured], Any]:
+    """Poll to the end; return what came, and the last cursor as the book gives it back: ordered by its keys."""
+    batches = list(channel.poll(cursor))
+    return all_captured(batches), json.loads(json.dumps(batches[-1].cursor, sort_keys=True)) if batches else cursor
 
 
 def _answer(body: bytes) -> Any:

@@ -163,6 +163,19 @@ class TestGoogleCalendar(PollContract):
         (come,) = harness.channel.retrieve(str(left[0].key), left[0].headers)
         assert (come.key, harness.read(come).attributes["status"]) == (left[0].key, "removed")
 
+    def test_a_calendar_without_anything_to_come_is_held_by_nothing(self, harness: CalendarHarness) -> None:
+        """An event of the past shows that others can be had. Seen to fail with what is remembered alone asked for."""
+        harness.put_old()
+        gone = harness.twin.puts(INSTALLED - timedelta(days=30))
+        _, cursor = harness.polled(None)
+        harness.twin.deletes(gone, bare=True)
+        harness.twin.fault(Status(500), path=f"/events/{gone}$", times=None)
+        (left,), cursor = harness.polled(cursor)
+        assert left.withheld
+        with pytest.raises(Withheld):
+            harness.channel.retrieve(str(left.key), left.headers)
+        assert harness.polled(cursor)[0] == []
+
     def test_a_day_of_a_series_that_google_wont_tell_of_holds_nothing_back(self, harness: CalendarHarness) -> None:
         """It comes by name, with ids and times alone, and later in its series' thread unless it is back."""
         uid = "040000008200E00074C5B7101A82E008@imported"

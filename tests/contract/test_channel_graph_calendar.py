@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.channels.graph.calendar import CalendarChannel
+from adapters.channels.graph.calendar_walk import Known
 from adapters.channels.graph.events import clean_uid
 from adapters.formats.ics import read_calendar
 from sidecar.errors import ConfigError, PermanentError
@@ -43,7 +45,7 @@ def walked(channel: CalendarChannel, cursor: Any = None) -> tuple[list[Captured]
     found: list[Captured] = []
     for batch in channel.poll(cursor):
         found += batch.captured
-        cursor = json.loads(json.dumps(batch.cursor))
+        cursor = json.loads(json.dumps(batch.cursor, sort_keys=True))
     return found, cursor
 
 
@@ -334,6 +336,30 @@ def test_what_was_refused_comes_by_a_poll_and_its_removal_is_told(harness: Calen
     assert sorted(a.thread for a in gone) == sorted(f"{id}@graph.test" for id in ids)
     assert {a.attributes["status"] for a in gone} == {"removed"}
     assert not harness.channel.retrieve(str(left[0].key), left[0].headers)
+
+
+def test_many_that_are_refused_hold_nothing_back(harness: CalendarHarness) -> None:
+    """All but the last that is listed, at the first poll; then each has its turn, and its removal is told.
+
+    Seen to fail with the listing's first ones asked whether any can be had, and with the same ten asked again.
+    """
+    ids, channel = [harness.plan() for _ in range(12)], harness.channel
+    harness.twin.rounds.dice = Random(7)
+    *refused, good = channel._window.news(Known(), NOW).ids
+    harness.twin.rounds.dice = Random(7)  # so that it lists them in this order again
+    harness.twin.fault(UNWELL, path="events/(" + "|".join(map(quote, refused)) + ")", times=None)
+    found, cursor = walked(channel)
+    assert sorted(c.headers["id"] for c in found if c.withheld) == sorted(refused)
+    assert [c.raw for c in found if c.raw] == [harness.bytes_of(good)]
+    last = max(refused)
+    harness.mend()
+    harness.twin.fault(UNWELL, path="events/(" + "|".join(quote(id) for id in ids if id != last) + ")", times=None)
+    come, cursor = walked(channel, cursor)
+    more, cursor = walked(channel, cursor)
+    assert [c.raw for c in (*come, *more)] == [harness.bytes_of(last)]
+    harness.twin.removes(last)
+    (removed,), _ = read(harness, cursor)
+    assert (removed.thread, removed.attributes["status"]) == (f"{last}@graph.test", "removed")
 
 
 def test_what_left_the_calendar_while_it_was_refused_is_removed(harness: CalendarHarness) -> None:

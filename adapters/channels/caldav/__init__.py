@@ -17,7 +17,6 @@ The trade-off: the cursor holds ETag and UID of every entry, so a calendar has a
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +26,7 @@ from adapters.channels.caldav.dav import Access, Dav, Listing
 from adapters.formats.calendar_activity import entry_activities, removal_activity
 from adapters.formats.ics import ICS_BYTES_MAX, read_calendar
 from adapters.formats.ics_series import was_over
-from adapters.formats.withheld import Sieve, first_of, retrieved
+from adapters.formats.withheld import Sieve, Turns, first_of, retrieved
 from adapters.http.options import is_loopback
 from sidecar.errors import ConfigError, PermanentError, SidecarError, Unanswered, UnsupportedFeature
 from sidecar.model import Activity, Delivery
@@ -96,6 +95,7 @@ class CaldavChannel:
         self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         password = context.secret(options.password_env, options.password_file)
         self._access = Access(options.url, options.username, password, options.timeout_s, setting)
+        self._turns = Turns(AGAIN_MAX)
 
     def verify(self, request: HookRequest) -> Captured:
         """Refuse: a CalDAV server calls nobody."""
@@ -194,7 +194,7 @@ class CaldavChannel:
             headers = {"path": path, "removed": uid}
             yield path, None, Captured(self.account, b"", f"{path}:removed:{etag}", headers) if uid else None
         told: dict[str, News] = {}
-        for path in islice(left, AGAIN_MAX):
+        for path in self._turns.next(left):
             try:
                 self._fetched(dav, path, seen[path], since, told)
             except Unanswered:
@@ -215,11 +215,15 @@ class CaldavChannel:
         """What is new, and by name what is refused alone."""
         told: dict[str, News] = {}
 
+        held = set(known(self.account, [_key(path, etag) for path, etag in new.items()]))
+
         def others(but: Collection[str]) -> bool:
             read = {path: etag for path, (etag, _) in items.items() if not etag.startswith(AGAIN)}
-            return self._another(dav, read | listing.there, but)
+            read |= {path: etag for path, etag in new.items() if _key(path, etag) in held}
+            rest = dict(reversed(listing.there.items()))  # what is tried comes from the other end
+            return self._another(dav, read | rest, but)
 
-        sieve, held = Sieve(others), set(known(self.account, [_key(path, etag) for path, etag in new.items()]))
+        sieve = Sieve(others)
 
         def brought() -> Iterator[Captured]:
             for path, etag in new.items():

@@ -138,11 +138,7 @@ def retrieve(
             found = None if is_back else one.captured(item)
         return (found,) if found else ()
 
-    def another(but: Collection[str]) -> bool:
-        told = calendar.page("", "", MAX_LOOKED_AT) or {}
-        return one.another((str(item["id"]) for item in told.get("items", [])), but)
-
-    return retrieved(key, fetch, another)
+    return retrieved(key, fetch, one.another)
 
 
 class _Page:
@@ -198,14 +194,16 @@ class _Page:
             return Captured(self.bounds.account, b"", f"event:{id}:removed"[:700], {"removed": uid, "uid": uid})
         return self.captured({"id": id, **told}) if told.get("status") == "cancelled" else None
 
-    def another(self, ids: Iterable[str], but: Collection[str]) -> bool:
-        """Say whether one of some events can be had, but for those of some keys."""
-        refused = {key.split(":")[1] for key in but}
-        return first_of({id: partial(self._seen, id) for id in ids}, refused)
+    def another(self, but: Collection[str]) -> bool:
+        """Say whether an event that is remembered, or one of those listed first, can be had, but for some keys'."""
+        return self._any([*self.place.fresh, *self.place.items], but) or self._any(self._first(), but)
 
-    def known(self, but: Collection[str]) -> bool:
-        """Say whether an event that is remembered can be had, but for those of some keys."""
-        return self.another([*self.place.fresh, *self.place.items], but)
+    def _any(self, ids: Iterable[str], but: Collection[str]) -> bool:
+        return first_of({id: partial(self._seen, id) for id in ids}, {key.split(":")[1] for key in but})
+
+    def _first(self) -> Iterator[str]:
+        told = self.calendar.page("", "", MAX_LOOKED_AT) or {}
+        return (str(item["id"]) for item in told.get("items", []))
 
     def _seen(self, id: str) -> Captured | None:
         return Captured(self.bounds.account, b"", id) if self.calendar.event(id) else None
@@ -238,7 +236,7 @@ class _Page:
 
 def _brought(one: _Page, items: Iterable[Mapping[str, Any]]) -> Iterator[Captured]:
     """What the items of a page bring, and by name what is refused alone; what needs no asking is proof of nothing."""
-    sieve = Sieve(one.known)
+    sieve = Sieve(one.another)
     for item in items:
         if one.counts(item):
             named = one.named(item)
@@ -249,7 +247,7 @@ def _brought(one: _Page, items: Iterable[Mapping[str, Any]]) -> Iterator[Capture
 def _missed(one: _Page) -> Iterator[PollBatch]:
     """Yield the deletions of events that were known and that a whole listing lacks."""
     place, batch = one.place, list[Captured]()
-    sieve = Sieve(one.known)
+    sieve = Sieve(one.another)
 
     def brought() -> Iterator[Captured]:
         for id, (uid, until) in [(id, entry) for id, entry in place.items.items() if id not in place.fresh]:

@@ -38,7 +38,7 @@ from adapters.channels.graph.hooked import THING, HookedChannel
 from adapters.channels.graph.options import GraphOptions
 from adapters.channels.graph.subscriptions import read_time
 from adapters.formats.calendar_activity import event_activities, removal_activity
-from adapters.formats.withheld import Sieve, first_of, retrieved
+from adapters.formats.withheld import Sieve, Turns, first_of, retrieved
 from sidecar.errors import PermanentError, SidecarError, Unanswered, UnsupportedFeature
 from sidecar.model import Activity, Delivery
 from sidecar.ports import Captured, ChannelCapabilities, Context, Extent, KnownKeys, PollBatch, nothing_known
@@ -83,6 +83,7 @@ class CalendarChannel(HookedChannel):
         super().__init__(name, options, context, scope="Calendars.Read", change="created,updated,deleted")
         self.options = options
         self._window = Window(self._api, f"channels.{name}", timedelta(days=options.days_ahead))
+        self._turns = Turns(AGAIN_MAX)
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what is new, changed or gone; the cursor's shape stands in `calendar_walk`."""
@@ -138,7 +139,7 @@ class CalendarChannel(HookedChannel):
             is_news = captured and item and _is_changed(read_json(captured.raw), since)
             return None if item is None else (id, item, captured if is_news else None)
 
-        for _, _, captured in self._sifted(left, states, look, [*kept, *left]):
+        for _, _, captured in self._sifted(left, states, look, [*kept, *reversed(left)]):
             batch += [captured] if captured else []
             if len(batch) == self.options.batch_size:
                 yield PollBatch(tuple(batch), {})
@@ -177,13 +178,13 @@ class CalendarChannel(HookedChannel):
                 return id, None, self._removed(id, before)
             return None if item is None else (id, item, captured)
 
-        for id, item, captured in self._sifted(found.ids, found.states, look, [*good, *found.ids]):
+        for id, item, captured in self._sifted(found.ids, found.states, look, [*good, *reversed([*found.ids])]):
             if captured and captured.withheld:
                 _, uid, end, kind = known.items.get(id, ("", "", "", ""))
                 yield id, (LEFT_GONE if found.ids[id] else LEFT, uid, end, kind), captured
             else:
                 yield id, item, captured
-        for id in left[:AGAIN_MAX]:
+        for id in self._turns.next(left):
             try:
                 news = look(id)
             except Unanswered:
