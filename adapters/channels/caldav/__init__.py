@@ -95,7 +95,7 @@ class CaldavChannel:
         self._live_since = (context.live_since or context.clock()).astimezone(UTC) - MAX_SKEW
         password = context.secret(options.password_env, options.password_file)
         self._access = Access(options.url, options.username, password, options.timeout_s, setting)
-        self._turns = Turns(AGAIN_MAX)
+        self._turns, self._came = Turns(AGAIN_MAX), ""
 
     def verify(self, request: HookRequest) -> Captured:
         """Refuse: a CalDAV server calls nobody."""
@@ -242,16 +242,16 @@ class CaldavChannel:
         content = dav.entry(path, self.options.max_entry_bytes)
         if content is None:
             return None
-        key = _key(path, etag)
+        self._came, key = path, _key(path, etag)
         uid, captured = self._entry(path, etag, content, since)
         told[key] = path, [etag, uid], captured
         return captured or Captured(self.account, b"", key, {"path": path})
 
     def _another(self, dav: Dav, there: Mapping[str, str], but: Collection[str]) -> bool:
-        """Say whether an entry but some can be read."""
+        """Say whether an entry but some can be read; the one that came last is asked for first."""
         fetches = {
-            _key(path, etag): partial(self._fetched, dav, path, etag, self._live_since, {})
-            for path, etag in there.items()
+            _key(path, there[path]): partial(self._fetched, dav, path, there[path], self._live_since, {})
+            for path in sorted(there, key=lambda path: path != self._came)
         }
         return first_of(fetches, but)
 

@@ -83,7 +83,7 @@ class CalendarChannel(HookedChannel):
         super().__init__(name, options, context, scope="Calendars.Read", change="created,updated,deleted")
         self.options = options
         self._window = Window(self._api, f"channels.{name}", timedelta(days=options.days_ahead))
-        self._turns = Turns(AGAIN_MAX)
+        self._turns, self._came = Turns(AGAIN_MAX), ""
 
     def poll(self, cursor: Mapping[str, Any] | None) -> Iterator[PollBatch]:
         """Yield what is new, changed or gone; the cursor's shape stands in `calendar_walk`."""
@@ -155,7 +155,8 @@ class CalendarChannel(HookedChannel):
 
         def another(but: Collection[str]) -> bool:
             rows = self._api.page("events", "events", {"$select": "id", "$top": str(OTHERS)}, OTHERS).rows
-            return first_of({row["id"]: partial(self._seen, row["id"]) for row in rows}, {headers["id"]})
+            ids = [self._came, *(row["id"] for row in rows)]
+            return first_of({id: partial(self._seen, id) for id in ids if id}, {headers["id"]})
 
         return retrieved(key, fetch, another)
 
@@ -244,7 +245,9 @@ class CalendarChannel(HookedChannel):
         return item, Captured(self.account, read.raw, _key(id, state), {THING: "event"})
 
     def _read(self, id: str) -> Read | None:
-        return self._api.thing("event", f"events/{quoted(id)}", self.options.max_event_bytes, {"$select": SELECT})
+        read = self._api.thing("event", f"events/{quoted(id)}", self.options.max_event_bytes, {"$select": SELECT})
+        self._came = id if read else self._came
+        return read
 
     def _removed(self, id: str, item: Item) -> Captured | None:
         """What vanished; nothing where it brought nothing, or was one day of a series."""
