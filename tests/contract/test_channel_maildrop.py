@@ -129,6 +129,13 @@ class FolderContract(PollContract):
         age(harness.folder / "call.txt", 2.5)
         assert [c.headers["name"] for c in all_captured(harness.channel.poll(None))] == ["call.txt"]
 
+    def test_an_empty_file_is_one_that_was_just_begun(self, harness: FolderHarness) -> None:
+        """Its writer may wait long for its turn; seen to fail by being moved aside without its words."""
+        harness.drop("call.txt", b"", age_s=30)
+        assert not all_captured(harness.channel.poll(None))
+        age(harness.folder / "call.txt", 61)
+        assert [c.headers["name"] for c in all_captured(harness.channel.poll(None))] == ["call.txt"]
+
     def test_a_file_from_the_future_is_not_held_back_for_good(self, harness: FolderHarness) -> None:
         """A machine with a wrong clock may drop files, too."""
         harness.drop("call.txt", b"Ann: hello", age_s=-86_400)

@@ -21,6 +21,7 @@ import pytest
 from llmock.pytest_plugin import LLMock
 from llmock.scenarios import Reply
 
+from tests.support.dropped import drop
 from tests.support.served import SECRET, Sidecar, sidecar, until
 
 CONFIG = """
@@ -149,12 +150,12 @@ def test_bad_input_is_refused_or_parked_and_harms_nobody(box: Sidecar, llmock: L
         bomb = (
             b'From: a@customer.test\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n' + part * 100_000 + b"--b--"
         )
-        (box.folder / "drop" / "bomb.eml").write_bytes(bomb)
-        (box.folder / "drop" / "notes.pdf").write_bytes(b"%PDF-1.7")
-        (box.folder / "drop" / "call.vtt").write_bytes(b"\x80\x81 not a transcript")
+        drop(box.folder / "drop" / "bomb.eml", bomb)
+        drop(box.folder / "drop" / "notes.pdf", b"%PDF-1.7")
+        drop(box.folder / "drop" / "call.vtt", b"\x80\x81 not a transcript")
         bad = b"From: odd@customer.test\r\nSubject: =?x-unknown?B?////?=\r\nDate: Mon, 16 Nov 2026 10:00:00 +0000\r\n"
         odd = bad + b"Content-Type: text/plain; charset=x-nope\r\n\r\nHello \xff\xfe there, can you call me?"
-        (box.folder / "drop" / "odd.eml").write_bytes(odd)
+        drop(box.folder / "drop" / "odd.eml", odd)
         assert box.post("web", message("ann", "Hello there"), "good-1") == 202
         until(lambda: {"ann@customer.test", "odd@customer.test"} <= contacts(box), "the neighbours")
         reasons = until(lambda: r if len(r := parked(box)) >= 6 else None, "six parked deliveries")

@@ -21,6 +21,7 @@ import pytest
 
 from tests.e2e.test_gmail import connect
 from tests.support.canaries import PEOPLE, SECRETS, leaked
+from tests.support.dropped import drop
 from tests.support.parrots import NOTHING, MailParrot, ModelParrot, PostParrot
 from tests.support.saboteur import AT_START, KINDS
 from tests.support.served import Sidecar, sidecar, until
@@ -295,8 +296,7 @@ def _drop(folder: Path) -> None:
         f"{PEOPLE['accented name']}.srt": "\x80", f"notes.{PEOPLE['surname']}": "x",
     }  # fmt: skip
     for name, text in files.items():
-        (folder / "drop" / f".{name}").write_text(text, encoding="utf-8")
-        (folder / "drop" / f".{name}").rename(folder / "drop" / name)
+        drop(folder / "drop" / name, text)
 
 
 def _events(box: Sidecar, name: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import pytest
 from llmock.pytest_plugin import LLMock
 
 from tests.contract.imap_servers import PASSWORD, Server, mail_devel
+from tests.support.dropped import drop
 from tests.support.served import SECRET, Sidecar, fields, sidecar, until
 from tests.support.vendors import CONFIG
 
@@ -138,7 +139,7 @@ def test_conversations_become_records_and_lead_back_to_their_words(
         until(lambda: stage() == "booked", "the deal to be booked")
 
         llmock.reply(answer(("stage", "attended", "a3", CALL), ("sentiment", "positive", "a3", "It was great.")))
-        (tmp_path / "drop" / "call.vtt").write_text(transcript(now + timedelta(seconds=10)))
+        drop(tmp_path / "drop" / "call.vtt", transcript(now + timedelta(seconds=10)))
         until(lambda: stage() == "attended", "the deal to be attended")
         until(lambda: fields(shown(), "contact").get("ai_sentiment") == "positive", "the sentiment")
 

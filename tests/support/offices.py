@@ -20,6 +20,7 @@ from sidecar.app import App
 from sidecar.cli import app as command_line
 from sidecar.journal import Journal
 from sidecar.ports import HookRequest
+from tests.support.dropped import drop
 
 SECRET = base64.b64encode(b"the secret of one office's chat.")
 SCRIPT = "script.json"
@@ -93,7 +94,7 @@ class Office:
             f"From: {sender}", "To: desk@ours.test", f"Subject: {subject}", f"Date: {at}",
             f"Message-ID: <{number}@x.test>", "Content-Type: text/plain; charset=utf-8", "", text, "",
         )  # fmt: skip
-        (self.base / "drop" / f"{number}.eml").write_bytes("\n".join(lines).encode())
+        drop(self.base / "drop" / f"{number}.eml", "\n".join(lines))
         return day.date()
 
     def chat(self, sender: dict[str, str], text: str, *, kind: str = "message.created") -> None:

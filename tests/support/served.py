@@ -28,6 +28,8 @@ from sidecar.cli import app as command_line
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode()
 SECRET_NAMES, SECRET_CHARS = ("KEY", "PASSWORD", "SECRET", "TOKEN"), 8
 WAIT_S = 45.0
+NOTED = 60
+"""How many lines of a sidecar's log are shown with what failed beside it."""
 LOOKS = frozenset({"explain", "export", "inbox", "ledger", "verify", "work"})
 
 
@@ -109,6 +111,9 @@ class Sidecar:
             assert process.poll() is None, self.log
             self.admin_port = next(int(e["admin_port"]) for e in self.log if e.get("event") == "http_listening")
             yield self
+        except AssertionError as error:
+            error.add_note("its log ended with\n" + "\n".join(json.dumps(line) for line in self.log[-NOTED:]))
+            raise
         finally:
             process.terminate()
             code = process.wait(40)

@@ -17,6 +17,7 @@ from sidecar.errors import ConfigError, TemporaryError
 
 FILES_MAX = 10_000
 CHUNK_BYTES = 1 << 20
+EMPTY_S = 60.0
 META_SUFFIX = ".meta.toml"
 UNFINISHED = (".part", ".tmp", ".partial", ".filepart", ".crdownload", "~")
 
@@ -51,8 +52,9 @@ class Dropped:
         return self.size_bytes, self.mtime_ns
 
     def is_settled(self, now: datetime, settle_s: float) -> bool:
-        """Say whether nobody has written to it for so long."""
-        return abs(now.timestamp() - self.mtime_ns / 1e9) >= settle_s
+        """Say whether nobody has written to it for so long; whoever begins an empty file is going to."""
+        quiet_s = settle_s if self.size_bytes or not self.is_plain else max(settle_s, EMPTY_S)
+        return abs(now.timestamp() - self.mtime_ns / 1e9) >= quiet_s
 
 
 @contextmanager
