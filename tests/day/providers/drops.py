@@ -4,7 +4,6 @@ A transcript is one activity whatever file it came in, so it is known here by th
 folder that isn't there, as of a share whose server is down.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from sidecar.model import Activity
 from tests.day.people import Person
 from tests.day.provider import Provider, Push
 from tests.day.providers.web import SECRET
+from tests.support.dropped import drop
 
 RITA = "Rita Ray <rita@ours.test>"
 
@@ -52,9 +52,7 @@ class Folder(Provider):
     def drop(self, name: str, content: bytes, at: datetime) -> None:
         """Drop a file; who drops has the folder even while we haven't."""
         folder = self.path.with_name(f"{self.path.name}-away") if self.is_away else self.path
-        file = folder / name
-        file.write_bytes(content)
-        os.utime(file, (at.timestamp(), at.timestamp()))
+        drop(folder / name, content, at)
 
     def vtt(self, call: str, person: Person, text: str, at: datetime) -> bytes:
         """Return a transcript that says itself who took part."""
